@@ -1,0 +1,41 @@
+# Does pruning defend a network against membership inference? The pipeline from raw data to a report with verdicts.
+#
+#   data -> split -> train -> prune -> retrain -> query -> attack -> evaluate -> summarise -> claims, figures -> report
+#
+# Configuration: config.yaml, or any other study by --configfile, which replaces it. Keys: workflow/config.schema.yaml.
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+include: "workflow/rules/common.smk"
+
+
+wildcard_constraints:
+    study=STUDY.name,
+    experiment="|".join(STUDY["experiments"]),
+    seed="|".join(map(str, STUDY["seeds"])),
+    dataset="|".join(STUDY["datasets"]),
+    objective="|".join(STUDY["objectives"]),
+    constraint="|".join(STUDY["constraints"]),
+    attack="|".join(STUDY["attacks"]),
+    attacker="adaptive|dense_shadows",
+    models=r"(targets|shadows)_\d+",
+    batch=r"\d+",
+    figure="|".join(FIGURES),
+
+
+rule all:
+    default_target: True
+    input:
+        f"results/{STUDY.name}/report.html",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/prune.smk"
+include: "workflow/rules/signals.smk"
+include: "workflow/rules/attack.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"

@@ -1,0 +1,1 @@
+"""Does pruning a neural network defend it against membership inference, at what cost, and against which attacker?"""

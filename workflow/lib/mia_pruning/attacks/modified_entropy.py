@@ -1,0 +1,27 @@
+"""Members get a low modified entropy (Song and Mittal, USENIX Security 2021), which unlike entropy knows the label."""
+
+import numpy as np
+
+from mia_pruning.attacks.thresholds import of_label, threshold_attack
+from mia_pruning.registry import attack
+from mia_pruning.types import Signals
+
+
+@attack
+def modified_entropy(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = True) -> np.ndarray:
+    return threshold_attack(negative_modified_entropy, targets, shadows, per_class=per_class)
+
+
+def negative_modified_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(1 - p_y) log p_y + sum_{c != y} p_c log(1 - p_c), at most 0, in nats (their equation 6, negated)."""
+    probabilities = np.exp(log_probabilities)
+    log_of_rest = _log_one_minus(log_probabilities)
+    label_log, label_p = of_label(log_probabilities, labels), of_label(probabilities, labels)
+    terms = probabilities * log_of_rest
+    others = terms.sum(axis=-1) - of_label(terms, labels)
+    return (1 - label_p) * label_log + others
+
+
+def _log_one_minus(log_probabilities: np.ndarray) -> np.ndarray:
+    """log(1 - exp(l)), kept finite where rounding makes p exactly 1."""
+    return np.log(np.maximum(-np.expm1(log_probabilities), np.finfo(np.float64).tiny))

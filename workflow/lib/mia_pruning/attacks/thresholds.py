@@ -1,0 +1,41 @@
+"""What the threshold attacks share: a statistic of each prediction, and thresholds that are set on shadow models alone."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import log_softmax
+
+from mia_pruning.metrics.membership import best_threshold
+from mia_pruning.types import Signals
+
+Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def threshold_attack(statistic: Statistic, targets: Signals, shadows: Signals, *, per_class: bool) -> np.ndarray:
+    """The statistic less the threshold that maximises balanced accuracy on the shadow models, one for all or one for each class.
+
+    statistic: (log probabilities (..., n_classes), labels (...)) -> (...), higher = member.
+    """
+    logits, labels, members = shadows.known_rows()
+    values = statistic(log_softmax(logits.astype(np.float64), axis=-1), labels)
+    thresholds = class_thresholds(values, labels, members, targets.logits.shape[-1], per_class=per_class)
+    return statistic(log_softmax(targets.logits.astype(np.float64), axis=-1), targets.labels) - thresholds[targets.labels]
+
+
+def class_thresholds(
+    values: np.ndarray, labels: np.ndarray, members: np.ndarray, n_classes: int, *, per_class: bool
+) -> np.ndarray:
+    """One threshold a class, (n_classes,); the same for all unless per_class, and for a class without both kinds of examples."""
+    thresholds = np.full(n_classes, best_threshold(values, members))
+    if per_class:
+        for label in range(n_classes):
+            rows = labels == label
+            if members[rows].any() and not members[rows].all():
+                thresholds[label] = best_threshold(values[rows], members[rows])
+    return thresholds
+
+
+def of_label(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """log p_y, shape (...), from log probabilities (..., n_classes)."""
+    index = np.broadcast_to(labels, log_probabilities.shape[:-1])[..., np.newaxis]
+    return np.take_along_axis(log_probabilities, index, axis=-1)[..., 0]

@@ -1,0 +1,32 @@
+"""One-shot pruning of the same sets, for comparison: by magnitude (the projection itself), and at random."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from mia_pruning.constraints.solving import Found, Solver, SparsitySet, prunable_weights
+from mia_pruning.registry import solver
+
+
+@solver
+@dataclass(frozen=True)
+class Magnitude(Solver):
+    """Project the trained weights once."""
+
+    def start(self, model: nn.Module, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
+        return Found(sparsity_set.masks({name: weight.detach() for name, weight in prunable_weights(model).items()}))
+
+
+@solver
+@dataclass(frozen=True)
+class Random(Solver):
+    """Keep weights at random, as many in each layer as the projection would."""
+
+    def start(self, model: nn.Module, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
+        noise = {
+            name: torch.from_numpy(rng.random(tuple(weight.shape))).to(weight.device)
+            for name, weight in prunable_weights(model).items()
+        }
+        return Found(sparsity_set.masks(noise))

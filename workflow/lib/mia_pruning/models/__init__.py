@@ -1,0 +1,1 @@
+"""Networks. One module a network; each function returns an untrained `nn.Module` for an input shape and a number of classes."""

@@ -1,0 +1,135 @@
+"""What a result was made from: a digest of the code, hashes of the inputs, the machine and the commit.
+
+The code digest enters every rule's parameters, so that Snakemake reruns exactly the jobs whose code changed. It is taken over the
+syntax trees of a file and of all first-party modules that it imports, without docstrings: a comment reruns nothing.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).parent
+PACKAGE = LIBRARY.name
+VERSIONED = ("torch", "numpy", "scipy", "pandas", "snakemake", "matplotlib")
+
+
+def code_digest(*files: str | Path) -> str:
+    """A short digest of these source files and of every first-party module that they import, directly or not."""
+    pending = [Path(file).resolve() for file in files]
+    seen: set[Path] = set()
+    while pending:
+        path = pending.pop()
+        if path not in seen:
+            seen.add(path)
+            pending.extend(_parsed(path, path.stat().st_mtime_ns)[1])
+    digests = sorted(_parsed(path, path.stat().st_mtime_ns)[0] for path in seen)
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+
+
+def module_file(module: str) -> Path:
+    """The source file of a module, found without importing the module."""
+    if module.split(".")[0] == PACKAGE:
+        base = LIBRARY.joinpath(*module.split(".")[1:])
+        return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    return Path(importlib.util.find_spec(module).origin)
+
+
+@cache
+def _parsed(path: Path, modified: int) -> tuple[str, tuple[Path, ...]]:
+    """Digest of one file without docstrings, and the first-party files that it imports. `modified` only keys the cache."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = {found for node in ast.walk(tree) for found in _imported_files(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports))
+
+
+def _imported_files(node: ast.AST) -> list[Path]:
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    else:
+        return []
+    first_party = [name for name in names if name.split(".")[0] == PACKAGE]
+    return [file for name in first_party if (file := module_file(name)).is_file()]
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(content: Any) -> str:
+    """A short digest of JSON-like content.
+
+    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def record(*, rule: str, inputs: list[str], params: dict[str, Any], wildcards: dict[str, str]) -> dict[str, Any]:
+    """Everything that a reader needs to trace one result: rule, wildcards, parameters, inputs with hashes, code and machine."""
+    return {
+        "rule": rule,
+        "wildcards": wildcards,
+        "params": params,
+        "inputs": {path: file_digest(path) for path in inputs if Path(path).is_file()},
+        **environment(),
+    }
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Commit, versions and machine of this process."""
+    return {
+        **git_state(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in VERSIONED},
+        "cpu": cpu_model(),
+        "cpu_count": os.cpu_count(),
+        "platform": platform.platform(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+    }
+
+
+def git_state() -> dict[str, Any]:
+    """The commit of this checkout and whether tracked files differ from it; both None outside a repository."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if commit is None else bool(changes)}
+
+
+def cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(LIBRARY), *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,109 @@
+"""Claims as comparisons, and their verdicts.
+
+A claim is a list of conditions on a defence: a metric, possibly less another defence's, must be below or above a threshold. A
+condition is *supported* when its whole interval lies on the claimed side, *refuted* when it lies on the other, else
+*inconclusive*. A claim is supported when all its conditions are, refuted when one is. It is *not tested* when the study lacks a
+defence that it names.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclusive", "not tested"
+COLUMNS = [
+    "claim", "experiment", "defence", "attack", "attacker", "verdict", "reason",
+    "metric", "minus", "direction", "threshold", "value", "low", "high", "headline",
+]  # fmt: skip
+
+
+def side(low: float, high: float, *, below: float | None = None, above: float | None = None) -> str:
+    """The verdict on one condition from its interval.
+
+    >>> side(-0.05, -0.01, below=0.0), side(-0.01, 0.02, below=0.0), side(0.01, 0.02, below=0.0)
+    ('supported', 'inconclusive', 'refuted')
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(f"a verdict needs a finite interval, not [{low}, {high}]")
+    if below is not None:
+        low, high, threshold = -high, -low, -below
+    else:
+        threshold = above
+    if low >= threshold:
+        return SUPPORTED
+    return REFUTED if high < threshold else INCONCLUSIVE
+
+
+def combine(verdicts: list[str]) -> str:
+    """The verdict on a claim from those on its conditions.
+
+    >>> combine(["supported", "inconclusive"]), combine(["supported", "refuted"])
+    ('inconclusive', 'refuted')
+    """
+    return next((v for v in (REFUTED, NOT_TESTED, INCONCLUSIVE) if v in verdicts), SUPPORTED)
+
+
+def judge(claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+    """One row a claim, experiment, defence, attack, attacker and condition; `verdict` is the claim's, over its conditions."""
+    rows = [
+        row
+        for claim in claims["claims"]
+        for experiment in results["experiment"].unique()
+        for defence in claim["defences"]
+        for row in _judge_defence(claim, experiment, defence, claims["headline"], results, differences)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _judge_defence(
+    claim: Mapping[str, Any], experiment: str, defence: str, headline: Mapping[str, str],
+    results: pd.DataFrame, differences: pd.DataFrame,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    about = {"claim": claim["id"], "experiment": experiment, "defence": defence, "attack": "", "attacker": ""}
+    wanted = [defence, *(condition["minus"] for condition in claim["conditions"] if "minus" in condition)]
+    missing = [name for name in wanted if name not in set(results["defence"])]
+    is_headline = defence == claim["defences"][0]
+    if missing:
+        reason = f"the study has no defence named {missing[0]}"
+        yield {**about, "verdict": NOT_TESTED, "reason": reason, "headline": is_headline}
+        return
+    tables = [_rows_of(condition, experiment, defence, results, differences) for condition in claim["conditions"]]
+    attackers = sorted({key for table in tables for key in table if key != ("", "")}) or [("", "")]
+    for attack, attacker in attackers:
+        found = [table.get((attack, attacker), table.get(("", ""))) for table in tables]
+        conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
+        verdict = combine([condition.pop("side") for condition in conditions])
+        of_headline = (attack, attacker) in (("", ""), (headline["attack"], headline["attacker"]))
+        for condition in conditions:
+            named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and of_headline}
+            yield {**named, "verdict": verdict, "reason": "", **condition}
+
+
+def _rows_of(
+    condition: Mapping[str, Any], experiment: str, defence: str, results: pd.DataFrame, differences: pd.DataFrame
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The numbers of one condition, by attack and attacker."""
+    table = differences if "minus" in condition else results
+    chosen = (table["experiment"] == experiment) & (table["defence"] == defence) & (table["metric"] == condition["metric"])
+    if "minus" in condition:
+        chosen &= table["minus"] == condition["minus"]
+    rows = table[chosen].fillna({"attack": "", "attacker": ""})
+    return {(row["attack"], row["attacker"]): row for row in rows.to_dict("records")}
+
+
+def _judge_condition(condition: Mapping[str, Any], row: Mapping[str, Any] | None) -> dict[str, Any]:
+    limit = {key: condition[key] for key in ("below", "above") if key in condition}
+    (direction, threshold), *_ = limit.items()
+    about = {
+        "metric": condition["metric"],
+        "minus": condition.get("minus", ""),
+        "direction": direction,
+        "threshold": threshold,
+    }
+    if row is None:
+        return {**about, "side": NOT_TESTED}
+    counted = pd.isna(row["low"])
+    low, high = (row["value"], row["value"]) if counted else (row["low"], row["high"])
+    return {**about, "value": row["value"], "low": low, "high": high, "side": side(low, high, **limit)}

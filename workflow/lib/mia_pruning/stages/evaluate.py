@@ -1,0 +1,115 @@
+"""Stage: every metric of one defence, for each target and each bootstrap replicate; curves for the figures."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax
+
+from mia_pruning import storage
+from mia_pruning.attacks.confidence import top_confidence
+from mia_pruning.data.split import Split
+from mia_pruning.metrics import intervals
+from mia_pruning.metrics.intervals import Draws
+from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
+from mia_pruning.seeds import stream
+from mia_pruning.stages.packed import read_packed, read_split
+
+TPR_AT = {"tpr_at_10_percent_fpr": 0.1, "tpr_at_1_percent_fpr": 0.01}
+ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
+CONFIDENCE_EDGES = np.linspace(-6, 18, 49)
+
+
+def evaluate_defence(
+    dataset: str,
+    split: str,
+    signals: str,
+    attacks: Mapping[tuple[str, str], str],
+    *,
+    seed: int,
+    n_replicates: int,
+    output: str,
+    roc: str,
+    confidence: str,
+    record: dict[str, Any],
+) -> None:
+    """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws."""
+    split_, labels = read_split(split), read_packed(dataset).labels[:]
+    targets = np.flatnonzero(split_.is_target)
+    rng = stream(seed, "bootstrap")
+    draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, rng)
+    logits = storage.read_array(signals)[targets]
+    cells = list(_utility_cells(logits, labels, split_, draws))
+    roc_rows: list[dict[str, Any]] = []
+    for (attack, attacker), path in attacks.items():
+        scores = storage.read_arrays(path)["scores"]
+        cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(scores, split_, draws)]
+        roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(scores, split_)]
+    storage.write_arrays(
+        output,
+        record,
+        cells=np.array(json.dumps([key for key, _ in cells])),
+        per_target=np.stack([values[0] for _, values in cells]),
+        replicates=np.stack([intervals.over_targets(values, draws) for _, values in cells]),
+        counts=np.array([targets.size, split_.candidates[targets[0]].sum(), split_.test.size]),
+    )
+    storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr"])
+    storage.write_table(confidence, _confidence_rows(logits, labels, split_), ["member", "low", "high", "fraction"])
+
+
+Cell = tuple[dict[str, str], np.ndarray]
+
+
+def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
+    """Train and test accuracy and their gap, (n_replicates + 1, n_targets) each."""
+    right = logits.argmax(axis=-1) == labels[split.examples]
+    members = split.membership[split.is_target]
+    in_pool = right[:, : split.pool.size]
+    in_test = right[:, split.pool.size : split.pool.size + split.test.size]
+    train = np.stack([draws.pool @ (r & m) / (draws.pool @ m) for r, m in zip(in_pool, members, strict=True)], axis=1)
+    test = np.stack([draws.test @ r / draws.test.sum(axis=1) for r in in_test], axis=1)
+    for metric, values in {"train_accuracy": train, "test_accuracy": test, "generalisation_gap": train - test}.items():
+        yield {"attack": "", "attacker": "", "metric": metric}, values
+
+
+def _privacy_cells(scores: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
+    """Each membership metric, (n_replicates + 1, n_targets)."""
+    columns: dict[str, list[np.ndarray]] = {}
+    for target, candidates, members in _target_rows(scores, split):
+        weights = draws.pool[:, candidates]
+        curve = weighted_roc(target, members, weights)
+        columns.setdefault("attack_accuracy", []).append(balanced_accuracy(target, members, weights))
+        columns.setdefault("auc", []).append(curve.auc())
+        for metric, fpr in TPR_AT.items():
+            columns.setdefault(metric, []).append(curve.tpr_at(fpr))
+    for metric, values in columns.items():
+        yield {"metric": metric}, np.stack(values, axis=1)
+
+
+def _target_rows(scores: np.ndarray, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """For each target: the scores of its candidates, which columns they are (bool), and their membership."""
+    candidates, membership = split.candidates[split.is_target], split.membership[split.is_target]
+    for row, target in enumerate(scores):
+        yield target[candidates[row]], candidates[row], membership[row, candidates[row]]
+
+
+def _mean_roc(scores: np.ndarray, split: Split) -> list[dict[str, float]]:
+    """The ROC averaged over targets at fixed false-positive rates, without interpolation."""
+    curves = [weighted_roc(s, m, np.ones((1, m.size), dtype=np.float32)) for s, _, m in _target_rows(scores, split)]
+    return [{"fpr": float(fpr), "tpr": float(np.mean([curve.tpr_at(fpr)[0] for curve in curves]))} for fpr in ROC_GRID]
+
+
+def _confidence_rows(logits: np.ndarray, labels: np.ndarray, split: Split) -> list[dict[str, Any]]:
+    """Histograms of the top class's log-odds over all targets, of members and of non-members; the ends hold what lies beyond."""
+    pool = logits[:, : split.pool.size].astype(np.float64)
+    values = top_confidence(log_softmax(pool, axis=-1), labels[split.pool])
+    candidates, membership = split.candidates[split.is_target], split.membership[split.is_target]
+    inside = np.clip(values, CONFIDENCE_EDGES[0], CONFIDENCE_EDGES[-1])
+    rows = []
+    for member in (True, False):
+        counts, _ = np.histogram(inside[candidates & (membership == member)], CONFIDENCE_EDGES)
+        fractions = counts / counts.sum()
+        edges = zip(CONFIDENCE_EDGES[:-1], CONFIDENCE_EDGES[1:], fractions, strict=True)
+        rows += [{"member": member, "low": a, "high": b, "fraction": f} for a, b, f in edges]
+    return rows

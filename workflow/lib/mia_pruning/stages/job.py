@@ -1,0 +1,56 @@
+"""What every job has in common: a log, a provenance record, and errors that end in one sentence."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mia_pruning import provenance
+from mia_pruning.types import StudyError
+
+logger = logging.getLogger("mia_pruning")
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[dict[str, Any]]:
+    """The provenance record of this job. Progress goes to the console and to the rule's log, a traceback to the log alone."""
+    name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
+    _log_to(Path(snakemake.log[0]), name)
+    try:
+        yield provenance.record(
+            rule=snakemake.rule,
+            inputs=list(map(str, snakemake.input)),
+            params=dict(snakemake.params.items()),
+            wildcards=dict(snakemake.wildcards.items()),
+        )
+    except (StudyError, ArithmeticError) as error:
+        logger.error("stopped: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("failed; please report this with the log %s", snakemake.log[0])
+        sys.exit(1)
+
+
+def identity(record: dict[str, Any]) -> str:
+    """What a checkpoint of this job is bound to: parameters (code included), wildcards and inputs, not commit or machine."""
+    return provenance.fingerprint({key: record[key] for key in ("rule", "wildcards", "params", "inputs")})
+
+
+def _log_to(path: Path, name: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logger.setLevel(logging.INFO)
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(logging.Formatter(f"  {name}: %(message)s"))
+    console.addFilter(_hide_traceback)
+    file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger.handlers = [file, console]
+
+
+def _hide_traceback(record: logging.LogRecord) -> logging.LogRecord:
+    """The record without its traceback, for the console."""
+    shown = logging.makeLogRecord(vars(record))
+    shown.exc_info = shown.exc_text = None
+    return shown

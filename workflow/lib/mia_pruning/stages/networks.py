@@ -1,0 +1,49 @@
+"""Networks of a study: building them untrained, the examples they see on their device, the file that holds a batch of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mia_pruning import storage
+from mia_pruning.registry import find, options_of
+from mia_pruning.seeds import torch_seed
+from mia_pruning.stages.packed import PackedData
+from mia_pruning.training.data import ResidentData, device
+
+
+def build(model: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
+    """The untrained network of a `model` section, channels last."""
+    plug_in = find("model", model["use"], "model.use")
+    network = plug_in.load()(image_shape, n_classes, **options_of(plug_in, dict(model)))
+    return network.to(memory_format=torch.channels_last)
+
+
+def build_seeded(model: Mapping[str, Any], image_shape: tuple, n_classes: int, seed: int, row: int) -> nn.Module:
+    """The network with the initial weights of model number `row`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "model", row))
+        return build(model, image_shape, n_classes)
+
+
+def resident(packed: PackedData, rows: np.ndarray) -> ResidentData:
+    """These examples of a packed data set on the device that models run on."""
+    statistics = {key: packed.description[key] for key in ("mean", "deviation")}
+    return ResidentData(packed.images[rows], packed.labels[rows], device=device(), **statistics)
+
+
+def write_models(path: str, models: Mapping[int, Mapping[str, Tensor]], record: dict[str, Any]) -> None:
+    """Tensors of several models, by row of the membership matrix."""
+    tensors = {name: tensor for row, held in models.items() for name, tensor in storage.under(str(row), held).items()}
+    storage.write_tensors(path, tensors, {"rows": list(models), "provenance": record})
+
+
+def read_models(*paths: str) -> dict[int, dict[str, Tensor]]:
+    """The models of these files, by row."""
+    models = {}
+    for path in paths:
+        tensors, metadata = storage.read_tensors(path)
+        models.update({row: storage.select(tensors, str(row)) for row in metadata["rows"]})
+    return models

@@ -1,0 +1,157 @@
+"""Stage: from the evaluations of all defences to tidy tables with intervals, and to paired differences between defences."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mia_pruning import storage
+from mia_pruning.metrics.intervals import Interval, interval
+from mia_pruning.types import BASELINE
+
+PRIVACY_METRICS = ("attack_accuracy", "auc", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
+UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
+COMPRESSION_METRICS = (
+    "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops",
+)  # fmt: skip
+RESULT_COLUMNS = [
+    "experiment", "defence", "objective", "constraint", "attack", "attacker", "metric",
+    "value", "low", "high", "n_targets", "n_examples", "seeds",
+]  # fmt: skip
+DIFFERENCE_COLUMNS = [
+    "experiment",
+    "defence",
+    "minus",
+    "attack",
+    "attacker",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n_targets",
+]
+TARGET_COLUMNS = ["experiment", "seed", "defence", "attack", "attacker", "metric", "target", "value"]
+
+
+class Key(NamedTuple):
+    """What a number is about; attack and attacker are empty for utility."""
+
+    attack: str
+    attacker: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One defence under one seed: per key the value of each target and the bootstrap replicates."""
+
+    per_target: dict[Key, np.ndarray]
+    replicates: dict[Key, np.ndarray]
+    n_targets: int
+    n_pool: int
+    n_test: int
+
+
+def read_evaluation(path: str, defence: str) -> Evaluation:
+    """An evaluation file. The baseline's shadows are dense, so its adaptive attacker is the dense-shadow attacker too."""
+    arrays = storage.read_arrays(path)
+    keys = [Key(**cell) for cell in json.loads(str(arrays["cells"]))]
+    per_target = dict(zip(keys, arrays["per_target"], strict=True))
+    replicates = dict(zip(keys, arrays["replicates"], strict=True))
+    if defence == BASELINE:
+        for key in [key for key in keys if key.attacker == "adaptive"]:
+            same = key._replace(attacker="dense_shadows")
+            per_target[same], replicates[same] = per_target[key], replicates[key]
+    return Evaluation(per_target, replicates, *arrays["counts"].tolist())
+
+
+def summarise(
+    evaluations: Mapping[str, Mapping[str, Mapping[int, str]]],
+    compressions: Mapping[str, Mapping[str, Mapping[int, str]]],
+    defences: Mapping[str, Mapping[str, str]],
+    *,
+    results: str,
+    differences: str,
+    targets: str,
+) -> None:
+    """evaluations: experiment -> defence -> seed -> file, and so compressions."""
+    result_rows: list[dict[str, Any]] = []
+    difference_rows: list[dict[str, Any]] = []
+    target_rows: list[dict[str, Any]] = []
+    for experiment, by_defence in evaluations.items():
+        read = {
+            defence: {seed: read_evaluation(path, defence) for seed, path in by_seed.items()}
+            for defence, by_seed in by_defence.items()
+        }
+        for defence, by_seed in read.items():
+            about = {"experiment": experiment, "defence": defence}
+            counts = [storage.read_json(path) for path in compressions[experiment][defence].values()]
+            rows = [*_interval_rows(by_seed), *_count_rows(counts)]
+            result_rows += [{**about, **defences[defence], **row, "seeds": " ".join(map(str, by_seed))} for row in rows]
+            target_rows += [{**about, **row} for row in _target_rows(by_seed)]
+        for minus, defence in itertools.permutations(read, 2):
+            about = {"experiment": experiment, "defence": defence, "minus": minus}
+            difference_rows += [{**about, **row} for row in _difference_rows(read[defence], read[minus])]
+    storage.write_table(results, result_rows, RESULT_COLUMNS)
+    storage.write_table(differences, difference_rows, DIFFERENCE_COLUMNS)
+    storage.write_table(targets, target_rows, TARGET_COLUMNS)
+
+
+def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
+    runs = list(by_seed.values())
+    for key in runs[0].replicates:
+        bounds = (-1.0, 1.0) if key.metric == "generalisation_gap" else (0.0, 1.0)
+        found = interval([run.replicates[key] for run in runs], [run.n_targets for run in runs], bounds)
+        n_examples = sum(run.n_test if key.metric == "test_accuracy" else run.n_pool for run in runs)
+        yield {**_row(key, found), "n_targets": sum(run.n_targets for run in runs), "n_examples": n_examples}
+
+
+def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
+    """first - second, replicate by replicate: both share their draws of targets and examples."""
+    runs = [(first[seed], second[seed]) for seed in first]
+    n_targets = [run.n_targets for run, _ in runs]
+    for key in runs[0][0].replicates:
+        if key in runs[0][1].replicates:
+            paired = [a.replicates[key] - b.replicates[key] for a, b in runs]
+            yield {**_row(key, interval(paired, n_targets, (-1.0, 1.0))), "n_targets": sum(n_targets)}
+
+
+def _row(key: Key, found: Interval) -> dict[str, Any]:
+    return {**key._asdict(), "value": found.estimate, "low": found.low, "high": found.high}
+
+
+def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Counted, not estimated: the mean over seeds, no interval."""
+    for metric in COMPRESSION_METRICS:
+        yield {"metric": metric, "value": float(np.mean([of_seed[metric] for of_seed in counts]))}
+
+
+def _target_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
+    for seed, run in by_seed.items():
+        for key, values in run.per_target.items():
+            for target, value in enumerate(values.tolist()):
+                yield {"seed": seed, **key._asdict(), "target": target, "value": value}
+
+
+def nested(about: Iterable[Mapping[str, Any]], paths: Iterable[str]) -> dict[str, dict[str, dict[int, str]]]:
+    """experiment -> defence -> seed -> path."""
+    tree: dict[str, dict[str, dict[int, str]]] = {}
+    for key, path in zip(about, paths, strict=True):
+        tree.setdefault(key["experiment"], {}).setdefault(key["defence"], {})[key["seed"]] = path
+    return tree
+
+
+def collect_tables(output: str, parts: Iterable[tuple[Mapping[str, Any], str]]) -> None:
+    """One table of many, each preceded by columns that say what it is about."""
+    tables = []
+    for about, path in parts:
+        table = pd.read_csv(path)
+        for position, (column, value) in enumerate(about.items()):
+            table.insert(position, column, value)
+        tables.append(table)
+    with storage.atomic(output) as temporary:
+        pd.concat(tables, ignore_index=True).to_csv(temporary, index=False, lineterminator="\n")

@@ -1,0 +1,118 @@
+"""The only place that reads or writes a result file.
+
+Every write goes to a temporary name beside the target and is renamed, so a reader never sees half a file. Nothing is unpickled:
+tensors are safetensors, arrays are npy/npz without objects, tables are CSV, descriptions are JSON. Each artefact carries the
+provenance record of the job that made it.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mia_pruning.types import StudyError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that becomes `path` when the block ends well and disappears when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_text(path: str | Path, content: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+
+
+def write_array(path: str | Path, array: np.ndarray) -> None:
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: str | Path) -> np.ndarray:
+    """The array, memory-mapped and read-only."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise StudyError(f"{path}: not a readable array file ({error}); delete it and run again") from error
+
+
+def write_arrays(path: str | Path, provenance: Mapping[str, Any], **arrays: np.ndarray) -> None:
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, provenance=np.array(json.dumps(provenance)), **arrays)
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, without its provenance record."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files if name != "provenance"}
+    except (ValueError, EOFError, OSError) as error:
+        raise StudyError(f"{path}: not a readable npz file ({error}); delete it and run again") from error
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    with atomic(path) as temporary:
+        save_file(contiguous, temporary, metadata={key: json.dumps(value) for key, value in metadata.items()})
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors by name and the metadata of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+    except (SafetensorError, FileNotFoundError) as error:
+        raise StudyError(f"{path}: not a readable safetensors file ({error}); delete it and run again") from error
+
+
+def write_table(path: str | Path, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Rows as CSV, in the given column order; a key that is not a column is an error."""
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def select(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries under `prefix/`, with the prefix removed.
+
+    >>> select({"a/x": 1, "b/x": 2}, "a")
+    {'x': 1}
+    """
+    return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}/")}
+
+
+def under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `select`.
+
+    >>> under("a", {"x": 1})
+    {'a/x': 1}
+    """
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}

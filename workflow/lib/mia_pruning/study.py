@@ -1,0 +1,307 @@
+"""A study: its configuration, read, completed with defaults and checked before the first job.
+
+Whatever a user can get wrong in a configuration is refused here, with the key, the value and what is allowed.
+"""
+
+import difflib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from mia_pruning import registry
+from mia_pruning.data.pack import check_sources
+from mia_pruning.data.split import check_size
+from mia_pruning.provenance import code_digest, fingerprint, module_file
+from mia_pruning.types import BASELINE, DatasetSource, StudyError
+
+SCHEMA = Path(__file__).parents[2] / "config.schema.yaml"
+#: keys of a section that belong to the pipeline and not to the plug-in
+OWN_KEYS = {"constraints": ("use", "solver", "retrain_epochs"), "attacks": ("use", "targets_per_group")}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A complete, checked configuration. `settings` is the plain nested dict, every default filled in."""
+
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.settings["study"]
+
+    def __getitem__(self, section: str) -> Any:
+        return self.settings[section]
+
+    @cached_property
+    def sources(self) -> dict[str, DatasetSource]:
+        return {name: _source(entry, f"datasets.{name}") for name, entry in self["datasets"].items()}
+
+    def plug_ins(self, section: str, name: str) -> list[registry.PlugIn]:
+        """The plug-ins that an entry of a section uses."""
+        return _plug_ins(section, self[section][name], f"{section}.{name}")
+
+    def model_plug_in(self, experiment: str) -> registry.PlugIn:
+        return registry.find("model", self["experiments"][experiment]["model"]["use"], f"experiments.{experiment}.model.use")
+
+    def is_dense(self, constraint: str) -> bool:
+        """Whether a constraint neither prunes nor trains on: its models are the dense ones as trained."""
+        entry = self["constraints"][constraint]
+        return entry["use"] == "none" and entry["retrain_epochs"] == 0
+
+    def attackers(self, defence: str) -> list[str]:
+        """Adaptive shadows go through the target's own defence; dense shadows are the baseline's models."""
+        return ["adaptive"] if defence == BASELINE else list(self["attackers"])
+
+    def defence_of(self, objective: str, constraint: str) -> str:
+        pair = {"objective": objective, "constraint": constraint}
+        return next(name for name, entry in self["defences"].items() if entry == pair)
+
+
+def load_study(config: Mapping[str, Any], default: Path, files: list[Path], cache: Path) -> Study:
+    """The checked study of a Snakemake configuration.
+
+    A configuration that names a study is that study, whole; any other is laid over the default study's file. `files` are the
+    YAML files that Snakemake read `config` from: they are read again, because a key that stands twice is lost on the way.
+    """
+    whole = "study" in config
+    for path in [*files, *([] if whole else [default])]:
+        read_yaml(path)
+    settings = dict(config) if whole else _merged(read_yaml(default), config)
+    settings = complete(settings)
+    study = Study(settings)
+    check_networks(study, cache)
+    return study
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error."""
+
+
+def _construct_mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise StudyError(
+            f"{node.start_mark.name}, line {node.start_mark.line + 1}: the name {twice!r} stands twice here; each may stand once"
+        )
+    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            content = yaml.load(file, _UniqueKeys)
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: there is no such file") from error
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise StudyError(f"{path}: a study is a mapping of keys, this is {type(content).__name__}")
+    return content
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, mapping by mapping.
+
+    >>> _merged({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
+    {'a': {'x': 1, 'y': 3}}
+    """
+    both = {
+        key: _merged(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+        for key, value in over.items()
+    }
+    return {**base, **both}
+
+
+def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with all defaults. Raises StudyError that lists everything that is wrong with them."""
+    filled = json.loads(json.dumps(settings))
+    _raise_all(_schema_problems(filled))
+    _raise_all(_collect(_complete_entries(filled)))
+    return filled
+
+
+def _raise_all(problems: list[str]) -> None:
+    if problems:
+        raise StudyError("the configuration cannot work:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def _collect(checks: Iterator[Any]) -> list[str]:
+    """The messages of all checks that fail; each item of the iterator is a function."""
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except StudyError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
+    """Checks of what a schema cannot say; they fill in plug-ins' defaults on the way."""
+    for section in ("datasets", "objectives", "constraints", "attacks"):
+        for name, entry in filled[section].items():
+            yield lambda section=section, name=name, entry=entry: _fill_options(section, entry, f"{section}.{name}")
+    for name, experiment in filled["experiments"].items():
+        yield lambda name=name, e=experiment: _check_experiment(e, filled["datasets"], f"experiments.{name}")
+    for name, defence in filled["defences"].items():
+        for axis in ("objective", "constraint"):
+            where = f"defences.{name}.{axis}"
+            yield lambda axis=axis, value=defence[axis], where=where: _one_of(value, filled[f"{axis}s"], where)
+    yield lambda: _check_defences(filled)
+    for name, attack in filled["attacks"].items():
+        yield lambda attack=attack, name=name: _check_groups(attack, filled["experiments"], f"attacks.{name}")
+
+
+def _fill_options(section: str, entry: dict[str, Any], where: str) -> None:
+    own = OWN_KEYS.get(section, ("use",))
+    options = {key: value for key, value in entry.items() if key not in own}
+    entry.update(registry.check_options(options, _plug_ins(section, entry, where), where))
+
+
+def _plug_ins(section: str, entry: Mapping[str, Any], where: str) -> list[registry.PlugIn]:
+    kind = section.removesuffix("s")
+    found = [registry.find(kind, entry["use"], f"{where}.use")]
+    if kind == "constraint" and entry["use"] != "none":
+        found.append(registry.find("solver", entry["solver"], f"{where}.solver"))
+    return found
+
+
+def _check_experiment(experiment: dict[str, Any], datasets: Mapping[str, Any], where: str) -> None:
+    _one_of(experiment["dataset"], datasets, f"{where}.dataset")
+    model = experiment["model"]
+    plug_in = registry.find("model", model["use"], f"{where}.model.use")
+    options = {key: value for key, value in model.items() if key != "use"}
+    model.update(registry.check_options(options, [plug_in], f"{where}.model"))
+    source = _source(datasets[experiment["dataset"]], f"datasets.{experiment['dataset']}")
+    check_size(experiment["split"], source.n_examples, f"{where}.split")
+
+
+def _source(entry: Mapping[str, Any], where: str) -> DatasetSource:
+    """The data set's description, its files checked."""
+    plug_in = registry.find("dataset", entry["use"], f"{where}.use")
+    source = plug_in.load()(**registry.options_of(plug_in, dict(entry)))
+    check_sources(source, where)
+    return source
+
+
+def _check_defences(filled: Mapping[str, Any]) -> None:
+    defences, constraints = filled["defences"], filled["constraints"]
+    baseline = constraints.get(defences[BASELINE]["constraint"])
+    if baseline and (baseline["use"] != "none" or baseline["retrain_epochs"]):
+        raise StudyError(f"defences.{BASELINE}: the baseline is dense, so its constraint uses 'none' without retraining")
+    seen: dict[str, str] = {}
+    for name, defence in defences.items():
+        earlier = seen.setdefault(json.dumps(defence, sort_keys=True), name)
+        if earlier != name:
+            raise StudyError(f"defences.{name}: the same objective and constraint as defences.{earlier}")
+
+
+def _check_groups(attack: Mapping[str, Any], experiments: Mapping[str, Any], where: str) -> None:
+    size = attack["targets_per_group"]
+    if size % 2:
+        raise StudyError(f"{where}.targets_per_group = {size}: groups are whole pairs of twins, so it must be even")
+    for name, experiment in experiments.items():
+        if experiment["split"]["protocol"] == "pool" and size >= experiment["split"]["models"]:
+            raise StudyError(
+                f"{where}.targets_per_group = {size}: experiments.{name} has {experiment['split']['models']} models, "
+                "so no shadow model would be left; it must be less"
+            )
+
+
+def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
+    if value not in allowed:
+        near = difflib.get_close_matches(value, list(allowed), n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise StudyError(f"{where} = {value!r}: not defined. {hint}Defined: {', '.join(allowed)}")
+
+
+def _with_defaults(validator: type) -> type:
+    """A JSON-schema validator that writes defaults into what it checks."""
+    check_properties = validator.VALIDATORS["properties"]
+
+    def properties(checker, schemas, instance, schema):
+        if isinstance(instance, dict):
+            for key, subschema in schemas.items():
+                if "default" in subschema:
+                    instance.setdefault(key, json.loads(json.dumps(subschema["default"])))
+        yield from check_properties(checker, schemas, instance, schema)
+
+    return jsonschema.validators.extend(validator, {"properties": properties})
+
+
+def _schema_problems(settings: dict[str, Any]) -> list[str]:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    validator = _with_defaults(jsonschema.Draft202012Validator)(schema)
+    return [_explain(error) for error in validator.iter_errors(settings)]
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """One sentence: key, value, what is allowed."""
+    where = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        allowed = error.schema["properties"]
+        unknown = next(key for key in error.instance if key not in allowed)
+        near = difflib.get_close_matches(unknown, list(allowed), n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        return f"{f'{where}.' if where else ''}{unknown}: unknown key. {hint}Allowed: {', '.join(allowed)}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"{f'{where}.' if where else ''}{missing}: missing"
+    if "propertyNames" in error.absolute_schema_path or error.validator == "pattern":
+        return f"{f'{where} = ' if where else ''}{error.instance!r}: a name is a letter, then letters, digits and _ in lower case"
+    allowed = {
+        "type": lambda: f"allowed is {error.validator_value}",
+        "enum": lambda: f"allowed is one of {', '.join(map(str, error.validator_value))}",
+        "minimum": lambda: f"allowed is >= {error.validator_value}",
+        "exclusiveMinimum": lambda: f"allowed is > {error.validator_value}",
+    }
+    rule = allowed.get(error.validator, lambda: error.message)()
+    return f"{where} = {error.instance!r}: {rule}"
+
+
+def check_networks(study: Study, cache: Path) -> None:
+    """Refuse models that do not fit their data and constraints that do not fit their model.
+
+    Only building the networks can tell, which needs torch; it is done in a process of its own, and its approval is kept in
+    `cache`.
+    """
+    questions = [
+        {
+            "where": f"constraints.{constraint}",
+            "experiment": name,
+            "model": experiment["model"],
+            "image_shape": list(study.sources[experiment["dataset"]].image_shape),
+            "n_classes": len(study.sources[experiment["dataset"]].class_names),
+            "constraint": study["constraints"][constraint],
+        }
+        for name, experiment in study["experiments"].items()
+        for constraint in {defence["constraint"]: None for defence in study["defences"].values()}
+    ]
+    modules = {study.model_plug_in(name).module for name in study["experiments"]}
+    modules |= {plug_in.module for name in study["constraints"] for plug_in in study.plug_ins("constraints", name)}
+    code = code_digest(*map(module_file, sorted(modules)))
+    approval = cache / f"networks_{fingerprint([questions, code])}.json"
+    if approval.is_file():
+        return
+    command = [sys.executable, "-m", "mia_pruning.stages.check_networks"]
+    search_path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    environment = {**os.environ, "PYTHONPATH": search_path}
+    done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    _raise_all(json.loads(done.stdout))
+    approval.parent.mkdir(parents=True, exist_ok=True)
+    approval.write_text("[]\n", encoding="utf-8")

@@ -1,0 +1,34 @@
+"""Masked training: weights outside the mask are zero before, during and after, whatever the optimiser remembers."""
+
+import torch
+from torch import Tensor, nn
+
+from mia_pruning.training.loop import Callback
+
+
+def apply_masks_(model: nn.Module, masks: dict[str, Tensor]) -> None:
+    """Set every weight outside its mask to +0, in place."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in masks:
+                parameter.masked_fill_(~masks[name].to(parameter.device), 0.0)
+
+
+class KeepMasked(Callback):
+    """Keeps pruned weights at zero: their gradients are cleared before each step and they are cleared after it.
+
+    masks: bool, True where a weight may be non-zero, by parameter name.
+    """
+
+    def __init__(self, model: nn.Module, masks: dict[str, Tensor]) -> None:
+        apply_masks_(model, masks)
+        named = dict(model.named_parameters())
+        self._weights = [named[name] for name in masks]
+        self._factors = [mask.to(weight) for mask, weight in zip(masks.values(), self._weights, strict=True)]
+
+    def on_gradients(self) -> None:
+        torch._foreach_mul_([weight.grad for weight in self._weights], self._factors)
+
+    @torch.no_grad()
+    def on_step(self) -> None:
+        torch._foreach_mul_(self._weights, self._factors)

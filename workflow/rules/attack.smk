@@ -1,0 +1,29 @@
+"""Attacks: pure functions of the recorded signals."""
+
+
+rule run_attack:
+    input:
+        dataset=packed_data,
+        split=RUN + "/membership.npz",
+        target_signals=DEFENCE + "/signals.npy",
+        shadow_signals=shadow_signals,
+    output:
+        DEFENCE + "/attacks/{attack}.{attacker}.npz",
+    log:
+        DEFENCE + "/logs/run_attack_{attack}.{attacker}.log",
+    benchmark:
+        DEFENCE + "/benchmarks/run_attack_{attack}.{attacker}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        attack=lambda wildcards: STUDY["attacks"][wildcards.attack],
+        seed=lambda wildcards: int(wildcards.seed),
+        code=attack_code,
+    message:
+        "Attack {wildcards.attack} ({wildcards.attacker}) on {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
+    script:
+        "../scripts/run_attack.py"

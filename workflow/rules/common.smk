@@ -1,0 +1,187 @@
+"""The study, and the functions that give rules their inputs and parameters. No rule stands here."""
+
+import sys
+from pathlib import Path
+
+BASE = Path(workflow.basedir)
+sys.path.insert(0, str(BASE / "workflow" / "lib"))
+
+from snakemake.exceptions import WorkflowError
+
+from mia_pruning import registry
+from mia_pruning.provenance import code_digest, module_file
+from mia_pruning.study import load_study
+from mia_pruning.types import BASELINE, StudyError
+
+try:
+    STUDY = load_study(
+        config,
+        default=BASE / "config.yaml",
+        files=[Path(file) for file in workflow.configfiles],
+        cache=Path("results") / "data" / "approved",
+    )
+except StudyError as error:
+    raise WorkflowError(str(error)) from None
+
+FIGURES = list(registry.catalogue("figure"))
+ENVIRONMENT = str(BASE / "envs" / "environment.yaml")
+
+RUN = "results/{study}/{experiment}/seed_{seed}"
+DEFENCE = RUN + "/{objective}/{constraint}"
+
+
+def code_of(script, *plug_ins):
+    """The digest of a script, the library modules that it imports and the plug-ins that it will load."""
+    return code_digest(BASE / "workflow" / "scripts" / script, *(module_file(plug_in.module) for plug_in in plug_ins))
+
+
+def settings_of(wildcards):
+    return STUDY["experiments"][wildcards.experiment]
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def source_files(wildcards):
+    return [str(path) for path in STUDY.sources[wildcards.dataset].files]
+
+
+def packed_data(wildcards):
+    return f"results/data/{settings_of(wildcards)['dataset']}/dataset.json"
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+def n_models(experiment, role):
+    split = STUDY["experiments"][experiment]["split"]
+    return split["models"] if role == "targets" else split["shadow_models"] if split["protocol"] == "disjoint" else 0
+
+
+def n_batches(experiment, role):
+    return -(-n_models(experiment, role) // STUDY["experiments"][experiment]["training"]["models_per_job"])
+
+
+def rows_of(wildcards, models):
+    """The rows of the membership matrix that a batch trains; shadows stand below the targets."""
+    role, batch = models.rsplit("_", 1)
+    size = settings_of(wildcards)["training"]["models_per_job"]
+    count = n_models(wildcards.experiment, role)
+    offset = 0 if role == "targets" else n_models(wildcards.experiment, "targets")
+    return [offset + row for row in range(count)[int(batch) * size : (int(batch) + 1) * size]]
+
+
+def train_settings(wildcards):
+    """What training depends on; how models are spread over jobs is not part of it."""
+    experiment = settings_of(wildcards)
+    training = {key: value for key, value in experiment["training"].items() if key != "models_per_job"}
+    return {"model": experiment["model"], "training": training, "objective": STUDY["objectives"][wildcards.objective]}
+
+
+def prune_settings(wildcards):
+    constraint = {k: v for k, v in STUDY["constraints"][wildcards.constraint].items() if k != "retrain_epochs"}
+    return {**train_settings(wildcards), "constraint": constraint}
+
+
+def retrain_settings(wildcards):
+    epochs = STUDY["constraints"][wildcards.constraint]["retrain_epochs"]
+    return {**train_settings(wildcards), "retrain_epochs": epochs}
+
+
+def fit_code(script):
+    """A params function: the digest of a training script with the model, objective and constraint at hand."""
+
+    def digest(wildcards):
+        used = [STUDY.model_plug_in(wildcards.experiment), *STUDY.plug_ins("objectives", wildcards.objective)]
+        if "constraint" in wildcards.keys():
+            used += STUDY.plug_ins("constraints", wildcards.constraint)
+        return code_of(script, *used)
+
+    return digest
+
+
+def model_code(script):
+    """A params function: the digest of a script that builds the model."""
+    return lambda wildcards: code_of(script, STUDY.model_plug_in(wildcards.experiment))
+
+
+def batch_names(experiment):
+    return [f"{role}_{batch}" for role in ("targets", "shadows") for batch in range(n_batches(experiment, role))]
+
+
+def finished_folder(constraint):
+    """Where the finished models of a constraint lie, below the objective's folder."""
+    return "trained" if STUDY.is_dense(constraint) else f"{constraint}/retrained"
+
+
+def finished_models(wildcards):
+    folder = f"{RUN}/{{objective}}/{finished_folder(wildcards.constraint)}".format(**wildcards)
+    return [f"{folder}/{batch}.safetensors" for batch in batch_names(wildcards.experiment)]
+
+
+# --- attacks and evaluation -------------------------------------------------------------------------------------------
+
+
+def shadow_signals(wildcards):
+    """Adaptive: shadows of the target's own defence. Dense shadows: the baseline's."""
+    pair = dict(objective=wildcards.objective, constraint=wildcards.constraint)
+    if wildcards.attacker == "dense_shadows":
+        pair = STUDY["defences"][BASELINE]
+    return f"{RUN}/{pair['objective']}/{pair['constraint']}/signals.npy".format(**wildcards)
+
+
+def attack_code(wildcards):
+    return code_of("run_attack.py", *STUDY.plug_ins("attacks", wildcards.attack))
+
+
+def attack_keys(wildcards):
+    """Every (attack, attacker) of a defence."""
+    defence = STUDY.defence_of(wildcards.objective, wildcards.constraint)
+    return [(attack, attacker) for attack in STUDY["attacks"] for attacker in STUDY.attackers(defence)]
+
+
+def attack_files(wildcards):
+    folder = DEFENCE.format(**wildcards)
+    return [f"{folder}/attacks/{attack}.{attacker}.npz" for attack, attacker in attack_keys(wildcards)]
+
+
+def over_defences(pattern, **fixed):
+    """The pattern of every experiment, seed and defence."""
+    return [
+        (dict(experiment=experiment, seed=seed, defence=name), pattern.format(**keys))
+        for experiment in STUDY["experiments"]
+        for seed in STUDY["seeds"]
+        for name, pair in STUDY["defences"].items()
+        for keys in [dict(study=STUDY.name, experiment=experiment, seed=seed, **pair, **fixed)]
+    ]
+
+
+def paths(parts):
+    return [path for _, path in parts]
+
+
+def histories():
+    """Every training curve: dense training once an objective, then pruning and retraining."""
+    parts = {}
+    for about, folder in over_defences(RUN + "/{objective}"):
+        pair = STUDY["defences"][about["defence"]]
+        stages = {"trained": "train"}
+        if not STUDY.is_dense(pair["constraint"]):
+            stages |= {f"{pair['constraint']}/pruned": "prune", f"{pair['constraint']}/retrained": "retrain"}
+        for stage_folder, stage in stages.items():
+            for batch in batch_names(about["experiment"]):
+                parts[f"{about['defence']} {folder}/{stage_folder}/{batch}.history.csv"] = (
+                    {**about, "stage": stage},
+                    f"{folder}/{stage_folder}/{batch}.history.csv",
+                )
+    return list(parts.values())
+
+
+def residuals():
+    """The solvers' residuals of every batch; a solver without residuals leaves its table empty."""
+    return [
+        (about, f"{folder}/pruned/{batch}.residuals.csv")
+        for about, folder in over_defences(DEFENCE)
+        if not STUDY.is_dense(STUDY["defences"][about["defence"]]["constraint"])
+        for batch in batch_names(about["experiment"])
+    ]

@@ -1,0 +1,94 @@
+"""From scores to numbers with intervals, and from numbers to verdicts."""
+
+
+rule evaluate_defence:
+    input:
+        attack_files,
+        dataset=packed_data,
+        split=RUN + "/membership.npz",
+        signals=DEFENCE + "/signals.npy",
+    output:
+        evaluation=DEFENCE + "/evaluation.npz",
+        roc=DEFENCE + "/roc.csv",
+        confidence=DEFENCE + "/confidence.csv",
+    log:
+        DEFENCE + "/logs/evaluate_defence.log",
+    benchmark:
+        DEFENCE + "/benchmarks/evaluate_defence.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        attacks=attack_keys,
+        seed=lambda wildcards: int(wildcards.seed),
+        n_replicates=STUDY["bootstrap_replicates"],
+        code=code_of("evaluate_defence.py"),
+    message:
+        "Evaluating {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
+    script:
+        "../scripts/evaluate_defence.py"
+
+
+rule summarise_study:
+    input:
+        evaluations=paths(over_defences(DEFENCE + "/evaluation.npz")),
+        compressions=paths(over_defences(DEFENCE + "/release/compression.json")),
+        roc=paths(over_defences(DEFENCE + "/roc.csv")),
+        confidence=paths(over_defences(DEFENCE + "/confidence.csv")),
+        history=paths(histories()),
+        residuals=paths(residuals()),
+    output:
+        results="results/{study}/results.csv",
+        differences="results/{study}/differences.csv",
+        targets="results/{study}/targets.csv",
+        roc="results/{study}/roc.csv",
+        confidence="results/{study}/confidence.csv",
+        history="results/{study}/history.csv",
+        residuals="results/{study}/residuals.csv",
+    log:
+        "results/{study}/logs/summarise_study.log",
+    benchmark:
+        "results/{study}/benchmarks/summarise_study.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        defences=STUDY["defences"],
+        about={
+            "evaluations": [about for about, _ in over_defences("")],
+            "history": [about for about, _ in histories()],
+            "residuals": [about for about, _ in residuals()],
+        },
+        code=code_of("summarise_study.py"),
+    message:
+        "Summarising {wildcards.study}"
+    script:
+        "../scripts/summarise_study.py"
+
+
+rule judge_claims:
+    input:
+        claims=BASE / "report" / "claims.yaml",
+        results="results/{study}/results.csv",
+        differences="results/{study}/differences.csv",
+    output:
+        "results/{study}/verdicts.csv",
+    log:
+        "results/{study}/logs/judge_claims.log",
+    benchmark:
+        "results/{study}/benchmarks/judge_claims.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("judge_claims.py"),
+    message:
+        "Judging the claims by {wildcards.study}"
+    script:
+        "../scripts/judge_claims.py"

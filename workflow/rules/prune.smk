@@ -1,0 +1,60 @@
+"""Dense models into a sparsity set, and retraining inside it."""
+
+
+rule prune_models:
+    input:
+        dataset=packed_data,
+        split=RUN + "/membership.npz",
+        dense=RUN + "/{objective}/trained/{models}.safetensors",
+    output:
+        models=DEFENCE + "/pruned/{models}.safetensors",
+        history=DEFENCE + "/pruned/{models}.history.csv",
+        residuals=DEFENCE + "/pruned/{models}.residuals.csv",
+    log:
+        DEFENCE + "/logs/prune_{models}.log",
+    benchmark:
+        DEFENCE + "/benchmarks/prune_{models}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        settings=prune_settings,
+        rows=lambda wildcards: rows_of(wildcards, wildcards.models),
+        seed=lambda wildcards: int(wildcards.seed),
+        code=fit_code("prune_models.py"),
+    message:
+        "Pruning {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
+    script:
+        "../scripts/prune_models.py"
+
+
+rule retrain_models:
+    input:
+        dataset=packed_data,
+        split=RUN + "/membership.npz",
+        pruned=DEFENCE + "/pruned/{models}.safetensors",
+    output:
+        models=DEFENCE + "/retrained/{models}.safetensors",
+        history=DEFENCE + "/retrained/{models}.history.csv",
+    log:
+        DEFENCE + "/logs/retrain_{models}.log",
+    benchmark:
+        DEFENCE + "/benchmarks/retrain_{models}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        settings=retrain_settings,
+        rows=lambda wildcards: rows_of(wildcards, wildcards.models),
+        seed=lambda wildcards: int(wildcards.seed),
+        code=fit_code("retrain_models.py"),
+    message:
+        "Retraining {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
+    script:
+        "../scripts/retrain_models.py"

@@ -1,0 +1,46 @@
+"""Dense models: targets, and where the protocol has them apart, shadows. One script trains both."""
+
+
+rule train_targets:
+    input:
+        dataset=packed_data,
+        split=RUN + "/membership.npz",
+    output:
+        models=RUN + "/{objective}/trained/targets_{batch}.safetensors",
+        history=RUN + "/{objective}/trained/targets_{batch}.history.csv",
+    log:
+        RUN + "/{objective}/logs/train_targets_{batch}.log",
+    benchmark:
+        RUN + "/{objective}/benchmarks/train_targets_{batch}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        settings=train_settings,
+        rows=lambda wildcards: rows_of(wildcards, f"targets_{wildcards.batch}"),
+        seed=lambda wildcards: int(wildcards.seed),
+        code=fit_code("train_models.py"),
+    message:
+        "Training targets of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective}, batch {wildcards.batch}"
+    script:
+        "../scripts/train_models.py"
+
+
+use rule train_targets as train_shadows with:
+    output:
+        models=RUN + "/{objective}/trained/shadows_{batch}.safetensors",
+        history=RUN + "/{objective}/trained/shadows_{batch}.history.csv",
+    log:
+        RUN + "/{objective}/logs/train_shadows_{batch}.log",
+    benchmark:
+        RUN + "/{objective}/benchmarks/train_shadows_{batch}.tsv"
+    params:
+        settings=train_settings,
+        rows=lambda wildcards: rows_of(wildcards, f"shadows_{wildcards.batch}"),
+        seed=lambda wildcards: int(wildcards.seed),
+        code=fit_code("train_models.py"),
+    message:
+        "Training shadows of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective}, batch {wildcards.batch}"

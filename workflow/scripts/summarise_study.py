@@ -1,0 +1,22 @@
+"""Gather the evaluations of a study into tidy tables."""
+
+from mia_pruning.stages.job import job
+from mia_pruning.stages.summarise import collect_tables, nested, summarise
+
+with job(snakemake):
+    about = snakemake.params.about
+    summarise(
+        nested(about["evaluations"], snakemake.input.evaluations),
+        nested(about["evaluations"], snakemake.input.compressions),
+        snakemake.params.defences,
+        results=snakemake.output.results,
+        differences=snakemake.output.differences,
+        targets=snakemake.output.targets,
+    )
+    for table, keys in {
+        "roc": "evaluations",
+        "confidence": "evaluations",
+        "history": "history",
+        "residuals": "residuals",
+    }.items():
+        collect_tables(snakemake.output[table], zip(about[keys], snakemake.input[table], strict=True))
