@@ -1,1 +1,67 @@
 """From tables to what people read."""
+
+TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals"]
+
+
+rule draw_figure:
+    input:
+        **{table: f"results/{{study}}/{table}.csv" for table in TABLES},
+        claims=BASE / "report" / "claims.yaml",
+    output:
+        svg=report(
+            "results/{study}/figures/{figure}.svg",
+            caption=BASE / "report" / "captions" / "figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        table="results/{study}/figures/{figure}.csv",
+        words="results/{study}/figures/{figure}.json",
+    log:
+        "results/{study}/logs/draw_figure_{figure}.log",
+    benchmark:
+        "results/{study}/benchmarks/draw_figure_{figure}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=lambda wildcards: code_of("draw_figure.py", registry.catalogue("figure")[wildcards.figure]),
+    message:
+        "Drawing {wildcards.figure}"
+    script:
+        "../scripts/draw_figure.py"
+
+
+rule write_report:
+    input:
+        results="results/{study}/results.csv",
+        differences="results/{study}/differences.csv",
+        verdicts="results/{study}/verdicts.csv",
+        figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
+        datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
+        claims=BASE / "report" / "claims.yaml",
+        template=BASE / "report" / "templates" / "report.html.j2",
+    output:
+        report(
+            "results/{study}/report.html",
+            caption=BASE / "report" / "captions" / "report.rst",
+            category="Report",
+            labels={"study": "{study}"},
+        ),
+    log:
+        "results/{study}/logs/write_report.log",
+    benchmark:
+        "results/{study}/benchmarks/write_report.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=STUDY.settings,
+        code=code_of("write_report.py"),
+    message:
+        "Writing the report of {wildcards.study}"
+    script:
+        "../scripts/write_report.py"

@@ -1,6 +1,7 @@
 """Decide the claims of report/claims.yaml by the study's numbers."""
 
 import pandas as pd
+
 from mia_pruning import storage
 from mia_pruning.reporting.claims import judge
 from mia_pruning.stages.job import job

@@ -20,8 +20,8 @@ def neural_network(
     rng: np.random.Generator,
     *,
     max_epochs: Annotated[int, ">= 1"] = 20,
-    patience: Annotated[int, ">= 1"] = 3,
-    batch_size: Annotated[int, ">= 1"] = 500,
+    patience: Annotated[int, ">= 1"] = 2,
+    batch_size: Annotated[int, ">= 1"] = 1000,
     learning_rate: Annotated[float, "> 0"] = 0.001,
     held_back: Annotated[float, "> 0, < 1"] = 0.1,
 ) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""LeNet-5 as the pruning literature has it: 20 and 50 channels, 800-500-10, 431,080 parameters for 28 x 28 x 1 and ten classes."""
+"""LeNet-5 as the pruning literature has it: 20 and 50 channels, 800-500-10, 431,080 parameters on 28 x 28 x 1 in ten classes."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

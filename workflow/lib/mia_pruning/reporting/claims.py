@@ -1,7 +1,7 @@
 """Claims as comparisons, and their verdicts.
 
-A claim is a list of conditions on a defence: a metric, possibly less another defence's, must be below or above a threshold. A
-condition is *supported* when its whole interval lies on the claimed side, *refuted* when it lies on the other, else
+A claim is a list of conditions on a defence: a metric, possibly less another defence's, must be below a threshold or at
+least it. A condition is *supported* when its whole interval lies on the claimed side, *refuted* when it lies on the other, else
 *inconclusive*. A claim is supported when all its conditions are, refuted when one is. It is *not tested* when the study lacks a
 defence that it names.
 """
@@ -19,21 +19,18 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def side(low: float, high: float, *, below: float | None = None, above: float | None = None) -> str:
+def side(low: float, high: float, *, below: float | None = None, at_least: float | None = None) -> str:
     """The verdict on one condition from its interval.
 
-    >>> side(-0.05, -0.01, below=0.0), side(-0.01, 0.02, below=0.0), side(0.01, 0.02, below=0.0)
+    >>> side(-0.05, -0.01, below=0.0), side(-0.01, 0.02, below=0.0), side(0.0, 0.02, below=0.0)
     ('supported', 'inconclusive', 'refuted')
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"a verdict needs a finite interval, not [{low}, {high}]")
-    if below is not None:
-        low, high, threshold = -high, -low, -below
-    else:
-        threshold = above
-    if low >= threshold:
-        return SUPPORTED
-    return REFUTED if high < threshold else INCONCLUSIVE
+    threshold = at_least if below is None else below
+    if low < threshold <= high:
+        return INCONCLUSIVE
+    return SUPPORTED if (high < threshold) == (at_least is None) else REFUTED
 
 
 def combine(verdicts: list[str]) -> str:
@@ -94,7 +91,7 @@ def _rows_of(
 
 
 def _judge_condition(condition: Mapping[str, Any], row: Mapping[str, Any] | None) -> dict[str, Any]:
-    limit = {key: condition[key] for key in ("below", "above") if key in condition}
+    limit = {key: condition[key] for key in ("below", "at_least") if key in condition}
     (direction, threshold), *_ = limit.items()
     about = {
         "metric": condition["metric"],

@@ -1,0 +1,43 @@
+# `make` lists the targets. Everything runs in .venv, made from envs/requirements.txt.
+
+STUDY ?= config.yaml
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+READY := .venv/ready
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+reproduce: $(READY) ## Run a study (STUDY=config.yaml) and print its verdicts and where its report is
+	@$(BIN)/python -m mia_pruning.reproduce $(STUDY) --cores $(CORES)
+
+test: $(READY) ## Run all tests
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+check: $(READY) ## Check style, formatting, layers and the Snakefile
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check Snakefile workflow/rules/*.smk
+	@$(BIN)/lint-imports
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+bench: $(READY) ## Measure the speed figures that README quotes
+	@$(BIN)/python tests/bench/bench.py
+
+env: $(READY) ## Make the environment only
+
+clean: ## Delete the results and Snakemake's records; keep the environment
+	rm -rf results/*/ .snakemake
+
+$(READY): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Making the environment in .venv (about 6 GB, minutes)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help reproduce test check bench env clean
+.DEFAULT_GOAL := help

@@ -1,0 +1,148 @@
+"""The speed figures that README quotes, measured as ratios within one process, in CPU seconds of one core. Run by `make bench`.
+
+No figure here is asserted anywhere: machines differ and are shared. Compare ratios, and runs of one machine.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from mia_pruning import provenance
+from mia_pruning.attacks.loss import loss
+from mia_pruning.constraints.admm import Admm
+from mia_pruning.constraints.cardinality import Cardinality
+from mia_pruning.data.fashion_mnist import fashion_mnist_t10k
+from mia_pruning.models.lenet5 import lenet5
+from mia_pruning.objectives.erm import Erm
+from mia_pruning.training.data import ResidentData
+from mia_pruning.training.loop import Recipe, Trainer
+from mia_pruning.types import Signals
+
+N_EXAMPLES = 5000
+BATCH_SIZE = 128
+MEAN, DEVIATION = [73.0], [90.0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after one that is not counted")
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    images, labels = fashion_mnist_t10k().load()
+    images, labels = images[:N_EXAMPLES], labels[:N_EXAMPLES].astype(np.int64)
+    print(f"{provenance.cpu_model()}, one core, torch {torch.__version__}, {rounds} rounds; CPU seconds: median (min to max)\n")
+    plain, admm = _trainer(images, labels), _with_admm(images, labels)
+    exact = _trainer(images, labels, "float32")
+    seconds = in_turn(
+        {
+            "DataLoader and PIL transforms, float32": _pil_epoch(images, labels),
+            "resident, float32": lambda: exact.train_epoch(0),
+            "resident, bfloat16": lambda: plain.train_epoch(0),
+            "resident, bfloat16, with ADMM": lambda: _admm_epoch(admm),
+        },
+        rounds,
+    )
+    print(f"Training LeNet-5 (431,080 parameters), an epoch of {N_EXAMPLES} images in batches of {BATCH_SIZE}")
+    for name, values in seconds.items():
+        print(f"  {name:40} {spread(values)}   {N_EXAMPLES / statistics.median(values):6.0f} samples/s")
+    print(f"  bfloat16 against DataLoader: {ratio(seconds, 'DataLoader and PIL transforms, float32', 'resident, bfloat16')}")
+    print(f"  ADMM epoch against plain:    {ratio(seconds, 'resident, bfloat16, with ADMM', 'resident, bfloat16')}\n")
+    attack = in_turn({"attack": _threshold_attack()}, rounds)["attack"]
+    print(f"Threshold attack, loss, 250,000 shadow and 250,000 target scores of 10 classes\n  {spread(attack)}")
+
+
+def in_turn(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of each piece of work, round by round, so that all pieces see the same machine."""
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for round_ in range(rounds + 1):
+        for name, run in work.items():
+            started = time.process_time()
+            run()
+            if round_:
+                seconds[name].append(time.process_time() - started)
+    return seconds
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3f} s ({min(values):.3f} to {max(values):.3f})"
+
+
+def ratio(seconds: dict[str, list[float]], above: str, below: str) -> str:
+    """The median of the ratios within each round, and their range."""
+    ratios = [a / b for a, b in zip(seconds[above], seconds[below], strict=True)]
+    return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def _trainer(images: np.ndarray, labels: np.ndarray, precision: str = "bfloat16") -> Trainer:
+    torch.manual_seed(0)
+    data = ResidentData(images, labels, mean=MEAN, deviation=DEVIATION, device=torch.device("cpu"))
+    network = lenet5((28, 28, 1), 10).to(memory_format=torch.channels_last)
+    recipe = Recipe(BATCH_SIZE, "adam", 1e-3, 0.0, 0.0, precision)
+    return Trainer(network, data, Erm(), recipe, lambda epoch: np.random.default_rng(epoch))
+
+
+def _with_admm(images: np.ndarray, labels: np.ndarray) -> Trainer:
+    trainer = _trainer(images, labels)
+    solver = Admm(rho=(0.001,), epochs=1000)
+    trainer.callbacks.append(solver.start(trainer.model, Cardinality(compression=15.78), np.random.default_rng(0)))
+    return trainer
+
+
+def _admm_epoch(trainer: Trainer) -> None:
+    trainer.train_epoch(0)
+    trainer.callbacks[0].on_epoch(0)
+
+
+class _PilImages(Dataset):
+    """What torchvision's own data sets do for each example."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
+        self.images, self.labels = images[..., 0], labels
+        normalise = transforms.Normalize([MEAN[0] / 255], [DEVIATION[0] / 255])
+        self.transform = transforms.Compose([transforms.ToTensor(), normalise])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
+
+
+def _pil_epoch(images: np.ndarray, labels: np.ndarray) -> Callable[[], None]:
+    torch.manual_seed(0)
+    network = lenet5((28, 28, 1), 10)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    loader = DataLoader(_PilImages(images, labels), batch_size=BATCH_SIZE, shuffle=True)
+
+    def epoch() -> None:
+        for batch, target in loader:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(batch), target).backward()
+            optimizer.step()
+
+    return epoch
+
+
+def _threshold_attack() -> Callable[[], np.ndarray]:
+    rng = np.random.default_rng(0)
+
+    def signals(membership: bool) -> Signals:
+        members = rng.random((10, 25_000)) < 0.5
+        logits = rng.normal(size=(10, 25_000, 10)).astype(np.float32) * (1 + members[..., np.newaxis])
+        labels = rng.integers(10, size=25_000)
+        return Signals(logits, labels, np.ones_like(members), members if membership else None)
+
+    targets, shadows = signals(False), signals(True)
+    return lambda: loss(targets, shadows, rng, per_class=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""ROC curves on logarithmic axes, where the low false-positive rates are that decide."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from mia_pruning.registry import figure
+from mia_pruning.reporting.style import colours, in_order, readable
+from mia_pruning.reporting.tables import Drawing, Tables, pick
+
+
+@figure
+def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
+    curves = pick(tables["roc"], attacker="adaptive")
+    experiments = in_order(curves, "experiment")
+    attacks = _shown_attacks(tables["results"], headline["attack"])
+    colour = colours(in_order(tables["results"], "defence"))
+    table = (
+        pick(curves, attack=attacks).groupby(["experiment", "attack", "defence", "fpr"], sort=False)["tpr"].mean().reset_index()
+    )
+    size = (4.6 * len(attacks), 4.4 * len(experiments))
+    drawn, axes = plt.subplots(len(experiments), len(attacks), figsize=size, squeeze=False, sharex=True, sharey=True)
+    for row, experiment in zip(axes, experiments, strict=True):
+        for axis, attack in zip(row, attacks, strict=True):
+            for defence, curve in pick(table, experiment=experiment, attack=attack).groupby("defence", sort=False):
+                visible = curve[(curve["fpr"] > 0) & (curve["tpr"] > 0)]
+                axis.plot(visible["fpr"], visible["tpr"], color=colour[defence], label=readable(defence))
+            axis.plot([1e-3, 1], [1e-3, 1], color="grey", linestyle=":", linewidth=1)
+            axis.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1), xlabel="false-positive rate")
+            axis.set_title(f"{readable(experiment)}: {readable(attack)}")
+        row[0].set_ylabel("true-positive rate")
+        row[0].legend(fontsize="small", loc="upper left")
+    return Drawing(
+        drawn,
+        table,
+        _finding(tables["results"], attacks),
+        "Mean over targets at equal false-positive rates; adaptive attacker. The dotted line is guessing. "
+        "Shown are the headline attack and the one with the highest AUC on the baseline.",
+    )
+
+
+def _shown_attacks(results: pd.DataFrame, headline: str) -> list[str]:
+    aucs = pick(results, metric="auc", attacker="adaptive", defence=in_order(results, "defence")[0])
+    strongest = aucs.groupby("attack")["value"].mean().idxmax()
+    return list(dict.fromkeys([headline, strongest])) if headline in set(aucs["attack"]) else [strongest]
+
+
+def _finding(results: pd.DataFrame, attacks: list[str]) -> str:
+    rows = pick(results, metric="tpr_at_1_percent_fpr", attacker="adaptive", attack=attacks)
+    top = rows.loc[rows["value"].idxmax()]
+    return (
+        f"At 1 % false positives the most exposed defence is {readable(top['defence'])}: a true-positive rate of "
+        f"{top['value']:.3f} ({top['low']:.3f} to {top['high']:.3f}) by {readable(top['attack'])}."
+    )

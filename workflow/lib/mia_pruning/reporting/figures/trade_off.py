@@ -1,0 +1,69 @@
+"""Attack accuracy against test accuracy, every defence."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from mia_pruning.registry import figure
+from mia_pruning.reporting.style import LABELS, colours, in_order, readable
+from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
+
+
+@figure
+def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
+    results = tables["results"]
+    experiments = in_order(results, "experiment")
+    colour = colours(in_order(results, "defence"))
+    drawn, axes = plt.subplots(1, len(experiments), figsize=(6.4 * len(experiments), 4.4), squeeze=False)
+    parts = []
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        table = wide(
+            results,
+            experiment,
+            {"test_accuracy": {"metric": "test_accuracy"}, "attack_accuracy": {"metric": "attack_accuracy", **headline}},
+        )
+        _draw(axis, table, colour)
+        axis.set_title(readable(experiment))
+        parts.append(table.assign(experiment=experiment))
+    together = pd.concat(parts, ignore_index=True)
+    return Drawing(
+        drawn,
+        together,
+        _finding(together),
+        f"Lower right is better. Attack: {readable(headline['attack'])}, {readable(headline['attacker'])} shadows. "
+        "Bars are 95 % intervals over targets and examples. The dotted line is guessing.",
+    )
+
+
+def _draw(axis: plt.Axes, table: pd.DataFrame, colour: Mapping[str, tuple]) -> None:
+    for _, row in table.iterrows():
+        one = row.to_frame().T
+        axis.errorbar(
+            row["test_accuracy"],
+            row["attack_accuracy"],
+            xerr=error_bars(one, "test_accuracy"),
+            yerr=error_bars(one, "attack_accuracy"),
+            fmt="o",
+            color=colour[row["defence"]],
+            capsize=2,
+            label=readable(row["defence"]),
+        )
+    axis.axhline(0.5, color="grey", linestyle=":", linewidth=1)
+    axis.set_xlabel(LABELS["test_accuracy"])
+    axis.set_ylabel(LABELS["attack_accuracy"])
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """Which defence has the lowest attack accuracy, and what it costs in test accuracy."""
+    sentences = []
+    for experiment, rows in table.groupby("experiment", sort=False):
+        base, best = rows.iloc[0], rows.loc[rows["attack_accuracy"].astype(float).idxmin()]
+        cost = 100 * (base["test_accuracy"] - best["test_accuracy"])
+        sentences.append(
+            f"{readable(experiment)}: the lowest attack accuracy is {best['attack_accuracy']:.3f} "
+            f"by {readable(best['defence'])}, against {base['attack_accuracy']:.3f} of the {readable(base['defence'])}, "
+            f"at {abs(cost):.1f} points {'less' if cost > 0 else 'more'} test accuracy."
+        )
+    return " ".join(sentences)

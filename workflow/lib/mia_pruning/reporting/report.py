@@ -1,0 +1,180 @@
+"""The page that people read: one HTML file with everything in it."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from mia_pruning import provenance, storage
+from mia_pruning.metrics.intervals import CONFIDENCE
+from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
+from mia_pruning.reporting.style import in_order, readable
+from mia_pruning.reporting.tables import pick, read_tables
+
+#: the order of the figures on the page, and each one's heading; others follow under their name
+FIGURE_HEADINGS = {
+    "trade_off": "The trade-off",
+    "attack_by_compression": "Attack accuracy and compression",
+    "roc": "Low false-positive rates",
+    "confidence": "What the attacker sees",
+    "training": "Training",
+    "residuals": "ADMM residuals",
+}
+
+
+def write_report(
+    output: str,
+    *,
+    tables: Mapping[str, str],
+    figures: Mapping[str, str],
+    claims: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    datasets: Mapping[str, str],
+    benchmarks: Path,
+    template: Path,
+) -> None:
+    """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; benchmarks: the results' folder."""
+    loaded = read_tables(tables)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters["readable"] = readable
+    statements = {claim["id"]: claim["statement"] for claim in claims["claims"]}
+    page = environment.get_template(template.name).render(
+        study=settings["study"],
+        answers=answer(loaded["verdicts"], statements),
+        claims=[_claim_view(claim, loaded["verdicts"]) for claim in claims["claims"]],
+        headline=claims["headline"],
+        figures=[_figure_view(name, figures[name]) for name in sorted(figures, key=_figure_order)],
+        overviews=[_overview(loaded["results"], name, claims["headline"]) for name in in_order(loaded["results"], "experiment")],
+        attacks=[_attack_table(loaded["results"], name) for name in in_order(loaded["results"], "experiment")],
+        differences=[
+            _difference_table(loaded["differences"], name, claims["headline"])
+            for name in in_order(loaded["results"], "experiment")
+        ],
+        settings=settings,
+        settings_yaml=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120),
+        datasets={name: storage.read_json(path) for name, path in datasets.items()},
+        confidence_percent=round(100 * CONFIDENCE),
+        timings=_timings(benchmarks),
+        environment=provenance.environment(),
+    )
+    storage.write_text(output, page)
+
+
+def _claim_view(claim: Mapping[str, Any], verdicts: pd.DataFrame) -> dict[str, Any]:
+    """A claim with one entry a judged defence, attack and attacker; the headline's come first."""
+    rows = verdicts[verdicts["claim"] == claim["id"]]
+    keys = ["experiment", "defence", "attack", "attacker"]
+    judged = [_judgement(group) for _, group in rows.groupby(keys, sort=False, dropna=False)]
+    judged.sort(key=lambda entry: not entry["headline"])
+    others = [entry for entry in judged if not entry["headline"]]
+    counts = pd.Series([entry["verdict"] for entry in others], dtype=str).value_counts().to_dict()
+    return {**claim, "headlines": [e for e in judged if e["headline"]], "others": others, "counts": counts}
+
+
+def _judgement(rows: pd.DataFrame) -> dict[str, Any]:
+    first = rows.iloc[0]
+    tested = first["verdict"] != "not tested"
+    conditions = [f"{measured(row)} (required: {required(row)})" for _, row in rows.iterrows()] if tested else [first["reason"]]
+    return {
+        **{key: first[key] for key in ("experiment", "defence", "attack", "attacker", "verdict", "headline")},
+        "conditions": conditions,
+    }
+
+
+def _figure_order(name: str) -> tuple[int, str]:
+    known = list(FIGURE_HEADINGS)
+    return (known.index(name) if name in known else len(known), name)
+
+
+def _figure_view(name: str, svg: str) -> dict[str, str]:
+    words = storage.read_json(Path(svg).with_suffix(".json"))
+    encoded = base64.b64encode(Path(svg).read_bytes()).decode()
+    return {
+        "name": name,
+        "heading": FIGURE_HEADINGS.get(name, readable(name)),
+        "data": f"data:image/svg+xml;base64,{encoded}",
+        **words,
+    }
+
+
+def _overview(results: pd.DataFrame, experiment: str, headline: Mapping[str, str]) -> dict[str, Any]:
+    """Utility, privacy under the headline attack, and compression: one row a defence."""
+    columns = {
+        "test accuracy": {"metric": "test_accuracy"},
+        "train accuracy": {"metric": "train_accuracy"},
+        "attack accuracy": {"metric": "attack_accuracy", **headline},
+        "AUC": {"metric": "auc", **headline},
+        "TPR at 10 % FPR": {"metric": "tpr_at_10_percent_fpr", **headline},
+        "TPR at 1 % FPR": {"metric": "tpr_at_1_percent_fpr", **headline},
+        "compression": {"metric": "compression"},
+        "non-zero weights": {"metric": "n_nonzero"},
+        "bytes, dense": {"metric": "dense_bytes"},
+        "bytes, sparse": {"metric": "sparse_bytes"},
+        "FLOPs, zeros skipped": {"metric": "sparse_flops"},
+    }
+    rows = pick(results, experiment=experiment)
+    body = [
+        [defence, *(_cell(pick(rows, defence=defence, **chosen)) for chosen in columns.values())]
+        for defence in in_order(rows, "defence")
+    ]
+    sizes = pick(rows, metric="attack_accuracy").iloc[0]
+    note = f"n = {sizes['n_targets']:.0f} targets, {sizes['n_examples']:.0f} attacked examples; seeds {sizes['seeds']}"
+    return {"experiment": experiment, "columns": list(columns), "rows": body, "note": note}
+
+
+def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
+    """Attack accuracy, one row an attack and attacker, one column a defence."""
+    rows = pick(results, experiment=experiment, metric="attack_accuracy")
+    defences = in_order(rows, "defence")
+    keys = list(dict.fromkeys(zip(rows["attack"], rows["attacker"], strict=True)))
+    body = [
+        [*key, *(_cell(pick(rows, attack=key[0], attacker=key[1], defence=name)) for name in defences)]
+        for key in sorted(keys, key=_attacker_last)
+    ]
+    return {"experiment": experiment, "columns": defences, "rows": body}
+
+
+def _attacker_last(key: tuple[str, str]) -> str:
+    return key[1]
+
+
+def _difference_table(differences: pd.DataFrame, experiment: str, headline: Mapping[str, str]) -> dict[str, Any]:
+    """Paired differences of the headline attack's accuracy: row less column."""
+    rows = pick(differences, experiment=experiment, metric="attack_accuracy", **headline)
+    names = in_order(rows, "defence")
+    body = [[name, *(_cell(pick(rows, defence=name, minus=other), signed=True) for other in names)] for name in names]
+    return {"experiment": experiment, "columns": names, "rows": body}
+
+
+def _cell(rows: pd.DataFrame, *, signed: bool = False) -> str:
+    return with_interval(rows.iloc[0], signed=signed) if len(rows) else ""
+
+
+def _timings(folder: Path) -> list[dict[str, Any]]:
+    """Jobs, seconds and peak memory of each rule, from Snakemake's benchmark files."""
+    by_rule: dict[str, list[pd.Series]] = {}
+    for path in sorted(folder.rglob("benchmarks/*.tsv")):
+        table = pd.read_csv(path, sep="\t", na_values="-")
+        rule = next((rule for rule in RULES if path.stem.startswith(rule)), path.stem)
+        by_rule.setdefault(rule, []).append(table.iloc[-1])
+    return [
+        {
+            "rule": rule,
+            "jobs": len(rows),
+            "wall_seconds": number(sum(row["s"] for row in rows), ""),
+            "cpu_seconds": number(sum(row["cpu_time"] for row in rows), ""),
+            "longest_seconds": number(max(row["s"] for row in rows), ""),
+            "peak_mb": number(max(row["max_rss"] for row in rows), ""),
+        }
+        for rule, rows in sorted(by_rule.items(), key=lambda item: -sum(row["cpu_time"] for row in item[1]))
+    ]
+
+
+#: rules whose benchmark files carry wildcards in their names
+RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "run_attack", "draw_figure")

@@ -1,0 +1,73 @@
+"""Sentences made from numbers; nothing here says more than the numbers do."""
+
+import pandas as pd
+
+from mia_pruning.reporting.style import readable
+
+POINTS = {"attack_accuracy", "auc", "test_accuracy", "train_accuracy", "generalisation_gap"}
+
+
+def number(value: float, metric: str, *, signed: bool = False) -> str:
+    """A value as the report prints it.
+
+    >>> number(-0.0123, "attack_accuracy", signed=True), number(15.78, "compression"), number(1724320, "dense_bytes")
+    ('-1.2 points', '15.78', '1,724,320')
+    """
+    if pd.isna(value):
+        return ""
+    if signed and metric in POINTS:
+        return f"{100 * value:+.1f} points"
+    return (
+        f"{value:.3f}"
+        if abs(value) <= 1 and not float(value).is_integer()
+        else f"{value:,.4g}"
+        if value < 1e4
+        else f"{value:,.0f}"
+    )
+
+
+def with_interval(row: pd.Series, *, signed: bool = False) -> str:
+    """Value and 95 % interval; counted numbers have none.
+
+    >>> with_interval(pd.Series({"metric": "auc", "value": 0.61, "low": 0.6, "high": 0.62}))
+    '0.610 (0.600 to 0.620)'
+    """
+    value = number(row["value"], row["metric"], signed=signed)
+    if pd.isna(row["low"]) or row["low"] == row["high"]:
+        return value
+    if signed and row["metric"] in POINTS:
+        return f"{value} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
+    return f"{value} ({number(row['low'], row['metric'])} to {number(row['high'], row['metric'])})"
+
+
+def measured(row: pd.Series) -> str:
+    """What a verdict's condition measured, as a clause."""
+    metric = readable(row["metric"])
+    if row["minus"]:
+        return f"{metric} less that of {readable(row['minus'])}: {with_interval(row, signed=True)}"
+    return f"{metric}: {with_interval(row)}"
+
+
+def required(row: pd.Series) -> str:
+    """What the condition demands.
+
+    >>> required(pd.Series({"direction": "below", "threshold": 0.0, "metric": "auc", "minus": "baseline"}))
+    'below 0 points'
+    """
+    points = row["minus"] and row["metric"] in POINTS
+    threshold = f"{100 * row['threshold']:g} points" if points else f"{row['threshold']:g}"
+    return f"{readable(row['direction'])} {threshold}"
+
+
+def answer(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:
+    """The headline verdicts, one sentence a claim that was tested; conditions of one claim are joined."""
+    tested = verdicts[verdicts["headline"] & (verdicts["verdict"] != "not tested")]
+    sentences = []
+    for (claim, experiment), rows in tested.groupby(["claim", "experiment"], sort=False):
+        clauses = "; ".join(f"{measured(row)}, required {required(row)}" for _, row in rows.iterrows())
+        first = rows.iloc[0]
+        sentences.append(
+            f"{claim} {first['verdict']}: {claims[claim].rstrip('.')} "
+            f"({readable(first['defence'])} on {readable(experiment)}): {clauses}."
+        )
+    return sentences

@@ -1,0 +1,56 @@
+"""How figures look, fixed in one place: a colour is a defence, a marker is an attack. Colour-blind safe, legible in grey."""
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+
+matplotlib.use("svg")
+
+MARKERS = "osDv^<>PXd*hp8"
+LABELS = {
+    "attack_accuracy": "attack accuracy (balanced)",
+    "auc": "attack AUC",
+    "test_accuracy": "test accuracy",
+    "tpr_at_1_percent_fpr": "true-positive rate at 1 % false positives",
+    "compression": "compression (weights / non-zero weights)",
+}
+
+
+def apply() -> None:
+    """Set the theme. SVG output is the same for the same data: fixed identifiers, glyphs as paths."""
+    sns.set_theme(context="paper", style="ticks", font_scale=1.1)
+    matplotlib.rcParams.update(
+        {
+            "svg.hashsalt": "mia-pruning",
+            "svg.fonttype": "path",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "legend.frameon": False,
+            "figure.constrained_layout.use": True,
+        }
+    )
+
+
+def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
+    """A colour for each defence, in the study's order; the first, the baseline, is dark grey."""
+    palette = sns.color_palette("colorblind", max(1, len(defences) - 1))
+    return dict(zip(defences, [(0.25, 0.25, 0.25), *palette], strict=False))
+
+
+def markers(attacks: list[str]) -> dict[str, str]:
+    return {attack: MARKERS[index % len(MARKERS)] for index, attack in enumerate(attacks)}
+
+
+def readable(name: str) -> str:
+    """A configuration's name as words.
+
+    >>> readable("mia_pruning_5x")
+    'mia pruning 5x'
+    """
+    return name.replace("_", " ")
+
+
+def in_order(table: pd.DataFrame, column: str) -> list[str]:
+    """The distinct values of a column in the order of their first row, without empty ones."""
+    return [str(value) for value in table[column].dropna().unique() if str(value)]

@@ -1,0 +1,58 @@
+"""The study's tables as figures and the report read them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import matplotlib.figure
+import pandas as pd
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, the table that it plots, its finding (a sentence made from the numbers) and what it shows."""
+
+    figure: matplotlib.figure.Figure
+    table: pd.DataFrame
+    finding: str
+    caption: str
+
+
+def read_tables(paths: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """CSV files by name; empty attack and attacker cells are empty strings."""
+    tables = {name: pd.read_csv(path) for name, path in paths.items()}
+    for table in tables.values():
+        for column in {"attack", "attacker", "minus", "reason"} & set(table.columns):
+            table[column] = table[column].fillna("")
+    return tables
+
+
+def pick(table: pd.DataFrame, **wanted: str | list[str]) -> pd.DataFrame:
+    """The rows whose columns have these values.
+
+    >>> pick(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), a=2)["b"].tolist()
+    [4]
+    """
+    for column, value in wanted.items():
+        table = table[table[column].isin(value if isinstance(value, list) else [value])]
+    return table
+
+
+def wide(results: pd.DataFrame, experiment: str, metrics: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """One row a defence; for each named metric the columns name, name_low, name_high.
+
+    metrics: name -> the columns that select its rows, such as metric, attack, attacker.
+    """
+    columns = {}
+    for name, chosen in metrics.items():
+        rows = pick(results, experiment=experiment, **chosen).set_index("defence")
+        columns.update({name: rows["value"], f"{name}_low": rows["low"], f"{name}_high": rows["high"]})
+    table = pd.DataFrame(columns)
+    order = [defence for defence in pick(results, experiment=experiment)["defence"].unique() if defence in table.index]
+    return table.loc[order].rename_axis("defence").reset_index()
+
+
+def error_bars(table: pd.DataFrame, name: str) -> list[pd.Series]:
+    """Lengths below and above the value, as matplotlib wants them."""
+    return [table[name] - table[f"{name}_low"], table[f"{name}_high"] - table[name]]

@@ -1,0 +1,68 @@
+"""What `make reproduce` does: run a study by Snakemake, then print its verdicts, where its report is and how long it took."""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from mia_pruning.reporting.sentences import answer
+from mia_pruning.reporting.tables import read_tables
+from mia_pruning.study import read_yaml
+from mia_pruning.types import StudyError
+
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="reproduce", description=__doc__)
+    parser.add_argument("study", type=Path, help="the study's YAML file")
+    parser.add_argument("--cores", default="all")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    try:
+        results = Path("results") / str(read_yaml(arguments.study).get("study"))
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    report = results / "report.html"
+    before = _modified(report)
+    configuration = ["--configfile", str(arguments.study)]
+    code = subprocess.run([*SNAKEMAKE, "--cores", arguments.cores, *configuration], check=False).returncode
+    if code:
+        print(f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/", file=sys.stderr)
+        return code
+    engine_report = results / "snakemake_report.html"
+    if _modified(engine_report) < _modified(report):
+        command = [*SNAKEMAKE, "--report", str(engine_report), *configuration]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            print(f"Snakemake's own report failed:\n{done.stderr}", file=sys.stderr)
+            return done.returncode
+    print(summary(results, unchanged=before == _modified(report), seconds=time.monotonic() - started))
+    return 0
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime if path.is_file() else 0.0
+
+
+def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
+    """The last lines that the user sees."""
+    verdicts = read_tables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
+    statements = {claim["id"]: claim["statement"] for claim in read_yaml(CLAIMS)["claims"]}
+    lines = ["", *answer(verdicts, statements)]
+    untested = pd.unique(verdicts.loc[verdicts["headline"] & (verdicts["verdict"] == "not tested"), "claim"])
+    if len(untested):
+        lines.append(f"Not tested by this study: {', '.join(untested)}.")
+    lines += ["", f"Report: {(results / 'report.html').resolve()}"]
+    lines.append(f"{'Nothing had to be done' if unchanged else 'Done'}, {seconds:.0f} s.")
+    return "\n".join(lines)
+
+
+CLAIMS = Path(__file__).parents[3] / "report" / "claims.yaml"
+
+if __name__ == "__main__":
+    sys.exit(main())

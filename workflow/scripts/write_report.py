@@ -1,0 +1,20 @@
+"""Write the study's report."""
+
+from pathlib import Path
+
+from mia_pruning.reporting.report import write_report
+from mia_pruning.stages.job import job
+from mia_pruning.study import read_yaml
+
+with job(snakemake):
+    given = snakemake.input
+    write_report(
+        snakemake.output[0],
+        tables={name: given[name] for name in ("results", "differences", "verdicts")},
+        figures={Path(path).stem: path for path in given.figures},
+        claims=read_yaml(given.claims),
+        settings=snakemake.params.settings,
+        datasets={Path(path).parent.name: path for path in given.datasets},
+        benchmarks=Path(snakemake.output[0]).parent,
+        template=Path(given.template),
+    )
