@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mia_pruning import provenance
+from mia_pruning import provenance, storage
 from mia_pruning.types import StudyError
 
 logger = logging.getLogger("mia_pruning")
@@ -15,16 +15,21 @@ logger = logging.getLogger("mia_pruning")
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
-    """The provenance record of this job. Progress goes to the console and to the rule's log, a traceback to the log alone."""
+    """The provenance record of this job, which is also written beside the log when the job has ended well.
+
+    Progress goes to the console and to the rule's log, a traceback to the log alone.
+    """
     name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     _log_to(Path(snakemake.log[0]), name)
+    record = provenance.record(
+        rule=snakemake.rule,
+        inputs=list(map(str, snakemake.input)),
+        params=dict(snakemake.params.items()),
+        wildcards=dict(snakemake.wildcards.items()),
+    )
     try:
-        yield provenance.record(
-            rule=snakemake.rule,
-            inputs=list(map(str, snakemake.input)),
-            params=dict(snakemake.params.items()),
-            wildcards=dict(snakemake.wildcards.items()),
-        )
+        yield record
+        storage.write_json(Path(snakemake.log[0]).with_suffix(".provenance.json"), record)
     except (StudyError, ArithmeticError) as error:
         logger.error("stopped: %s", error)
         sys.exit(1)
