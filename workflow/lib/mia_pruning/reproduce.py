@@ -1,9 +1,12 @@
 """What `make reproduce` does: run a study by Snakemake, then print its verdicts, where its report is and how long it took."""
 
 import argparse
+import fcntl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -27,10 +30,32 @@ def main() -> int:
     except StudyError as error:
         print(error, file=sys.stderr)
         return 1
+    with alone(Path(".snakemake") / "reproduce.lock") as is_alone:
+        if not is_alone:
+            print("Another `make reproduce` is at work in this folder; wait for it or end it first.", file=sys.stderr)
+            return 1
+        return reproduce(arguments.study, results, arguments.cores, started)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether this process alone holds the lock, which ends with the process: a killed run blocks nobody."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def reproduce(study: Path, results: Path, cores: str, started: float) -> int:
+    """Run the study, then Snakemake's own report if ours is newer, then print the summary. Returns the exit code."""
     report = results / "report.html"
     before = _modified(report)
-    configuration = ["--configfile", str(arguments.study)]
-    code = subprocess.run([*SNAKEMAKE, "--cores", arguments.cores, *configuration], check=False).returncode
+    configuration = ["--nolock", "--configfile", str(study)]
+    code = subprocess.run([*SNAKEMAKE, "--cores", cores, *configuration], check=False).returncode
     if code:
         print(f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/", file=sys.stderr)
         return code

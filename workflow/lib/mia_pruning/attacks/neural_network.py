@@ -8,6 +8,7 @@ import torch
 from scipy.special import softmax
 from torch import Tensor, nn
 
+from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.models.inference_network import InferenceNetwork
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
@@ -25,10 +26,10 @@ def neural_network(
     learning_rate: Annotated[float, "> 0"] = 0.001,
     held_back: Annotated[float, "> 0, < 1"] = 0.1,
 ) -> np.ndarray:
-    """The log-odds of membership.
+    """The log-odds of membership, less the threshold that is best on the shadow rows.
 
-    In float32: bfloat16 cannot tell a confidence of 0.999 from one of 0.998. Training stops when the loss on held-back
-    shadow rows has not fallen for `patience` epochs.
+    Training stops when the loss on held-back shadow rows has not fallen for `patience` epochs. In float32: bfloat16 cannot tell a
+    confidence of 0.999 from one of 0.998.
     """
     logits, labels, members = shadows.known_rows()
     order = torch.from_numpy(rng.permutation(len(labels)))
@@ -49,7 +50,8 @@ def neural_network(
         if waited == patience:
             break
     network.load_state_dict(best_state)
-    return _score(network, targets)
+    threshold = best_threshold(_log_odds(network, rows[0], rows[1]), rows[2].numpy() > 0)
+    return _score(network, targets) - threshold
 
 
 def _train_epoch(
@@ -69,8 +71,12 @@ def _mean_loss(network: nn.Module, rows: list[Tensor]) -> float:
     return float(nn.functional.binary_cross_entropy_with_logits(network(probabilities, labels), members))
 
 
-@torch.no_grad()
 def _score(network: nn.Module, targets: Signals) -> np.ndarray:
     probabilities = torch.from_numpy(softmax(targets.logits.astype(np.float32), axis=-1))
     labels = torch.from_numpy(targets.labels.astype(np.int64))
-    return np.stack([network(of_one_model, labels).numpy() for of_one_model in probabilities]).astype(np.float64)
+    return np.stack([_log_odds(network, of_one_model, labels) for of_one_model in probabilities])
+
+
+@torch.no_grad()
+def _log_odds(network: nn.Module, probabilities: Tensor, labels: Tensor) -> np.ndarray:
+    return network(probabilities, labels).numpy().astype(np.float64)

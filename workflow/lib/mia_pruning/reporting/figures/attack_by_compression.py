@@ -1,10 +1,9 @@
-"""Attack accuracy against compression: the headline attack by both attackers, and every attack beside it."""
+"""Attack accuracy against compression by the headline attack, and every attack on every defence beside it."""
 
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.ticker import ScalarFormatter
 
 from mia_pruning.registry import figure
 from mia_pruning.reporting.style import LABELS, colours, in_order, markers, readable
@@ -21,24 +20,23 @@ def attack_by_compression(tables: Tables, headline: Mapping[str, str]) -> Drawin
         rates[["experiment", "defence", "compression"]], on=["experiment", "defence"]
     )[COLUMNS]
     experiments = in_order(results, "experiment")
-    drawn, axes = plt.subplots(len(experiments), 2, figsize=(10, 4.2 * len(experiments)), squeeze=False, sharey="row")
+    drawn, axes = plt.subplots(len(experiments), 2, figsize=(11.5, 4.4 * len(experiments)), squeeze=False, sharey="row")
     for (left, right), experiment in zip(axes, experiments, strict=True):
         rows = table[table["experiment"] == experiment]
         _draw_headline(left, pick(rows, attack=headline["attack"]), colours(in_order(results, "defence")))
         _draw_attacks(right, pick(rows, attacker=headline["attacker"]))
         left.set_ylabel(f"{readable(experiment)}\n{LABELS['attack_accuracy']}")
+        left.set_xlabel(LABELS["compression"])
+        left.set_xscale("log")
+        left.xaxis.set_major_formatter("{x:g}")
         for axis in (left, right):
             axis.axhline(0.5, color="grey", linestyle=":", linewidth=1)
-            axis.set_xlabel(LABELS["compression"])
-            axis.set_xscale("log")
-            axis.xaxis.set_major_formatter(ScalarFormatter())
-            axis.xaxis.set_minor_formatter("")
     return Drawing(
         drawn,
         table,
         _finding(table, headline),
         f"Left: the attack {readable(headline['attack'])}; filled marks: its shadows went through the same defence; "
-        "hollow ones: they are dense. Right: the mean over defences of the same compression for every attack, adaptive. "
+        "hollow ones: they are dense. Right: every attack, adaptive. "
         "Bars are 95 % intervals over targets and examples.",
     )
 
@@ -61,10 +59,11 @@ def _draw_headline(axis: plt.Axes, rows: pd.DataFrame, colour: Mapping[str, tupl
 
 def _draw_attacks(axis: plt.Axes, rows: pd.DataFrame) -> None:
     marker = markers(in_order(rows, "attack"))
+    names = [readable(defence) for defence in in_order(rows, "defence")]
     for attack, part in rows.groupby("attack", sort=False):
-        mean = part.groupby("compression")["value"].mean()
-        axis.plot(mean.index, mean, marker=marker[attack], markersize=4, linewidth=1, label=readable(attack))
-    axis.legend(fontsize="small")
+        axis.plot(names, part["value"], marker=marker[attack], markersize=5, linewidth=0.5, alpha=0.8, label=readable(attack))
+    axis.tick_params(axis="x", rotation=35)
+    axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _finding(table: pd.DataFrame, headline: Mapping[str, str]) -> str:
@@ -73,7 +72,7 @@ def _finding(table: pd.DataFrame, headline: Mapping[str, str]) -> str:
     for experiment, part in rows.groupby("experiment", sort=False):
         low, high = part.loc[part["value"].idxmin()], part.loc[part["value"].idxmax()]
         sentences.append(
-            f"{readable(experiment)}: from {high['value']:.3f} ({readable(high['defence'])}, {high['compression']:.4g}x) "
-            f"to {low['value']:.3f} ({readable(low['defence'])}, {low['compression']:.4g}x)."
+            f"{readable(experiment)}: the attack accuracy of the {readable(headline['attack'])} lies between {high['value']:.3f} ({readable(high['defence'])}, {high['compression']:.4g}x) "
+            f"and {low['value']:.3f} ({readable(low['defence'])}, {low['compression']:.4g}x)."
         )
     return " ".join(sentences)
