@@ -72,7 +72,8 @@ def _finding(table: pd.DataFrame, headline: Mapping[str, str]) -> str:
     for experiment, part in rows.groupby("experiment", sort=False):
         low, high = part.loc[part["value"].idxmin()], part.loc[part["value"].idxmax()]
         sentences.append(
-            f"{readable(experiment)}: the attack accuracy of the {readable(headline['attack'])} lies between {high['value']:.3f} ({readable(high['defence'])}, {high['compression']:.4g}x) "
-            f"and {low['value']:.3f} ({readable(low['defence'])}, {low['compression']:.4g}x)."
+            f"{readable(experiment)}: the attack accuracy of the {readable(headline['attack'])} lies between "
+            f"{high['value']:.3f} ({readable(high['defence'])}, {high['compression']:.4g}x) and "
+            f"{low['value']:.3f} ({readable(low['defence'])}, {low['compression']:.4g}x)."
         )
     return " ".join(sentences)
