@@ -46,21 +46,30 @@ def module_file(module: str) -> Path:
 def _parsed(path: Path, modified: int) -> tuple[str, tuple[Path, ...]]:
     """Digest of one file without docstrings, and the first-party files that it imports. `modified` only keys the cache."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = {found for node in ast.walk(tree) for found in _imported_files(node)}
+    imports = {found for node in ast.walk(tree) for found in _imported_files(node, path)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports))
 
 
-def _imported_files(node: ast.AST) -> list[Path]:
+def _package_of(path: Path, level: int) -> str:
+    """The package that a relative import of this level starts from; empty for an absolute import."""
+    if level == 0 or not path.is_relative_to(LIBRARY):
+        return ""
+    return ".".join((PACKAGE, *path.relative_to(LIBRARY).parts[:-level]))
+
+
+def _imported_files(node: ast.AST, path: Path) -> list[Path]:
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    elif isinstance(node, ast.ImportFrom):
+        base = ".".join(filter(None, [_package_of(path, node.level), node.module]))
+        names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
     else:
         return []
-    first_party = [name for name in names if name.split(".")[0] == PACKAGE]
+    parents = [name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)]
+    first_party = [name for name in parents if name.split(".")[0] == PACKAGE]
     return [file for name in first_party if (file := module_file(name)).is_file()]
 
 

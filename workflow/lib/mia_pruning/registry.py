@@ -12,6 +12,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +65,14 @@ class Option:
             for kind in (part.split("[")[0] for part in alternatives)
             if kind in _TYPES
         )
-        return fits_type and all(self._in_range(item) for item in (value if isinstance(value, list) else [value]))
+        if isinstance(value, list | tuple):
+            item_type = self.annotation.partition("[")[2].partition("]")[0]
+            return (
+                fits_type
+                and len(value) > 0
+                and all(Option(self.name, item_type, self.range, None).accepts(item) for item in value)
+            )
+        return fits_type and _is_finite(value) and self._in_range(value)
 
     def _in_range(self, value: Any) -> bool:
         conditions = [condition.split() for condition in self.range.split(",") if condition.strip()]
@@ -82,6 +90,10 @@ class PlugIn:
     def load(self) -> Callable:
         """The function or class itself; this imports its module."""
         return getattr(importlib.import_module(self.module), self.symbol)
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def marker(kind: str) -> Callable:
@@ -157,7 +169,11 @@ def _find_dotted(kind: str, use: str, where: str) -> PlugIn:
         spec = None
     if spec is None or spec.origin is None:
         raise StudyError(f"{where} = {use!r}: there is no module {module!r} on Python's path")
-    for plug_in in _read(kind, module, Path(spec.origin)):
+    try:
+        plug_ins = _read(kind, module, Path(spec.origin))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise StudyError(f"{where} = {use!r}: {spec.origin} cannot be read as a plug-in: {error}") from error
+    for plug_in in plug_ins:
         if plug_in.symbol == name:
             return plug_in
     raise StudyError(f"{where} = {use!r}: {spec.origin} has no {name!r} with the decorator @{kind}")
@@ -191,6 +207,8 @@ def _options(node: ast.FunctionDef | ast.ClassDef) -> list[Option]:
 
 def _option(name: str, annotation: ast.expr, default: ast.expr | None) -> Option:
     range_ = ""
+    if annotation is None:
+        raise ValueError(f"the option {name} has no annotation")
     if isinstance(annotation, ast.Subscript) and getattr(annotation.value, "id", "") == "Annotated":
         annotation, range_ = annotation.slice.elts[0], annotation.slice.elts[1].value
     return Option(name, ast.unparse(annotation), range_, REQUIRED if default is None else ast.literal_eval(default))

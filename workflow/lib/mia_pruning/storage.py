@@ -8,6 +8,8 @@ provenance record of the job that made it.
 import csv
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +39,10 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise StudyError(f"{path}: not a readable JSON file ({error}); delete it and run again") from error
 
 
 def write_text(path: str | Path, content: str) -> None:
@@ -54,7 +59,7 @@ def read_array(path: str | Path) -> np.ndarray:
     """The array, memory-mapped and read-only."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, OSError) as error:
         raise StudyError(f"{path}: not a readable array file ({error}); delete it and run again") from error
 
 
@@ -68,7 +73,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name != "provenance"}
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise StudyError(f"{path}: not a readable npz file ({error}); delete it and run again") from error
 
 
@@ -77,7 +82,8 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
 
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
-        save_file(contiguous, temporary, metadata={key: json.dumps(value) for key, value in metadata.items()})
+        # One entry: safetensors writes several in an order that changes from call to call.
+        save_file(contiguous, temporary, metadata={"json": json.dumps(metadata, sort_keys=True)})
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,7 +92,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            metadata = json.loads((file.metadata() or {}).get("json", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (SafetensorError, FileNotFoundError) as error:
         raise StudyError(f"{path}: not a readable safetensors file ({error}); delete it and run again") from error

@@ -23,5 +23,8 @@ def negative_modified_entropy(log_probabilities: np.ndarray, labels: np.ndarray)
 
 
 def _log_one_minus(log_probabilities: np.ndarray) -> np.ndarray:
-    """log(1 - exp(l)), kept finite where rounding makes p exactly 1."""
-    return np.log(np.maximum(-np.expm1(log_probabilities), np.finfo(np.float64).tiny))
+    """log(1 - p), for the top class as the log of the sum of the others, so that it does not end where p rounds to 1."""
+    ordered = np.sort(log_probabilities, axis=-1)
+    of_top = np.logaddexp.reduce(ordered[..., :-1], axis=-1)[..., np.newaxis]
+    is_top = np.arange(log_probabilities.shape[-1]) == log_probabilities.argmax(axis=-1)[..., np.newaxis]
+    return np.where(is_top, of_top, np.log1p(-np.exp(np.minimum(log_probabilities, np.log(0.5)))))

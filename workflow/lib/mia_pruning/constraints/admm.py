@@ -48,7 +48,9 @@ class AdmmPenalty(Callback):
         self.sparsity_set = sparsity_set
         self.rho_schedule = list(rho_schedule)
         self.rho = self.rho_schedule[0]
-        self.weights = prunable_weights(model)
+        weights = prunable_weights(model)
+        budgets = sparsity_set.budgets({name: tuple(weight.shape) for name, weight in weights.items()})
+        self.weights = {name: weight for name, weight in weights.items() if name in budgets}
         self.z = self._project({name: weight.detach() for name, weight in self.weights.items()})
         self.u = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         self.residuals: dict[str, list[list[float]]] = {name: [] for name in self.weights}
@@ -56,6 +58,8 @@ class AdmmPenalty(Callback):
 
     def on_gradients(self) -> None:
         """Add rho (W - (Z - U)) to the gradients, in place."""
+        if not self.weights:  # the foreach operations refuse an empty list
+            return
         gradients = [weight.grad for weight in self.weights.values()]
         with torch.no_grad():
             torch._foreach_add_(gradients, list(self.weights.values()), alpha=self.rho)
@@ -88,8 +92,8 @@ class AdmmPenalty(Callback):
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.rho = float(state["rho"])
         for name, weight in self.weights.items():
-            self.z[name] = state[f"z/{name}"].to(weight.device)
-            self.u[name] = state[f"u/{name}"].to(weight.device)
+            self.z[name] = torch.empty_like(weight).copy_(state[f"z/{name}"])
+            self.u[name] = torch.empty_like(weight).copy_(state[f"u/{name}"])
             self.residuals[name] = state[f"residuals/{name}"].tolist()
         self._set_anchor()
 

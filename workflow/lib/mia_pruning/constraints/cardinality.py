@@ -93,6 +93,8 @@ def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], compression: float) -> di
         if not full:
             break
         dense |= full
+        if len(dense) == len(shapes):
+            break
     real = {name: math.prod(shape) if name in dense else scale * sum(shape) for name, shape in shapes.items()}
     return _rounded(real, shapes, compression)
 
@@ -117,4 +119,4 @@ def _given(keep: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]]) -> 
             raise StudyError(f"keep.{layer}: no such layer; the model has {', '.join(layers)}")
         if not isinstance(fraction, int | float) or not 0 < fraction <= 1:
             raise StudyError(f"keep.{layer} = {fraction!r}: allowed is > 0, <= 1")
-    return {name: math.floor(math.prod(shapes[name]) * keep.get(layer, 1.0)) for layer, name in layers.items()}
+    return {name: math.floor(math.prod(shapes[name]) * keep.get(layer, 1.0) + 1e-9) for layer, name in layers.items()}

@@ -13,9 +13,10 @@ def count_weights(weights: dict[str, Tensor]) -> tuple[int, int]:
 def dense_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:
     """Floating-point operations of each layer for one image, a multiply-add counted as two, by torch's own counter."""
     height, width, channels = image_shape
-    counter = FlopCounterMode(display=False)
+    counter, was_training = FlopCounterMode(display=False), model.training
     with counter, torch.no_grad():
         model.eval()(torch.zeros(1, channels, height, width))
+    model.train(was_training)
     counts = {name.split(".", 1)[1]: sum(c.values()) for name, c in counter.get_flop_counts().items() if "." in name}
     leaves = {name for name, module in model.named_modules() if not list(module.children())}
     return {name: count for name, count in counts.items() if name in leaves}
@@ -35,7 +36,7 @@ def encode_sparse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     encoded = {}
     for name, tensor in tensors.items():
         kept = tensor.flatten() != 0
-        n_bytes = kept.numel() / 8 + int(kept.sum()) * tensor.element_size()
+        n_bytes = -(-kept.numel() // 8) + int(kept.sum()) * tensor.element_size() + 8 * tensor.ndim
         if n_bytes < tensor.numel() * tensor.element_size():
             encoded[f"{name}:bits"] = _pack_bits(kept)
             encoded[f"{name}:values"] = tensor.flatten()[kept]

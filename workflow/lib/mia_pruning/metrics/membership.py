@@ -85,5 +85,7 @@ def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
     advantage = np.cumsum(is_member)[ends] / members.sum() - np.cumsum(~is_member)[ends] / (~members).sum()
     best = int(np.argmax(np.append(0.0, advantage)))
     values = ordered[ends]
-    edges = np.concatenate([[values[0] + 1.0], (values[:-1] + values[1:]) / 2, [values[-1] - 1.0]])
+    midway = (values[:-1] + values[1:]) / 2
+    between = np.where(midway < values[:-1], midway, values[1:])  # neighbouring numbers have none between them
+    edges = np.concatenate([[values[0] + 1.0], between, [values[-1] - 1.0]])
     return float(edges[best])

@@ -72,10 +72,12 @@ def _judge_defence(
         found = [table.get((attack, attacker), table.get(("", ""))) for table in tables]
         conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
         verdict = combine([condition.pop("side") for condition in conditions])
+        absent = [condition["metric"] for condition, row in zip(conditions, found, strict=True) if row is None]
+        reason = f"the study has no {absent[0]} for it" if absent else ""
         of_headline = (attack, attacker) in (("", ""), (headline["attack"], headline["attacker"]))
         for condition in conditions:
             named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and of_headline}
-            yield {**named, "verdict": verdict, "reason": "", **condition}
+            yield {**named, "verdict": verdict, "reason": reason, **condition}
 
 
 def _rows_of(

@@ -47,15 +47,14 @@ def _log_to(path: Path, name: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     logger.setLevel(logging.INFO)
     console = logging.StreamHandler(sys.stderr)
-    console.setFormatter(logging.Formatter(f"  {name}: %(message)s"))
-    console.addFilter(_hide_traceback)
+    console.setFormatter(_WithoutTraceback(f"  {name}: %(message)s"))
     file = logging.FileHandler(path, mode="w", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger.handlers = [file, console]
 
 
-def _hide_traceback(record: logging.LogRecord) -> logging.LogRecord:
-    """The record without its traceback, for the console."""
-    shown = logging.makeLogRecord(vars(record))
-    shown.exc_info = shown.exc_text = None
-    return shown
+class _WithoutTraceback(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        shown = logging.makeLogRecord(vars(record))
+        shown.exc_info = shown.exc_text = None
+        return super().format(shown)

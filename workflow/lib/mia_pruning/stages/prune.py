@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from mia_pruning import storage
 from mia_pruning.constraints.admm import RESIDUALS
@@ -50,17 +50,12 @@ def retrain_models(batch: Batch, pruned: str, history: str) -> None:
     masks = {row: storage.select(tensors, "masks") for row, tensors in read_models(pruned).items()}
     epochs = batch.settings["retrain_epochs"]
     models, histories = {}, {}
-    for row, trainer in fit(batch, epochs, start_weights(pruned), lambda row, network: _held(network, masks[row])):
+    for row, trainer in fit(batch, epochs, start_weights(pruned), lambda row, network: [KeepMasked(network, masks[row])]):
         models[row] = _with_masks(weights_of(trainer.model), masks[row])
         histories[row] = trainer.history
     write_history(history, histories)
     write_models(batch.output, models, batch.record)
     remove_checkpoints(batch)
-
-
-def _held(network: nn.Module, masks: dict[str, Tensor]) -> list[Callback]:
-    """The callback that holds the masks; none where there is no constraint."""
-    return [KeepMasked(network, masks)] if masks else []
 
 
 def _with_masks(weights: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -147,9 +147,12 @@ class Trainer:
             index, _, key = name.partition("/")
             entries.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": entries})
+        # A fused optimiser walks through memory: its state must lie in the parameter's layout, not in the file's.
+        for parameter, held in self.optimizer.state.items():
+            held.update({k: torch.empty_like(parameter).copy_(v) for k, v in held.items() if v.shape == parameter.shape})
         for position, callback in enumerate(self.callbacks):
             callback.load_state(_under(tensors, f"callback/{position}/"))
-        self.history = tensors["history"].tolist()
+        self.history = [[int(epoch), *rest] for epoch, *rest in tensors["history"].tolist()]
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

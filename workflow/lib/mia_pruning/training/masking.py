@@ -24,11 +24,16 @@ class KeepMasked(Callback):
         apply_masks_(model, masks)
         named = dict(model.named_parameters())
         self._weights = [named[name] for name in masks]
-        self._factors = [mask.to(weight) for mask, weight in zip(masks.values(), self._weights, strict=True)]
+        # In the weights' own memory layout, without which the foreach operations go one by one.
+        self._factors = [torch.empty_like(w).copy_(mask) for w, mask in zip(self._weights, masks.values(), strict=True)]
 
     def on_gradients(self) -> None:
+        if not self._weights:  # the foreach operations refuse an empty list
+            return
         torch._foreach_mul_([weight.grad for weight in self._weights], self._factors)
 
     @torch.no_grad()
     def on_step(self) -> None:
+        if not self._weights:
+            return
         torch._foreach_mul_(self._weights, self._factors)

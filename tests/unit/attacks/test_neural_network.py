@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+
+from mia_pruning.attacks import neural_network as module
+from mia_pruning.attacks.neural_network import neural_network
+from mia_pruning.types import Signals
+
+
+def signals(logits, labels, members):
+    return Signals(logits, labels, np.ones(members.shape, dtype=bool), members)
+
+
+def noise(seed, n_models=2, n=200, n_classes=3):
+    rng = np.random.default_rng(seed)
+    return signals(rng.normal(size=(n_models, n, n_classes)), rng.integers(0, n_classes, n), rng.random((n_models, n)) < 0.5)
+
+
+def attack(targets, shadows, seed=0, **options):
+    return neural_network(
+        Signals(targets.logits, targets.labels, targets.candidates), shadows, np.random.default_rng(seed), **options
+    )
+
+
+def test_it_learns_a_leak_that_shows_in_prediction_and_label_together_only():
+    """Every prediction is certain; it is the right one for members and a wrong one for others."""
+
+    def made(seed):
+        rng = np.random.default_rng(seed)
+        labels, members = rng.integers(0, 3, 200), rng.random((2, 200)) < 0.5
+        return signals(8.0 * np.eye(3)[np.where(members, labels, (labels + 1) % 3)], labels, members)
+
+    targets = made(1)
+    assert ((attack(targets, made(0), batch_size=20, max_epochs=2) > 0) == targets.membership).mean() > 0.99
+
+
+def test_scores_are_log_odds_less_a_threshold_between_members_and_others():
+    """Where the prediction is certain 8 of 10 are members, elsewhere 2 of 10: log-odds of log 4 and -log 4."""
+
+    def made(seed, n=2000):
+        rng = np.random.default_rng(seed)
+        certain = rng.random((1, n)) < 0.5
+        members = rng.random((1, n)) < np.where(certain, 0.8, 0.2)
+        return signals(
+            np.stack([np.where(certain, 9.0, 0.0), np.zeros((1, n))], axis=-1), rng.integers(0, 2, n), members
+        ), certain
+
+    (targets, certain), (shadows, _) = made(1), made(0)
+    scores = attack(targets, shadows, max_epochs=3, batch_size=100, learning_rate=0.003)
+    assert scores[certain].mean() - scores[~certain].mean() == pytest.approx(2 * np.log(4), abs=0.5)
+    assert (scores[certain] > 0).all()
+    assert (scores[~certain] < 0).all()
+
+
+@pytest.fixture
+def staged(monkeypatch):
+    """Epoch k makes the network answer k everywhere; held-back losses are as planned. Returns the epochs that were trained."""
+    epochs = []
+
+    def plan(losses):
+        def train_epoch(network, *arguments):
+            epochs.append(len(epochs) + 1)
+            with torch.no_grad():
+                network.joint[-1].weight.zero_()
+                network.joint[-1].bias.fill_(len(epochs))
+
+        monkeypatch.setattr(module, "_train_epoch", train_epoch)
+        monkeypatch.setattr(module, "_mean_loss", lambda network, rows: losses[len(epochs) - 1])
+        monkeypatch.setattr(module, "best_threshold", lambda scores, members: 0.0)
+        return epochs
+
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "max_epochs", "trained", "best"),
+    [
+        ([3.0, 2.0, 2.5, 2.2, 2.1, 1.0], 3, 20, 5, 2),
+        ([3.0, 2.0, 2.5, 2.2, 1.0, 2.0, 2.0, 2.0], 3, 20, 8, 5),
+        ([3.0, 2.0, 2.0, 1.0], 1, 20, 3, 2),
+        ([3.0, 2.0, 1.0], 3, 3, 3, 3),
+    ],
+)
+def test_it_stops_when_patience_ends_and_answers_with_the_best_epoch(staged, losses, patience, max_epochs, trained, best):
+    epochs = staged(losses)
+    scores = attack(noise(1), noise(0), patience=patience, max_epochs=max_epochs)
+    assert len(epochs) == trained
+    assert (scores == best).all()
+
+
+def test_held_back_rows_are_not_trained_on_and_the_rest_is(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(module, "_train_epoch", lambda network, optimizer, rows, *arguments: sizes.append(len(rows[0])))
+    monkeypatch.setattr(module, "_mean_loss", lambda network, rows: sizes.append(len(rows[0])) or 1.0)
+    attack(noise(1), noise(0), held_back=0.25, max_epochs=1)
+    assert sizes == [300, 100]
+
+
+def test_the_generator_decides_the_scores():
+    one, same, other = (attack(noise(1), noise(0), seed=seed, max_epochs=1) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+def test_torchs_global_generator_does_not_matter():
+    torch.manual_seed(1)
+    one = attack(noise(1), noise(0), max_epochs=1)
+    torch.manual_seed(2)
+    np.testing.assert_array_equal(attack(noise(1), noise(0), max_epochs=1), one)

@@ -1,0 +1,232 @@
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mia_pruning.reporting.claims import combine, judge, side
+from mia_pruning.study import SCHEMA
+
+HEADLINE = {"attack": "net", "attacker": "adaptive"}
+ATTACKERS = [("net", "adaptive"), ("net", "dense_shadows"), ("loss", "adaptive")]
+LOWER = {"metric": "attack_accuracy", "minus": "baseline", "below": 0.0}
+ACCURATE = {"metric": "test_accuracy", "minus": "baseline", "at_least": -0.01}
+COMPRESSED = {"metric": "compression", "at_least": 10}
+PRESENT = ("baseline", "pruned", "pruned_5x")
+
+
+def claim(*conditions, defences=("pruned",), name="C"):
+    return {"id": name, "defences": list(defences), "conditions": list(conditions)}
+
+
+def row(defence, metric, low, high, attack=np.nan, attacker=np.nan, **more):
+    """A row as pandas reads it from CSV: empty cells are NaN."""
+    value = (low + high) / 2
+    named = {"experiment": "e", "defence": defence, "metric": metric, "attack": attack, "attacker": attacker}
+    return {**named, "value": value, "low": low, "high": high, **more}
+
+
+def difference(metric, low, high, attack=np.nan, attacker=np.nan, defence="pruned", minus="baseline", **more):
+    return row(defence, metric, low, high, attack, attacker, minus=minus, **more)
+
+
+def verdicts(claims, differences=(), results=()):
+    """judge on planted rows; every present defence has some result."""
+    there = [row(defence, "auc", 0.5, 0.6, "net", "adaptive") for defence in PRESENT]
+    return judge(
+        {"headline": HEADLINE, "claims": claims},
+        pd.DataFrame([*there, *results]),
+        pd.DataFrame([difference("auc", 0, 0, "net", "adaptive"), *differences]),
+    )
+
+
+def verdict(claims, differences=(), results=()):
+    (only,) = set(verdicts(claims, differences, results)["verdict"])
+    return only
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "below", "at_least"),
+    [
+        (-0.05, -0.01, "supported", "refuted"),
+        (-0.05, 0.01, "inconclusive", "inconclusive"),
+        (0.01, 0.05, "refuted", "supported"),
+        (0.0, 0.0, "refuted", "supported"),  # no difference at all is not "lower", and is "not lower"
+        (0.0, 0.01, "refuted", "supported"),
+        (-0.01, 0.0, "inconclusive", "inconclusive"),
+    ],
+)
+def test_the_side_of_an_interval(low, high, below, at_least):
+    assert side(low, high, below=0.0) == below
+    assert side(low, high, at_least=0.0) == at_least
+
+
+@given(low=st.floats(-1, 1), width=st.floats(0, 1), threshold=st.floats(-1, 1))
+def test_below_and_at_least_are_opposite(low, width, threshold):
+    opposite = {"supported": "refuted", "refuted": "supported", "inconclusive": "inconclusive"}
+    assert side(low, low + width, below=threshold) == opposite[side(low, low + width, at_least=threshold)]
+
+
+@pytest.mark.parametrize(("low", "high"), [(np.nan, 0.1), (0.1, np.nan), (-np.inf, 0.1)])
+def test_an_interval_that_is_not_finite_has_no_side(low, high):
+    with pytest.raises(ValueError, match="finite interval"):
+        side(low, high, below=0.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"), [(-0.05, -0.01, "supported"), (-0.05, 0.01, "inconclusive"), (0.01, 0.05, "refuted")]
+)
+def test_planted_differences_flip_the_verdict(low, high, wanted):
+    planted = [difference("attack_accuracy", low, high, "net", "adaptive")]
+    table = verdicts([claim(LOWER)], planted)
+    assert table["verdict"].tolist() == [wanted]
+    found = table.iloc[0]
+    assert (found["value"], found["low"], found["high"]) == ((low + high) / 2, low, high)
+    assert (found["metric"], found["minus"], found["direction"], found["threshold"]) == (
+        "attack_accuracy",
+        "baseline",
+        "below",
+        0,
+    )
+    assert (found["claim"], found["experiment"], found["defence"]) == ("C", "e", "pruned")
+
+
+@pytest.mark.parametrize(
+    ("lower", "accurate", "wanted"),
+    [
+        ((-0.05, -0.01), (0.0, 0.01), "supported"),
+        ((-0.05, -0.01), (-0.02, 0.01), "inconclusive"),
+        ((-0.05, 0.01), (0.0, 0.01), "inconclusive"),
+        ((-0.05, -0.01), (-0.03, -0.02), "refuted"),
+        ((0.01, 0.02), (0.0, 0.01), "refuted"),
+        ((-0.01, 0.02), (-0.03, -0.02), "refuted"),
+    ],
+)
+def test_conditions_combine_over_the_attackers_utility_is_shared(lower, accurate, wanted):
+    planted = [difference("attack_accuracy", *lower, "net", "adaptive"), difference("test_accuracy", *accurate)]
+    table = verdicts([claim(LOWER, ACCURATE)], planted)
+    assert table["verdict"].tolist() == [wanted] * 2
+    assert table["metric"].tolist() == ["attack_accuracy", "test_accuracy"]
+    assert table["attack"].tolist() == ["net", "net"]
+
+
+@given(sides=st.lists(st.sampled_from(["supported", "refuted", "inconclusive", "not tested"]), min_size=1, max_size=4))
+def test_a_claim_is_supported_by_all_and_refuted_by_one(sides):
+    if "refuted" in sides:
+        assert combine(sides) == "refuted"
+    elif "not tested" in sides:
+        assert combine(sides) == "not tested"
+    else:
+        assert combine(sides) == ("inconclusive" if "inconclusive" in sides else "supported")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "absent"),
+    [
+        (claim(LOWER, defences=["min_max"]), "min_max"),
+        (claim({**LOWER, "minus": "dp_sgd"}), "dp_sgd"),
+        (claim(ACCURATE, {**LOWER, "minus": "dp_sgd"}), "dp_sgd"),
+    ],
+)
+def test_a_claim_on_an_absent_defence_is_not_tested_and_says_why(claimed, absent):
+    planted = [difference("test_accuracy", 0.0, 0.1)]
+    table = verdicts([claimed], planted)
+    assert table["verdict"].tolist() == ["not tested"]
+    assert absent in table["reason"][0]
+    assert table["headline"].tolist() == [True]
+    assert table[["value", "low", "high"]].isna().all(axis=None)
+
+
+def test_each_attacker_has_a_verdict_of_its_own():
+    planted = [
+        difference("attack_accuracy", -0.05, -0.01, *ATTACKERS[0]),
+        difference("attack_accuracy", -0.05, 0.01, *ATTACKERS[1]),
+        difference("attack_accuracy", 0.01, 0.05, *ATTACKERS[2]),
+    ]
+    table = verdicts([claim(LOWER)], planted).set_index(["attack", "attacker"])
+    assert [table.loc[key, "verdict"] for key in ATTACKERS] == ["supported", "inconclusive", "refuted"]
+
+
+def test_the_headline_is_the_first_defence_under_the_headline_attack():
+    planted = [
+        difference("attack_accuracy", -0.05, -0.01, *key, defence=defence)
+        for key in ATTACKERS
+        for defence in ("pruned", "pruned_5x")
+    ]
+    table = verdicts([claim(LOWER, defences=["pruned", "pruned_5x"])], planted)
+    assert len(table) == 6
+    marked = table[table["headline"]]
+    assert marked[["defence", "attack", "attacker"]].to_numpy().tolist() == [["pruned", "net", "adaptive"]]
+
+
+def test_a_claim_on_utility_alone_has_one_verdict_a_defence_and_the_first_is_the_headline():
+    planted = [difference("test_accuracy", 0.0, 0.1, defence=defence) for defence in ("pruned", "pruned_5x")]
+    table = verdicts([claim(ACCURATE, defences=["pruned", "pruned_5x"])], planted)
+    assert table["verdict"].tolist() == ["supported", "supported"]
+    assert table["headline"].tolist() == [True, False]
+    assert table["attack"].tolist() == ["", ""]
+
+
+@pytest.mark.parametrize(("value", "wanted"), [(9.99, "refuted"), (10.0, "supported"), (15.78, "supported")])
+def test_a_counted_metric_is_judged_by_its_value(value, wanted):
+    counted = {**row("pruned", "compression", value, value), "low": np.nan, "high": np.nan}
+    table = verdicts([claim(COMPRESSED)], results=[counted])
+    assert table["verdict"].tolist() == [wanted]
+    assert table[["value", "low", "high"]].to_numpy().tolist() == [[value] * 3]
+
+
+def test_a_counted_and_a_measured_condition_combine():
+    counted = {**row("pruned", "compression", 16, 16), "low": np.nan, "high": np.nan}
+    for low, wanted in ((-0.005, "supported"), (-0.02, "inconclusive")):
+        assert verdict([claim(COMPRESSED, ACCURATE)], [difference("test_accuracy", low, 0.1)], [counted]) == wanted
+
+
+def test_an_attacker_missing_for_one_condition_leaves_its_claim_untested_and_the_others_judged():
+    other = {**LOWER, "minus": "pruned_5x"}
+    planted = [
+        difference("attack_accuracy", -0.05, -0.01, *ATTACKERS[0]),
+        difference("attack_accuracy", -0.05, -0.01, *ATTACKERS[0], minus="pruned_5x"),
+        difference("attack_accuracy", -0.05, -0.01, *ATTACKERS[1]),
+    ]
+    table = verdicts([claim(LOWER, other)], planted)
+    of_first = table[table["attacker"] == "adaptive"]
+    of_second = table[table["attacker"] == "dense_shadows"]
+    assert of_first["verdict"].tolist() == ["supported"] * 2
+    assert of_second["verdict"].tolist() == ["not tested"] * 2
+    assert of_second["value"].notna().tolist() == [True, False]
+
+
+def test_a_metric_that_the_study_lacks_is_not_tested_and_says_why():
+    table = verdicts([claim({"metric": "no_such_metric", "below": 0.5})])
+    assert table["verdict"].tolist() == ["not tested"]
+    assert "no_such_metric" in table["reason"][0]
+
+
+def test_experiments_are_judged_apart():
+    differences = [difference("test_accuracy", 0.0, 0.1), {**difference("test_accuracy", -0.3, -0.2), "experiment": "f"}]
+    table = verdicts([claim(ACCURATE)], differences, [{**row("pruned", "train_accuracy", 0.8, 0.9), "experiment": "f"}])
+    assert table.set_index("experiment")["verdict"].to_dict() == {"e": "supported", "f": "refuted"}
+
+
+def test_a_condition_takes_the_rows_of_its_own_metric_defence_and_subtrahend_only():
+    decoys = [
+        difference("auc", 0.1, 0.2, *ATTACKERS[0]),
+        difference("attack_accuracy", 0.1, 0.2, *ATTACKERS[0], defence="pruned_5x"),
+        difference("attack_accuracy", 0.1, 0.2, *ATTACKERS[0], minus="pruned_5x"),
+    ]
+    results = [row("pruned", "attack_accuracy", 0.6, 0.7, *ATTACKERS[0])]
+    planted = [difference("attack_accuracy", -0.05, -0.01, *ATTACKERS[0])]
+    assert verdict([claim(LOWER)], [*decoys, *planted, *decoys], results) == "supported"
+    assert verdict([claim({"metric": "attack_accuracy", "below": 0.55})], planted, results) == "refuted"
+
+
+def test_the_claims_of_the_report_are_well_formed():
+    claims = yaml.safe_load((SCHEMA.parents[1] / "report" / "claims.yaml").read_text(encoding="utf-8"))
+    assert len({each["id"] for each in claims["claims"]}) == len(claims["claims"])
+    for each in claims["claims"]:
+        assert {"statement", "published", "source", "reading"} <= each.keys()
+        assert each["defences"]
+        for condition in each["conditions"]:
+            assert len({"below", "at_least"} & condition.keys()) == 1
+            assert condition.keys() <= {"metric", "minus", "below", "at_least"}

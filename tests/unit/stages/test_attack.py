@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from mia_pruning import storage
+from mia_pruning.data.split import make_split
+from mia_pruning.seeds import stream
+from mia_pruning.stages.attack import run_attack
+
+SPY = '''
+import numpy as np
+from mia_pruning.registry import attack
+
+calls = []
+
+@attack
+def spy(targets, shadows, rng, *, factor: float = 1.0):
+    """Scores that name the model and the example; what the attack was given is kept."""
+    calls.append((targets, shadows, rng.random()))
+    return factor * targets.logits[..., 0]
+
+@attack
+def broken(targets, shadows, rng):
+    return np.where(targets.logits[..., 0] == 3, np.nan, 1.0)
+'''
+SECTION = {"protocol": "pool", "examples": 20, "models": 6, "reference": 2, "test": 5}
+
+
+@pytest.fixture
+def attacked(tmp_path, monkeypatch):
+    """Runs an attack of the spy's module; returns scores, what it was given and the split."""
+    (tmp_path / "spying_attack.py").write_text(SPY)
+    monkeypatch.syspath_prepend(tmp_path)
+    import spying_attack
+
+    labels = np.arange(80) % 4
+
+    def run(section=SECTION, name="spy", **options):
+        spying_attack.calls.clear()
+        split = make_split(section, labels, np.arange(80), np.random.default_rng(0))
+        storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
+        storage.write_json(tmp_path / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]})
+        storage.write_array(tmp_path / "images.npy", np.zeros((80, 1, 1, 1), np.uint8))
+        storage.write_array(tmp_path / "labels.npy", labels)
+        n_models, n_examples = len(split.membership), split.examples.size
+        logits = np.zeros((n_models, n_examples, 4))
+        logits[..., 0] = np.arange(n_models)[:, None] * 1000 + np.arange(n_examples)
+        storage.write_array(tmp_path / "targets.npy", logits)
+        storage.write_array(tmp_path / "shadows.npy", -logits)
+        run_attack(
+            tmp_path / "dataset.json",
+            tmp_path / "split.npz",
+            target_signals=tmp_path / "targets.npy",
+            shadow_signals=tmp_path / "shadows.npy",
+            attack={"use": f"spying_attack.{name}", "targets_per_group": 2, **options},
+            seed=5,
+            output=tmp_path / "scores.npz",
+            record={},
+        )
+        return storage.read_arrays(tmp_path / "scores.npz")["scores"], list(spying_attack.calls), split, labels
+
+    return run
+
+
+def model_numbers(signals):
+    return (np.abs(signals.logits[:, 0, 0]) // 1000).astype(int).tolist()
+
+
+def test_targets_carry_no_membership_and_shadows_their_own(attacked):
+    _, calls, split, labels = attacked()
+    for targets, shadows, _ in calls:
+        assert targets.membership is None
+        np.testing.assert_array_equal(shadows.membership, split.membership[model_numbers(shadows)])
+        np.testing.assert_array_equal(shadows.candidates, split.candidates[model_numbers(shadows)])
+        np.testing.assert_array_equal(targets.candidates, split.candidates[model_numbers(targets)])
+        np.testing.assert_array_equal(targets.labels, labels[split.pool])
+
+
+def test_neither_a_target_nor_its_twin_is_among_its_shadows(attacked):
+    _, calls, *_ = attacked()
+    assert [model_numbers(targets) for targets, _, _ in calls] == [[0, 1], [2, 3], [4, 5]]
+    for targets, shadows, _ in calls:
+        assert set(model_numbers(shadows)) == set(range(6)) - set(model_numbers(targets))
+
+
+def test_shadows_come_from_the_shadows_signals_and_both_see_the_pool_only(attacked):
+    _, calls, split, _ = attacked()
+    for targets, shadows, _ in calls:
+        assert (shadows.logits[..., 0] <= 0).all()
+        assert (targets.logits[..., 0] >= 0).all()
+        assert targets.logits.shape[1] == shadows.logits.shape[1] == split.pool.size
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_each_score_lands_at_its_target_and_example(attacked, groups):
+    scores, *_ = attacked(targets_per_group=groups, factor=2.0)
+    np.testing.assert_array_equal(scores, 2.0 * (np.arange(6)[:, None] * 1000 + np.arange(20)))
+
+
+def test_each_group_has_a_stream_of_its_own(attacked):
+    _, calls, *_ = attacked()
+    assert [drawn for *_, drawn in calls] == [stream(5, "attack", "spying_attack.spy", group).random() for group in range(3)]
+
+
+def test_in_a_disjoint_split_all_targets_are_attacked_at_once_by_the_shadow_models(attacked):
+    section = {**SECTION, "protocol": "disjoint", "shadow_examples": 12, "shadow_models": 4}
+    scores, calls, split, _ = attacked(section)
+    ((targets, shadows, _),) = calls
+    assert model_numbers(targets) == list(range(6))
+    assert model_numbers(shadows) == list(range(6, 10))
+    assert not (shadows.candidates.any(axis=0) & targets.candidates.any(axis=0)).any()
+    assert scores.shape == (6, split.pool.size)
+
+
+def test_scores_that_are_not_finite_are_refused(attacked):
+    with pytest.raises(ArithmeticError, match=r"1 of 120 scores are not finite"):
+        attacked(name="broken")

@@ -1,0 +1,58 @@
+import pytest
+
+from mia_pruning.stages.check_networks import problem
+
+QUESTION = {
+    "where": "constraints.c",
+    "experiment": "e",
+    "model": {"use": "lenet5", "channels": [2, 3], "hidden": 8},
+    "image_shape": [16, 16, 1],
+    "n_classes": 3,
+    "constraint": {"use": "cardinality", "solver": "magnitude", "compression": 4, "keep": None, "allocation": "uniform"},
+}
+
+
+def asked(**change):
+    return problem({**QUESTION, **change})
+
+
+@pytest.mark.parametrize("constraint", [QUESTION["constraint"], {"use": "none", "solver": "magnitude"}])
+def test_a_network_that_fits_its_data_and_constraint_is_no_problem(constraint):
+    assert asked(constraint=constraint) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_shape": [8, 8, 1]},
+        {"model": {**QUESTION["model"], "channels": [1, 2, 3]}},
+        {"model": {**QUESTION["model"], "hidden": -1}},
+    ],
+)
+def test_a_network_that_cannot_take_the_images_is_refused_by_its_key(change):
+    assert asked(**change).startswith("experiments.e.model: {'use': 'lenet5'")
+
+
+def test_a_network_that_answers_in_another_shape_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "odd_network.py").write_text(
+        "from torch import nn\nfrom mia_pruning.registry import model\n\n"
+        "@model\ndef odd(image_shape, n_classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(256, 7))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert asked(model={"use": "odd_network.odd"}) == "experiments.e.model: it answers one image with (1, 7), allowed is (1, 3)"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"compression": 1000.0}, "constraints.c.compression = 1000.0: layer conv1.weight of 50 weights would be empty"),
+        ({"compression": None}, "constraints.c.cardinality takes either compression or keep"),
+        ({"compression": None, "keep": {"fc9": 0.5}}, "constraints.c.keep.fc9: no such layer"),
+        ({"use": "none", "solver": "magnetude"}, "constraints.c.solver = 'magnetude': no such solver. Did you mean 'magnitude'?"),
+        ({"allocation": "even"}, "constraints.c.allocation = 'even': allowed is one of"),
+    ],
+)
+def test_a_constraint_that_does_not_fit_the_network_is_refused_by_its_key(change, message):
+    found = asked(constraint={**QUESTION["constraint"], **change})
+    assert found.startswith(message)
+    assert found.endswith("(in experiments.e)")

@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from mia_pruning import storage
+from mia_pruning.metrics.compression import decode_sparse
+from mia_pruning.stages.compression import measure_compression
+from mia_pruning.stages.prune import prune_models
+
+MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
+N_WEIGHTS = 2 * 25 + 3 * 2 * 25 + 8 * 3 + 3 * 8
+
+
+@pytest.fixture
+def measured(files, batch, tmp_path):
+    def run(keep):
+        constraint = {"use": "cardinality", "solver": "magnitude", "keep": keep}
+        paths = [str(tmp_path / name) for name in ("pruned.safetensors", "history.csv", "residuals.csv")]
+        prune_models(batch([1, 2], "prune", paths[0], constraint=constraint), files.dense, *paths[1:])
+        dense, sparse, counts = (str(tmp_path / name) for name in ("dense.safetensors", "sparse.safetensors", "counts.json"))
+        measure_compression(files.dataset, paths[0], MODEL, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+        return storage.read_json(counts), dense, sparse
+
+    return run
+
+
+def test_counts_equal_a_hand_count(measured):
+    counts, *_ = measured({"conv2": 0.1, "fc1": 0.25})
+    assert counts["model"] == 1
+    assert counts["n_weights"] == N_WEIGHTS
+    assert counts["n_parameters"] == N_WEIGHTS + 2 + 3 + 8 + 3
+    assert counts["n_nonzero"] == 50 + 15 + 6 + 24
+    assert counts["compression"] == pytest.approx(N_WEIGHTS / 95)
+    flops = {"conv1": 2 * 144 * 50, "conv2": 2 * 4 * 150, "fc1": 2 * 24, "fc2": 2 * 24}
+    assert counts["dense_flops"] == sum(flops.values())
+    assert counts["sparse_flops"] == flops["conv1"] + flops["conv2"] // 10 + flops["fc1"] // 4 + flops["fc2"]
+    assert counts["layers"]["conv2.weight"] == [150, 15]
+
+
+def test_the_shipped_files_hold_the_same_model_and_their_sizes_are_measured(measured, tmp_path):
+    counts, dense, sparse = measured({"conv2": 0.1})
+    weights, encoded = storage.read_tensors(dense)[0], storage.read_tensors(sparse)[0]
+    decoded = decode_sparse(encoded)
+    assert decoded.keys() == weights.keys()
+    assert all(torch.equal(decoded[name], weight) for name, weight in weights.items())
+    assert counts["dense_bytes"] == (tmp_path / "dense.safetensors").stat().st_size
+    assert counts["sparse_bytes"] == (tmp_path / "sparse.safetensors").stat().st_size

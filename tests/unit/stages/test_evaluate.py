@@ -1,0 +1,142 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
+
+from mia_pruning import storage
+from mia_pruning.data.split import make_split
+from mia_pruning.stages.evaluate import TPR_AT, evaluate_defence
+from mia_pruning.stages.summarise import PRIVACY_METRICS, UTILITY_METRICS, Key, read_evaluation
+
+POOL = {"protocol": "pool", "examples": 60, "models": 4, "reference": 4, "test": 30}
+DISJOINT = {**POOL, "protocol": "disjoint", "shadow_examples": 20, "shadow_models": 2}
+LABELS = np.arange(150) % 5
+
+
+@pytest.fixture(params=["pool", "disjoint"])
+def evaluated(request, tmp_path):
+    """Evaluates planted logits and scores; returns the evaluation, split, logits, scores and the folder."""
+    section = POOL if request.param == "pool" else DISJOINT
+    split = make_split(section, LABELS, np.arange(150), np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(len(split.membership), split.examples.size, 5)).astype(np.float32)
+    logits[:, np.arange(split.examples.size), LABELS[split.examples]] += 1
+    scores = rng.normal(size=(4, split.pool.size)) + 0.5 * split.membership[split.is_target]
+    storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
+    storage.write_json(tmp_path / "dataset.json", {})
+    storage.write_array(tmp_path / "images.npy", np.zeros((150, 1, 1, 1), np.uint8))
+    storage.write_array(tmp_path / "labels.npy", LABELS)
+    storage.write_array(tmp_path / "signals.npy", logits)
+    storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores)
+
+    def run(name="a", seed=0, attacks=None):
+        evaluate_defence(
+            tmp_path / "dataset.json",
+            tmp_path / "split.npz",
+            tmp_path / "signals.npy",
+            attacks or {("net", "adaptive"): tmp_path / "scores.npz"},
+            seed=seed,
+            n_replicates=120,
+            output=tmp_path / f"{name}.npz",
+            roc=tmp_path / f"{name}_roc.csv",
+            confidence=tmp_path / f"{name}_confidence.csv",
+            record={"rule": "r"},
+        )
+        return read_evaluation(str(tmp_path / f"{name}.npz"), "pruned")
+
+    return run, split, logits, scores, tmp_path
+
+
+def test_the_cells_are_all_metrics_and_their_first_replicate_is_the_mean_over_targets(evaluated):
+    run, *_ = evaluated
+    found = run()
+    utility = [Key("", "", metric) for metric in UTILITY_METRICS]
+    assert list(found.replicates) == [*utility, *(Key("net", "adaptive", metric) for metric in PRIVACY_METRICS)]
+    for key, values in found.per_target.items():
+        assert values.shape == (4,)
+        assert found.replicates[key].shape == (121,)
+        assert found.replicates[key][0] == pytest.approx(values.mean(), rel=1e-5)
+        assert found.replicates[key][1:].std() > 0
+    assert (found.n_targets, found.n_pool, found.n_test) == (4, 60, 30)
+
+
+def test_accuracies_equal_a_slow_count(evaluated):
+    run, split, logits, *_ = evaluated
+    found = run()
+    for target in range(4):
+        right = {example: logits[target, i].argmax() == LABELS[example] for i, example in enumerate(split.examples)}
+        train = np.mean([right[example] for example in split.members(target)])
+        test = np.mean([right[example] for example in split.test])
+        values = [found.per_target[Key("", "", metric)][target] for metric in UTILITY_METRICS]
+        assert values == pytest.approx([train, test, train - test], abs=1e-6)
+
+
+def test_membership_metrics_equal_sklearns_on_each_targets_candidates(evaluated):
+    run, split, _, scores, _ = evaluated
+    found = run()
+    for target in range(4):
+        rows = split.candidates[target]
+        members, values = split.membership[target, rows], scores[target, rows]
+        wanted = {
+            "auc": roc_auc_score(members, values),
+            "attack_accuracy": ((values > 0)[members].mean() + (values <= 0)[~members].mean()) / 2,
+        }
+        for metric, fpr in TPR_AT.items():
+            rates = [((values >= t)[~members].mean(), (values >= t)[members].mean()) for t in values]
+            wanted[metric] = max([true for false, true in rates if false <= fpr], default=0.0)
+        for metric, value in wanted.items():
+            assert found.per_target[Key("net", "adaptive", metric)][target] == pytest.approx(value, abs=1e-6)
+
+
+def test_defences_of_a_split_share_their_draws_and_seeds_do_not(evaluated):
+    run, *_ = evaluated
+    one, same, other = run("a"), run("b"), run("c", seed=1)
+    for key, values in one.replicates.items():
+        np.testing.assert_array_equal(values, same.replicates[key])
+        assert (values[1:] != other.replicates[key][1:]).any()
+        assert values[0] == other.replicates[key][0]
+
+
+def test_attacks_share_their_draws(evaluated):
+    run, *_, folder = evaluated
+    attacks = {("net", "adaptive"): folder / "scores.npz", ("net", "dense_shadows"): folder / "scores.npz"}
+    found = run(attacks=attacks)
+    for metric in PRIVACY_METRICS:
+        one, other = (found.replicates[Key("net", attacker, metric)] for attacker in ("adaptive", "dense_shadows"))
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_roc_curve_is_the_mean_of_the_targets_curves(evaluated):
+    run, *_, folder = evaluated
+    found = run()
+    curve = pd.read_csv(folder / "a_roc.csv")
+    assert (curve["tpr"].diff().dropna() >= 0).all()
+    assert curve["fpr"].iloc[[0, -1]].tolist() == [0.0, 1.0]
+    assert curve["tpr"].iloc[-1] == 1.0
+    at = curve.loc[(curve["fpr"] - 0.1).abs().idxmin(), "tpr"]
+    assert at == pytest.approx(found.per_target[Key("net", "adaptive", "tpr_at_10_percent_fpr")].mean(), abs=0.05)
+
+
+def test_confidences_are_counted_over_the_candidates_of_all_targets(evaluated):
+    run, split, logits, _, folder = evaluated
+    run()
+    table = pd.read_csv(folder / "a_confidence.csv")
+    top = softmax(logits[:4, : split.pool.size].astype(np.float64), axis=-1).max(axis=-1)
+    log_odds = np.log(top / (1 - top))
+    for member in (True, False):
+        rows = table[table["member"] == member]
+        assert rows["fraction"].sum() == pytest.approx(1)
+        chosen = log_odds[split.candidates[:4] & (split.membership[:4] == member)]
+        for _, bin_ in rows.iterrows():
+            inside = (chosen >= bin_["low"]) & (chosen < bin_["high"])
+            assert bin_["fraction"] == pytest.approx(inside.mean(), abs=1e-9)
+
+
+def test_an_evaluation_carries_its_provenance(evaluated):
+    run, *_, folder = evaluated
+    run()
+    with np.load(folder / "a.npz") as archive:
+        assert json.loads(str(archive["provenance"])) == {"rule": "r"}

@@ -1,0 +1,128 @@
+import itertools
+
+import pandas as pd
+import pytest
+import torch
+
+from mia_pruning.stages import fitting
+from mia_pruning.stages.job import identity
+from mia_pruning.stages.networks import read_models
+from mia_pruning.stages.prune import prune_models, retrain_models
+from mia_pruning.stages.train import train_models
+from mia_pruning.training.checkpoint import Checkpoint
+
+ADMM = {"use": "cardinality", "solver": "admm", "compression": 3, "rho": [0.01, 0.1], "epochs": 3}
+
+
+class Killed(BaseException):
+    pass
+
+
+def assert_same_models(one, other):
+    one, other = read_models(str(one)), read_models(str(other))
+    assert one.keys() == other.keys()
+    for row, tensors in one.items():
+        assert tensors.keys() == other[row].keys()
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, other[row][name]), (row, name)
+
+
+def kill_after(monkeypatch, n_epochs):
+    """The process dies when that many epochs, of all models together, have been saved."""
+    save, saved = Checkpoint.save, itertools.count(1)
+
+    def save_and_die(self, state):
+        save(self, state)
+        if next(saved) == n_epochs:
+            raise Killed
+
+    monkeypatch.setattr(Checkpoint, "save", save_and_die)
+
+
+@pytest.mark.parametrize("stage", ["train", "prune", "retrain"])
+@pytest.mark.parametrize("n_epochs", [1, 3, 5])
+def test_a_job_killed_after_any_epoch_goes_on_to_the_same_files(files, batch, tmp_path, monkeypatch, stage, n_epochs):
+    pruned = str(tmp_path / "pruned.safetensors")
+    prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, str(tmp_path / "h.csv"), str(tmp_path / "r.csv"))
+
+    def run(folder):
+        folder.mkdir(exist_ok=True)
+        job = batch([0, 1], stage, folder / "models.safetensors", constraint=ADMM, retrain_epochs=3)
+        if stage == "train":
+            train_models(job, str(folder / "history.csv"))
+        elif stage == "prune":
+            prune_models(job, files.dense, str(folder / "history.csv"), str(folder / "residuals.csv"))
+        else:
+            retrain_models(job, pruned, str(folder / "history.csv"))
+
+    run(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        kill_after(patch, n_epochs)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed")
+    assert not (tmp_path / "killed" / "models.safetensors").exists()
+    run(tmp_path / "killed")
+    assert_same_models(tmp_path / "killed" / "models.safetensors", tmp_path / "whole" / "models.safetensors")
+    assert not list((tmp_path / "killed").glob(".*"))  # the checkpoints are gone
+    for table in (tmp_path / "whole").glob("*.csv"):
+        assert (tmp_path / "killed" / table.name).read_text() == table.read_text()
+
+
+def test_a_resumed_job_does_not_train_the_epochs_done_again(batch, tmp_path, monkeypatch):
+    job = batch([0], "train", tmp_path / "models.safetensors")
+    with monkeypatch.context() as patch:
+        kill_after(patch, 2)
+        with pytest.raises(Killed):
+            train_models(job, str(tmp_path / "history.csv"))
+    saved = []
+    monkeypatch.setattr(Checkpoint, "save", lambda self, state: saved.append(len(state["history"])))
+    train_models(job, str(tmp_path / "history.csv"))
+    assert saved == [3]
+
+
+def test_the_checkpoint_of_another_configuration_is_not_resumed(batch, tmp_path, monkeypatch):
+    record = batch([0], "train", "x").record
+    other = {**record, "params": {"code": "changed"}}
+    with monkeypatch.context() as patch:
+        kill_after(patch, 1)
+        with pytest.raises(Killed):
+            train_models(batch([0], "train", tmp_path / "a.safetensors", record=other, training={"learning_rate": 0.3}), "h.csv")
+    train_models(batch([0], "train", tmp_path / "a.safetensors"), str(tmp_path / "h.csv"))
+    train_models(batch([0], "train", tmp_path / "fresh.safetensors"), str(tmp_path / "h.csv"))
+    assert_same_models(tmp_path / "a.safetensors", tmp_path / "fresh.safetensors")
+
+
+def test_an_identity_holds_parameters_and_inputs_and_not_commit_or_machine(batch):
+    record = batch([0], "train", "x").record
+    assert identity({**record, "commit": "b", "cpu": "other"}) == identity(record)
+    changed = [{"params": {"code": "d"}}, {"inputs": {"a": "1"}}, {"wildcards": {"seed": "1"}}, {"rule": "prune_models"}]
+    assert len({identity({**record, **change}) for change in [{}, *changed]}) == 5
+
+
+def test_a_model_trained_alone_equals_the_same_trained_in_a_batch(files, batch, tmp_path):
+    train_models(batch([2], "train", tmp_path / "alone.safetensors"), str(tmp_path / "history.csv"))
+    alone, together = read_models(str(tmp_path / "alone.safetensors")), read_models(files.dense)
+    assert list(alone) == [2]
+    assert list(together) == [0, 1, 2, 3]
+    for name, tensor in alone[2].items():
+        assert torch.equal(tensor, together[2][name])
+        assert not torch.equal(tensor, together[1][name])
+
+
+def test_every_phase_model_and_epoch_has_a_random_stream_of_its_own(files, batch, tmp_path, monkeypatch):
+    drawn = []
+    real = fitting.stream
+    monkeypatch.setattr(fitting, "stream", lambda *names: drawn.append(names) or real(*names))
+    pruned, *tables = (str(tmp_path / name) for name in ("pruned.safetensors", "history.csv", "residuals.csv"))
+    train_models(batch([0, 1], "train", tmp_path / "trained.safetensors"), tables[0])
+    prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, *tables)
+    retrain_models(batch([0, 1], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=3), pruned, tables[0])
+    assert len(drawn) == len(set(drawn)) == 3 * 2 * 3
+
+
+def test_the_history_has_a_row_a_model_and_epoch(batch, tmp_path):
+    train_models(batch([1, 3], "train", tmp_path / "models.safetensors"), str(tmp_path / "history.csv"))
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history[["model", "epoch"]].to_numpy().tolist() == [[m, e] for m in (1, 3) for e in (1, 2, 3)]
+    assert history["test_accuracy"].isna().tolist() == [True, False, False] * 2
+    assert (history["train_loss"] > 0).all()

@@ -1,0 +1,113 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mia_pruning import storage
+from mia_pruning.constraints.cardinality import erdos_renyi
+from mia_pruning.stages.networks import read_models
+from mia_pruning.stages.prune import make_constraint, prune_models, retrain_models
+
+CONSTRAINTS = {
+    "admm": {"use": "cardinality", "solver": "admm", "compression": 4, "rho": [0.01, 0.1], "epochs": 2},
+    "magnitude": {"use": "cardinality", "solver": "magnitude", "compression": 4},
+    "random": {"use": "cardinality", "solver": "random", "compression": 4},
+}
+
+
+@pytest.fixture
+def pruned(files, batch, tmp_path):
+    """Prunes models 0 and 1; returns the paths of models, history and residuals."""
+
+    def run(constraint):
+        paths = [str(tmp_path / name) for name in ("pruned.safetensors", "history.csv", "residuals.csv")]
+        prune_models(batch([0, 1], "prune", paths[0], constraint=constraint), files.dense, *paths[1:])
+        return paths
+
+    return run
+
+
+def parts(path, row, part):
+    return storage.select(read_models(path)[row], part)
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_each_layer_keeps_exactly_its_budget(pruned, name):
+    models, *_ = pruned(CONSTRAINTS[name])
+    for row in (0, 1):
+        weights, masks = parts(models, row, "weights"), parts(models, row, "masks")
+        budgets = erdos_renyi({layer: tuple(mask.shape) for layer, mask in masks.items()}, 4)
+        assert {layer: int(mask.sum()) for layer, mask in masks.items()} == budgets
+        assert all(torch.equal(weights[layer] != 0, mask) for layer, mask in masks.items())
+
+
+@pytest.mark.parametrize("name", ["magnitude", "random"])
+def test_one_shot_solvers_change_nothing_but_what_they_set_to_zero(files, pruned, name):
+    models, history, residuals = pruned(CONSTRAINTS[name])
+    for row in (0, 1):
+        masks = parts(models, row, "masks")
+        for layer, weight in parts(files.dense, row, "weights").items():
+            assert torch.equal(parts(models, row, "weights")[layer], weight * masks.get(layer, torch.tensor(True)))
+    assert pd.read_csv(history).empty
+    assert pd.read_csv(residuals).empty
+
+
+def test_random_masks_differ_between_models_and_not_between_runs(pruned):
+    first = pruned(CONSTRAINTS["random"])[0]
+    masks = {row: parts(first, row, "masks")["fc1.weight"] for row in (0, 1)}
+    again = pruned(CONSTRAINTS["random"])[0]
+    assert not torch.equal(masks[0], masks[1])
+    assert torch.equal(parts(again, 0, "masks")["fc1.weight"], masks[0])
+
+
+def test_admm_keeps_z_u_and_residuals(pruned):
+    models, history, residuals = pruned(CONSTRAINTS["admm"])
+    solver = parts(models, 1, "solver")
+    masks = parts(models, 1, "masks")
+    assert set(masks) == {name.removeprefix("z/") for name in solver if name.startswith("z/")}
+    assert all(int(solver[f"z/{layer}"].count_nonzero()) == int(mask.sum()) for layer, mask in masks.items())
+    table = pd.read_csv(residuals)
+    assert len(table) == 2 * 4 * 2
+    chosen = table[(table["model"] == 1) & (table["layer"] == "fc1.weight")]
+    assert chosen["epoch"].tolist() == [1, 2]
+    assert chosen["rho"].tolist() == [0.01, 0.1]
+    np.testing.assert_allclose(chosen.drop(columns=["model", "layer"]), solver["residuals/fc1.weight"])
+    assert len(pd.read_csv(history)) == 2 * 2
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_retraining_keeps_every_zero_and_trains_the_rest(batch, tmp_path, pruned, name, optimizer):
+    models, *_ = pruned(CONSTRAINTS[name])
+    job = batch([0, 1], "retrain", tmp_path / "retrained.safetensors", training={"optimizer": optimizer}, retrain_epochs=2)
+    retrain_models(job, models, str(tmp_path / "history.csv"))
+    for row in (0, 1):
+        before, masks = parts(models, row, "weights"), parts(models, row, "masks")
+        after = parts(job.output, row, "weights")
+        for layer, mask in masks.items():
+            assert torch.equal(parts(job.output, row, "masks")[layer], mask)
+            assert not after[layer][~mask].any()
+        assert not torch.equal(after["fc2.weight"], before["fc2.weight"])
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 4
+
+
+@pytest.mark.parametrize("solver", ["magnitude", "random", "admm"])
+def test_without_constraint_the_dense_model_trains_on(files, batch, tmp_path, pruned, solver):
+    """The control that gets a pruned model's training budget; whatever solver stands in its entry."""
+    models, *_ = pruned({"use": "none", "solver": solver})
+    assert parts(models, 0, "masks") == {}
+    job = batch([0, 1], "retrain", tmp_path / "continued.safetensors", retrain_epochs=1)
+    retrain_models(job, models, str(tmp_path / "history.csv"))
+    for layer, weight in parts(files.dense, 0, "weights").items():
+        continued = parts(job.output, 0, "weights")[layer]
+        assert continued.shape == weight.shape
+        assert not torch.equal(continued, weight)
+
+
+def test_a_constraint_takes_its_own_options_and_its_solver_the_others():
+    sparsity_set, solver = make_constraint({**CONSTRAINTS["admm"], "retrain_epochs": 5})
+    assert sparsity_set.compression == 4
+    assert (solver.rho, solver.epochs) == ([0.01, 0.1], 2)
+    assert math.isclose(sum(sparsity_set.budgets({"a": (10, 10)}).values()), 25)

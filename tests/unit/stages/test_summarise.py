@@ -1,0 +1,165 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mia_pruning import storage
+from mia_pruning.metrics.intervals import interval
+from mia_pruning.stages.summarise import COMPRESSION_METRICS, collect_tables, nested, read_evaluation, summarise
+
+CELLS = [
+    {"attack": "", "attacker": "", "metric": "test_accuracy"},
+    {"attack": "", "attacker": "", "metric": "generalisation_gap"},
+    {"attack": "net", "attacker": "adaptive", "metric": "auc"},
+]
+DENSE = {"attack": "net", "attacker": "dense_shadows", "metric": "auc"}
+DEFENCES = {name: {"objective": "erm", "constraint": name} for name in ("baseline", "pruned", "other")}
+
+
+def write_evaluation(path, seed, cells, n_targets=4):
+    rng = np.random.default_rng(seed)
+    arrays = {
+        "per_target": rng.uniform(0.4, 0.6, (len(cells), n_targets)),
+        "replicates": rng.uniform(0.4, 0.6, (len(cells), 51)),
+        "counts": np.array([n_targets, 30, 20]),
+    }
+    storage.write_arrays(path, {}, cells=np.array(json.dumps(cells)), **arrays)
+    return arrays
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Three defences under two seeds, of different sizes: the tables that summarise makes and what it made them from."""
+    evaluations, compressions, written = {}, {}, {}
+    for number, defence in enumerate(DEFENCES):
+        for seed, n_targets in ((0, 4), (3, 6)):
+            cells = CELLS if defence == "baseline" else [*CELLS, DENSE]
+            path, counts = tmp_path / f"{defence}_{seed}.npz", tmp_path / f"{defence}_{seed}.json"
+            written[defence, seed] = write_evaluation(path, 10 * number + seed, cells, n_targets)
+            storage.write_json(counts, dict.fromkeys(COMPRESSION_METRICS, 100 * number + seed))
+            evaluations.setdefault("e", {}).setdefault(defence, {})[seed] = str(path)
+            compressions.setdefault("e", {}).setdefault(defence, {})[seed] = str(counts)
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    summarise(evaluations, compressions, DEFENCES, **outputs)
+    tables = {name: pd.read_csv(path).fillna({"attack": "", "attacker": ""}) for name, path in outputs.items()}
+    return tables, written
+
+
+def only(table, **wanted):
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+def test_the_interval_of_two_seeds_is_pooled(study):
+    tables, written = study
+    replicates = [written["pruned", seed]["replicates"] for seed in (0, 3)]
+    for number, cell in enumerate([*CELLS, DENSE]):
+        found = only(tables["results"], experiment="e", defence="pruned", **cell)
+        wanted = interval([each[number] for each in replicates], [4, 6], (-1, 1))
+        assert (found["value"], found["low"], found["high"]) == pytest.approx((wanted.estimate, wanted.low, wanted.high))
+        assert (found["n_targets"], found["seeds"]) == (10, "0 3")
+        assert found["n_examples"] == (2 * 20 if cell["metric"] == "test_accuracy" else 2 * 30)
+        assert (found["objective"], found["constraint"]) == ("erm", "pruned")
+
+
+def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"per_target": np.zeros((3, 4)), "replicates": rng.normal(0, 0.2, (3, 51)), "counts": np.array([4, 30, 20])}
+    storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
+    storage.write_json(tmp_path / "a.json", dict.fromkeys(COMPRESSION_METRICS, 1))
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    summarise({"e": {"baseline": {0: tmp_path / "a.npz"}}}, {"e": {"baseline": {0: tmp_path / "a.json"}}}, DEFENCES, **outputs)
+    results = pd.read_csv(outputs["results"]).set_index("metric")
+    assert (results.loc[["test_accuracy", "auc"], "low"] == 0).all()
+    assert results.loc["generalisation_gap", "low"] < 0
+
+
+def test_the_baselines_adaptive_attacker_is_its_dense_shadow_attacker_too(study):
+    tables, written = study
+    adaptive, dense = (
+        only(tables["results"], defence="baseline", metric="auc", attacker=a) for a in ("adaptive", "dense_shadows")
+    )
+    assert dense[["value", "low", "high"]].tolist() == adaptive[["value", "low", "high"]].tolist()
+    against = only(tables["differences"], defence="pruned", minus="baseline", attacker="dense_shadows")
+    wanted = np.mean([written["pruned", s]["replicates"][3, 0] - written["baseline", s]["replicates"][2, 0] for s in (0, 3)])
+    assert against["value"] == pytest.approx(wanted)
+
+
+def test_another_defences_dense_shadow_attacker_is_its_own(study):
+    tables, written = study
+    found = only(tables["results"], defence="pruned", metric="auc", attacker="dense_shadows")
+    assert found["value"] == pytest.approx(np.mean([written["pruned", seed]["replicates"][3, 0] for seed in (0, 3)]))
+
+
+def test_differences_are_paired_replicate_by_replicate(study):
+    tables, written = study
+    found = only(tables["differences"], defence="pruned", minus="other", **CELLS[2])
+    paired = [written["pruned", seed]["replicates"][2] - written["other", seed]["replicates"][2] for seed in (0, 3)]
+    wanted = interval(paired, [4, 6], (-1, 1))
+    assert (found["value"], found["low"], found["high"]) == pytest.approx((wanted.estimate, wanted.low, wanted.high))
+    assert found["n_targets"] == 10
+
+
+def test_differences_are_antisymmetric_and_cover_every_ordered_pair(study):
+    differences = study[0]["differences"]
+    keys = ["defence", "minus", "attack", "attacker", "metric"]
+    found = differences.set_index(keys)[["value", "low", "high"]].to_dict("index")
+    assert len(found) == len(differences) == 3 * 2 * 4
+    for (defence, minus, *rest), one in found.items():
+        other = found[minus, defence, *rest]
+        assert (one["value"], one["low"], one["high"]) == pytest.approx((-other["value"], -other["high"], -other["low"]))
+
+
+def test_identical_defences_differ_by_exactly_nothing(tmp_path):
+    for name in ("baseline", "same"):
+        write_evaluation(tmp_path / f"{name}.npz", 1, CELLS)
+        storage.write_json(tmp_path / f"{name}.json", dict.fromkeys(COMPRESSION_METRICS, 1))
+    evaluations, compressions = (
+        {"e": {n: {0: tmp_path / f"{n}.{end}"} for n in ("baseline", "same")}} for end in ("npz", "json")
+    )
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    summarise(evaluations, compressions, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), **outputs)
+    differences = pd.read_csv(outputs["differences"])
+    assert (differences[["value", "low", "high"]] == 0).all(axis=None)
+    assert not differences.empty
+
+
+def test_counts_are_the_mean_over_seeds_without_interval(study):
+    for metric in COMPRESSION_METRICS:
+        found = only(study[0]["results"], defence="other", metric=metric)
+        assert found["value"] == 200 + 1.5
+        assert found[["low", "high"]].isna().all()
+
+
+def test_every_target_of_every_seed_has_a_row(study):
+    tables, written = study
+    targets = tables["targets"]
+    chosen = targets[(targets["defence"] == "other") & (targets["seed"] == 3) & (targets["metric"] == "test_accuracy")]
+    assert chosen["target"].tolist() == list(range(6))
+    assert chosen["value"].tolist() == pytest.approx(written["other", 3]["per_target"][0].tolist())
+    assert len(targets) == (4 + 6) * (4 + 4 + 4)
+
+
+def test_a_damaged_evaluation_is_refused_by_its_path(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a\.npz"):
+        read_evaluation(str(tmp_path / "a.npz"), "baseline")
+
+
+def test_nested_files_are_found_by_experiment_defence_and_seed():
+    about = [{"experiment": e, "defence": d, "seed": s} for e in "ab" for d in "cd" for s in (0, 1)]
+    tree = nested(about, [f"{key['experiment']}{key['defence']}{key['seed']}" for key in about])
+    assert tree == {e: {d: {s: f"{e}{d}{s}" for s in (0, 1)} for d in "cd"} for e in "ab"}
+    with pytest.raises(ValueError, match="shorter"):
+        nested(about, ["x"])
+
+
+def test_collected_tables_say_what_each_row_is_about(tmp_path):
+    pd.DataFrame({"x": [1, 2]}).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"x": [3]}).to_csv(tmp_path / "b.csv", index=False)
+    parts = [({"defence": "baseline", "seed": 0}, tmp_path / "a.csv"), ({"defence": "pruned", "seed": 1}, tmp_path / "b.csv")]
+    collect_tables(tmp_path / "all.csv", parts)
+    assert (tmp_path / "all.csv").read_text() == "defence,seed,x\nbaseline,0,1\nbaseline,0,2\npruned,1,3\n"

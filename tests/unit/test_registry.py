@@ -1,0 +1,229 @@
+import subprocess
+import sys
+
+import pytest
+
+from mia_pruning import registry
+from mia_pruning.registry import REQUIRED, Option, check_options, find, options_of
+from mia_pruning.types import StudyError
+
+PLUG_IN = '''
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from mia_pruning import registry
+from mia_pruning.registry import attack, solver
+
+print("imported")
+
+@attack
+def mine(targets, shadows, rng, *, k: Annotated[int, ">= 1, < 9"], rate: float = 0.5, name: str | None = None) -> int:
+    return k
+
+@registry.attack
+def dotted_decorator(targets, shadows, rng):
+    return 0
+
+@solver
+@dataclass(frozen=True)
+class OneShotByHand:
+    """Fields are options."""
+
+    steps: Annotated[Sequence[float], "> 0"] = (0.1, 1)
+    epochs: int = 3
+
+    def start(self, *, not_an_option: int = 0): ...
+
+def undecorated(*, k: int = 1): ...
+'''
+
+
+@pytest.fixture
+def plug_in_file(tmp_path, monkeypatch):
+    """Writes a module of a user's own on Python's path."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(module, text):
+        (tmp_path / f"{module}.py").write_text(text, encoding="utf-8")
+        return module
+
+    return write
+
+
+def test_a_dotted_path_finds_a_users_own_plug_in_without_running_it(plug_in_file, capsys):
+    plug_in = find("attack", f"{plug_in_file('own_attack', PLUG_IN)}.mine", "attacks.a.use")
+    assert capsys.readouterr().out == ""
+    assert plug_in.load()(None, None, None, k=4) == 4
+    assert capsys.readouterr().out == "imported\n"
+
+
+def test_a_dotted_path_finds_a_plug_in_inside_a_package(tmp_path, monkeypatch):
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package" / "__init__.py").touch()
+    (tmp_path / "own_package" / "deep.py").write_text(PLUG_IN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("attack", "own_package.deep.mine", "w").load()(0, 0, 0, k=2) == 2
+
+
+def test_options_ranges_and_defaults_are_read_from_the_source(plug_in_file):
+    module = plug_in_file("own_options", PLUG_IN)
+    assert list(find("attack", f"{module}.mine", "w").options.values()) == [
+        Option("k", "int", ">= 1, < 9", REQUIRED),
+        Option("rate", "float", "", 0.5),
+        Option("name", "str | None", "", None),
+    ]
+    assert list(find("solver", f"{module}.OneShotByHand", "w").options.values()) == [
+        Option("steps", "Sequence[float]", "> 0", (0.1, 1)),
+        Option("epochs", "int", "", 3),
+    ]
+
+
+def test_a_class_is_named_in_snake_case_and_a_qualified_decorator_counts(plug_in_file):
+    module = plug_in_file("own_names", PLUG_IN)
+    assert find("solver", f"{module}.OneShotByHand", "w").name == "one_shot_by_hand"
+    assert find("attack", f"{module}.dotted_decorator", "w").name == "dotted_decorator"
+
+
+@pytest.mark.parametrize("name", ["undecorated", "absent", "OneShotByHand"])
+def test_a_dotted_path_to_anything_but_a_plug_in_of_the_kind_is_refused(plug_in_file, name):
+    module = plug_in_file(f"own_wrong_{name}".lower(), PLUG_IN)
+    with pytest.raises(StudyError, match=rf"attacks.a.use = '{module}.{name}'.*no '{name}' with the decorator @attack"):
+        find("attack", f"{module}.{name}", "attacks.a.use")
+
+
+@pytest.mark.parametrize("use", ["no_such_package.attack", "no_such_package.deep.attack", "a..b"])
+def test_a_dotted_path_to_no_module_is_refused(use):
+    with pytest.raises(StudyError, match=r"attacks.a.use = '.*': there is no module"):
+        find("attack", use, "attacks.a.use")
+
+
+@pytest.mark.parametrize("use", ["math.sqrt", "sys.path", "os.path.join", "numpy.random.mtrand.rand"])
+def test_a_dotted_path_to_a_module_without_source_is_refused(use):
+    with pytest.raises(StudyError, match=r"attacks.a.use = "):
+        find("attack", use, "attacks.a.use")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from mia_pruning.registry import attack\n@attack\ndef mine(targets, shadows, rng, *, k=3): ...",
+        "from mia_pruning.registry import attack\nK = 3\n@attack\ndef mine(targets, shadows, rng, *, k: int = K): ...",
+        "def mine(:",
+    ],
+    ids=["no annotation", "default that is no literal", "syntax error"],
+)
+def test_a_plug_in_that_cannot_be_read_is_refused_by_its_config_key(plug_in_file, text, request):
+    module = plug_in_file("own_" + request.node.callspec.id.replace(" ", "_"), text)
+    with pytest.raises(StudyError, match=r"attacks.a.use = "):
+        find("attack", f"{module}.mine", "attacks.a.use")
+
+
+def test_every_built_in_loads_and_bears_its_kind_and_name():
+    for kind in registry.PACKAGES:
+        for name, plug_in in registry.catalogue(kind).items():
+            loaded = plug_in.load()
+            assert (loaded.plug_in_kind, plug_in.kind, plug_in.name) == (kind, kind, name)
+
+
+def test_the_catalogue_is_not_empty_and_is_read_without_importing_torch():
+    code = (
+        "import sys; from mia_pruning.registry import PACKAGES, catalogue\n"
+        "print(*[len(catalogue(kind)) for kind in PACKAGES])\n"
+        "print([name for name in ('torch', 'scipy', 'pandas') if name in sys.modules])"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    counts, imported = done.stdout.splitlines()
+    assert all(int(count) > 0 for count in counts.split())
+    assert imported == "[]"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_and_all_allowed():
+    with pytest.raises(StudyError, match=r"attacks.a.use = 'modified_entorpy': no such attack.*'modified_entropy'.*correctness"):
+        find("attack", "modified_entorpy", "attacks.a.use")
+
+
+OPTIONS = {
+    option.name: option
+    for option in (
+        Option("count", "int", ">= 1", REQUIRED),
+        Option("rate", "float | None", "> 0, <= 1", None),
+        Option("flag", "bool", "", False),
+        Option("name", "str", "", "x"),
+        Option("rates", "Sequence[float]", "> 0", (0.1,)),
+        Option("sizes", "Sequence[int]", "", (1, 2)),
+        Option("keep", "dict | None", "", None),
+        Option("free", "float", "", 0.0),
+        Option("share", "float", "> 0, < 1", 0.1),
+    )
+}
+FIRST = registry.PlugIn("constraint", "first", "m", "first", OPTIONS)
+SECOND = registry.PlugIn("solver", "second", "m", "second", {"epochs": Option("epochs", "int", ">= 1", 15)})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("count", 1), ("rate", 1), ("rate", 0.5), ("rate", None), ("flag", True), ("name", "y"), ("rates", [0.1, 2]),
+        ("sizes", [6, 12]), ("keep", {"fc1": 0.5}), ("keep", None), ("free", -1),
+        ("share", 0.99), ("share", 1e-9),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_type_and_in_the_range_is_accepted(name, value):
+    assert check_options({"count": 3, name: value}, [FIRST], "w")[name] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("count", True), ("count", 1.0), ("count", "1"), ("count", None), ("count", 0), ("count", [1]),
+        ("rate", 0), ("rate", 1.1), ("rate", True), ("rate", float("nan")), ("flag", 1), ("flag", "true"), ("name", 3),
+        ("rates", 0.1), ("rates", [0.1, 0]), ("rates", ["a"]), ("keep", [1]), ("free", "1"), ("free", False),
+        ("share", 0), ("share", 1), ("share", 1.5),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_or_out_of_range_is_refused_with_what_is_allowed(name, value):
+    with pytest.raises(StudyError) as refusal:
+        check_options({"count": 3, name: value}, [FIRST], "constraints.c")
+    assert str(refusal.value) == f"constraints.c.{name} = {value!r}: allowed is {OPTIONS[name].allowed}"
+
+
+@pytest.mark.parametrize(("name", "value"), [("sizes", ["a"]), ("sizes", [1.5]), ("rates", [True]), ("rates", [[1]])])
+def test_the_items_of_a_sequence_must_have_its_type(name, value):
+    with pytest.raises(StudyError, match=f"w.{name} = "):
+        check_options({"count": 3, name: value}, [FIRST], "w")
+
+
+@pytest.mark.parametrize(("name", "value"), [("free", float("nan")), ("free", float("inf")), ("rates", [float("inf")])])
+def test_a_number_must_be_finite(name, value):
+    with pytest.raises(StudyError, match=f"w.{name} = "):
+        check_options({"count": 3, name: value}, [FIRST], "w")
+
+
+def test_an_empty_sequence_is_refused():
+    with pytest.raises(StudyError, match=r"w.rates = \[\]"):
+        check_options({"count": 3, "rates": []}, [FIRST], "w")
+
+
+def test_an_unknown_key_is_answered_with_the_nearest():
+    with pytest.raises(StudyError, match=r"constraints.c.epoch: unknown key. Did you mean 'epochs'\? Allowed: count, epochs, "):
+        check_options({"count": 1, "epoch": 3}, [FIRST, SECOND], "constraints.c")
+
+
+def test_a_missing_option_is_named():
+    with pytest.raises(StudyError, match=r"constraints.c.count: missing; it takes int >= 1"):
+        check_options({"rate": 0.5}, [FIRST], "constraints.c")
+
+
+def test_defaults_fill_in_over_the_union_and_split_again_by_plug_in():
+    checked = check_options({"count": 2, "epochs": 4}, [FIRST, SECOND], "w")
+    assert checked == {**{name: option.default for name, option in OPTIONS.items()}, "count": 2, "epochs": 4}
+    assert options_of(SECOND, checked) == {"epochs": 4}
+    assert options_of(FIRST, checked).keys() == OPTIONS.keys()
+
+
+def test_options_given_are_not_modified():
+    given = {"count": 2}
+    check_options(given, [FIRST, SECOND], "w")
+    assert given == {"count": 2}

@@ -1,0 +1,222 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from mia_pruning import study
+from mia_pruning.study import SCHEMA, Study, check_networks, complete, load_study, read_yaml
+from mia_pruning.types import StudyError
+
+ROOT = SCHEMA.parents[1]
+DEFAULT = ROOT / "config.yaml"
+STUDY = """
+study: small
+datasets:
+  images: {use: fashion_mnist_t10k}
+experiments:
+  e:
+    dataset: images
+    model: {use: lenet5, channels: [6, 12], hidden: 64}
+    split: {protocol: pool, examples: 400, models: 4, reference: 100, test: 400}
+    training: {epochs: 8}
+objectives:
+  erm: {use: erm}
+constraints:
+  none: {use: none}
+  admm: {use: cardinality, solver: admm, compression: 10, rho: [0.001, 0.01], epochs: 2, retrain_epochs: 2}
+defences:
+  baseline: {objective: erm, constraint: none}
+  pruned: {objective: erm, constraint: admm}
+attacks:
+  shadow_network: {use: neural_network, max_epochs: 3}
+  correctness: {use: correctness}
+"""
+GONE = object()
+
+
+def changed(**changes):
+    """The study above with values replaced: keys are paths with __ for the dots; GONE deletes."""
+    settings = yaml.safe_load(STUDY)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = settings
+        for parent in parents:
+            place = place[parent]
+        if value is GONE:
+            del place[last]
+        else:
+            place[last] = value
+    return settings
+
+
+def refusal(**changes):
+    with pytest.raises(StudyError) as refused:
+        complete(changed(**changes))
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("path", [DEFAULT, *sorted((ROOT / "studies").glob("*.yaml"))], ids=lambda path: path.stem)
+def test_every_study_of_the_repository_is_well_formed(path, monkeypatch):
+    monkeypatch.setattr(study, "check_sources", lambda source, where: None)  # not every machine has every data set
+    complete(read_yaml(path))
+
+
+def test_defaults_of_the_schema_and_of_plug_ins_are_filled_in():
+    filled = complete(changed(constraints__admm={"use": "cardinality", "solver": "admm", "compression": 10}))
+    assert filled["attackers"] == ["adaptive", "dense_shadows"]
+    assert filled["experiments"]["e"]["training"]["optimizer"] == "adam"
+    assert filled["constraints"]["admm"] == {
+        "use": "cardinality", "solver": "admm", "retrain_epochs": 0, "compression": 10, "keep": None,
+        "allocation": "erdos_renyi", "rho": (0.001, 0.01, 0.1), "epochs": 15,
+    }  # fmt: skip
+    assert filled["attacks"]["shadow_network"]["max_epochs"] == 3
+    assert filled["attacks"]["shadow_network"]["targets_per_group"] == 2
+
+
+def test_completing_twice_is_completing_once_and_changes_no_argument():
+    settings = changed()
+    once = complete(settings)
+    assert settings == changed()
+    assert json.loads(json.dumps(complete(once))) == json.loads(json.dumps(once))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"study": "My Study"}, "study = 'My Study': a name is a letter"),
+        ({"attacs": {}}, "attacs: unknown key. Did you mean 'attacks'?"),
+        ({"study": GONE}, "study: missing"),
+        ({"seeds": []}, "seeds = []"),
+        ({"seeds": [0, 0]}, "seeds = [0, 0]"),
+        ({"seeds": [-1]}, "seeds.0 = -1: allowed is >= 0"),
+        ({"bootstrap_replicates": 10}, "bootstrap_replicates = 10: allowed is >= 100"),
+        ({"attackers": ["dense"]}, "attackers.0 = 'dense': allowed is one of adaptive, dense_shadows"),
+        ({"attacks__Loss": {"use": "loss"}}, "'Loss': a name is a letter"),
+        ({"experiments__e__training__epochs": 0}, "experiments.e.training.epochs = 0: allowed is >= 1"),
+        ({"experiments__e__training__epochs": GONE}, "experiments.e.training.epochs: missing"),
+        ({"experiments__e__training__learning_rate": 0}, "experiments.e.training.learning_rate = 0: allowed is > 0"),
+        ({"experiments__e__training__optimizer": "adm"}, "experiments.e.training.optimizer = 'adm': allowed is one of"),
+        ({"experiments__e__training__batch": 3}, "experiments.e.training.batch: unknown key. Did you mean 'batch_size'?"),
+        ({"experiments__e__split__examples": 401}, "experiments.e.split.examples = 401: models come in complementary"),
+        ({"experiments__e__split__test": 20_000}, "but the data set has 10000"),
+        ({"experiments__e__split__protocol": "disjoint"}, "experiments.e.split"),
+        ({"experiments__e__dataset": "image"}, "experiments.e.dataset = 'image': not defined. Did you mean"),
+        ({"experiments__e__model__use": "lenet"}, "experiments.e.model.use = 'lenet': no such model. Did you mean 'lenet5'?"),
+        ({"experiments__e__model__chanels": [1, 2]}, "experiments.e.model.chanels: unknown key. Did you mean 'channels'?"),
+        ({"datasets__images__folder": "/nowhere"}, "the file /nowhere/t10k-images-idx3-ubyte.gz is missing"),
+        ({"constraints__admm__rho": [0]}, "constraints.admm.rho = [0]: allowed is Sequence[float] > 0"),
+        ({"constraints__admm__solver": "adm"}, "constraints.admm.solver = 'adm': no such solver. Did you mean 'admm'?"),
+        ({"constraints__none__compression": 3}, "constraints.none.compression: unknown key"),
+        ({"defences__pruned__constraint": "amm"}, "defences.pruned.constraint = 'amm': not defined. Did you mean 'admm'?"),
+        ({"defences__baseline": GONE}, "defences.baseline: missing"),
+        ({"defences__baseline__constraint": "admm"}, "defences.baseline: the baseline is dense"),
+        ({"constraints__none__retrain_epochs": 2}, "defences.baseline: the baseline is dense"),
+        ({"defences__again": {"objective": "erm", "constraint": "admm"}}, "defences.again: the same objective and constraint as"),
+        ({"attacks__correctness__targets_per_group": 3}, "attacks.correctness.targets_per_group = 3: groups are whole pairs"),
+        ({"attacks__correctness__targets_per_group": 4}, "attacks.correctness.targets_per_group = 4: experiments.e has 4"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_setting_that_cannot_work_is_refused_by_its_key(changes, message):
+    assert message in refusal(**changes)
+
+
+def test_everything_that_is_wrong_is_listed_at_once():
+    message = refusal(attacks__correctness__targets_per_group=3, constraints__admm__rho=[0], defences__pruned__constraint="x")
+    assert message.count("\n  - ") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", r"study.yaml, line 3: the name 'c' stands twice"),
+        ("a: [1", "study.yaml: not valid YAML"),
+        ("- a\n", "study.yaml: a study is a mapping of keys, this is list"),
+        ("", "study.yaml: a study is a mapping of keys"),
+    ],
+)
+def test_a_file_that_is_no_study_is_refused_by_its_path(tmp_path, text, message):
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(StudyError, match=message):
+        read_yaml(tmp_path / "study.yaml")
+
+
+def test_a_missing_file_is_refused_by_its_path(tmp_path):
+    with pytest.raises(StudyError, match=r"study.yaml: there is no such file"):
+        read_yaml(tmp_path / "study.yaml")
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """load_study without building networks."""
+    monkeypatch.setattr(study, "check_networks", lambda study, cache: None)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_configuration_without_a_study_is_laid_over_the_default(tmp_path):
+    over = {"seeds": [5], "experiments": {"lenet5_fashion": {"training": {"epochs": 2}}}}
+    found, default = load_study(over, DEFAULT, [], tmp_path), complete(read_yaml(DEFAULT))
+    assert found["seeds"] == [5]
+    assert found["experiments"]["lenet5_fashion"]["training"] == {
+        **default["experiments"]["lenet5_fashion"]["training"],
+        "epochs": 2,
+    }
+    assert found["defences"] == default["defences"]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_configuration_that_names_a_study_replaces_the_default(tmp_path):
+    found = load_study(changed(), DEFAULT, [], tmp_path)
+    assert found.name == "small"
+    assert found.settings == complete(changed())
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_key_that_stands_twice_in_a_file_is_refused_though_snakemake_lost_it(tmp_path):
+    (tmp_path / "twice.yaml").write_text("study: a\nstudy: small\n")
+    with pytest.raises(StudyError, match="'study' stands twice"):
+        load_study(changed(), DEFAULT, [tmp_path / "twice.yaml"], tmp_path)
+
+
+def test_a_study_knows_its_attackers_and_dense_constraints():
+    found = Study(complete(changed(constraints__continued={"use": "none", "retrain_epochs": 3})))
+    assert found.attackers("baseline") == ["adaptive"]
+    assert found.attackers("pruned") == ["adaptive", "dense_shadows"]
+    assert [name for name in found["constraints"] if found.is_dense(name)] == ["none"]
+    assert found.defence_of("erm", "admm") == "pruned"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Stands for the process that builds the networks: `answer` holds its problems; the questions it got are returned."""
+    questions = []
+
+    def run(command, input, **options):
+        questions.append(json.loads(input))
+        return SimpleNamespace(returncode=0, stdout=json.dumps(run.answer), stderr="")
+
+    run.answer = []
+    monkeypatch.setattr(study, "subprocess", SimpleNamespace(run=run))
+    return run, questions
+
+
+def test_networks_are_asked_for_every_experiment_and_used_constraint_once(asked, tmp_path):
+    _, questions = asked
+    for _ in range(2):
+        check_networks(Study(complete(changed())), tmp_path)
+    assert len(questions) == 1
+    assert [question["where"] for question in questions[0]] == ["constraints.none", "constraints.admm"]
+    assert questions[0][0]["image_shape"] == [28, 28, 1]
+    assert questions[0][0]["n_classes"] == 10
+    check_networks(Study(complete(changed(constraints__admm__compression=5))), tmp_path)
+    assert len(questions) == 2
+
+
+def test_networks_that_do_not_fit_are_refused_and_asked_for_again(asked, tmp_path):
+    run, questions = asked
+    run.answer = ["experiments.e.model: too small"]
+    for _ in range(2):
+        with pytest.raises(StudyError, match="too small"):
+            check_networks(Study(complete(changed())), tmp_path)
+    assert len(questions) == 2

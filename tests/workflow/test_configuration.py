@@ -1,0 +1,69 @@
+"""Where a study's settings come from: config.yaml, a file that replaces it, and single keys on the command line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STUDIES = ["config.yaml", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "studies").glob("*.yaml"))]
+
+
+def settings_of(name: str) -> dict:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def run_folder(settings: dict, experiment: str, seed: int) -> str:
+    return f"results/{settings['study']}/{experiment}/seed_{seed}/"
+
+
+@pytest.mark.parametrize("name", [None, *STUDIES])
+def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(name, project, desk):
+    plan, settings = project.plan(desk, name and project.root / name), settings_of(name or "config.yaml")
+    runs = [run_folder(settings, experiment, seed) for experiment in settings["experiments"] for seed in settings["seeds"]]
+    for run in runs:
+        for defence, pair in settings["defences"].items():
+            folder = f"{run}{pair['objective']}/{pair['constraint']}/"
+            attackers = ["adaptive"] if defence == "baseline" else settings.get("attackers", ["adaptive", "dense_shadows"])
+            wanted = {f"{folder}attacks/{attack}.{attacker}.npz" for attack in settings["attacks"] for attacker in attackers}
+            assert {path for path in plan.files if path.startswith(f"{folder}attacks/")} == wanted
+            assert {f"{folder}evaluation.npz", f"{folder}release/compression.json"} <= plan.files
+    tables = {f"results/{settings['study']}/{table}.csv" for table in ("results", "differences", "targets", "verdicts")}
+    assert {*tables, f"results/{settings['study']}/report.html"} <= plan.files
+    assert all(path.startswith(("results/data/", f"results/{settings['study']}/")) for path in plan.files)
+
+
+def test_a_study_replaces_the_default_one_whole(project, desk, edit):
+    default, own = settings_of("config.yaml"), settings_of("studies/smoke.yaml")
+    without = project.plan(desk, project.smoke).files
+    folders = {f"/{name}/" for name in set(default["constraints"]) - set(own["constraints"])}
+    files = {f"/attacks/{name}." for name in set(default["attacks"]) - set(own["attacks"])}
+    assert folders
+    assert files
+    assert not any(part in path for part in folders | files for path in without)
+    edit("config.yaml", lambda content: content + b"attackers: [adaptive]\n")
+    assert project.plan(desk, project.smoke).files == without
+    assert any("dense_shadows" in path for path in without)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "studies/smoke.yaml"])
+def test_seeds_on_the_command_line_replace_those_of_the_study(name, project, desk):
+    study = None if name == "config.yaml" else project.root / name
+    files, settings = project.plan(desk, study, config=("seeds=[3,5]",)).files, settings_of(name)
+    (experiment,) = settings["experiments"]
+    found = {path.split("/seed_")[1].split("/")[0] for path in files if "/seed_" in path}
+    assert found == {"3", "5"}
+    assert {f"{run_folder(settings, experiment, seed)}membership.npz" for seed in (3, 5)} <= files
+
+
+def test_a_nested_number_on_the_command_line_is_a_number(project, desk):
+    split = "experiments={lenet5_fashion: {training: {models_per_job: 1}}}"
+    files = project.plan(desk, project.smoke, config=(split,)).files
+    assert sum("/trained/" in path and path.endswith(".safetensors") for path in files) == 4
+
+
+def test_an_unknown_key_on_the_command_line_is_refused(project, desk):
+    outcome = project.snakemake(desk, "-n", study=project.smoke, config=("bootstrap_replicate=100",))
+    assert outcome.code != 0
+    assert "bootstrap_replicate: unknown key. Did you mean 'bootstrap_replicates'?" in outcome.text
+    assert "Traceback" not in outcome.text
