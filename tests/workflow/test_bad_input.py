@@ -332,14 +332,3 @@ def test_a_failing_network_check_ends_in_a_sentence(project, variant, tmp_path):
     assert outcome.code != 0
     assert f"{MODEL}" in outcome.text
     assert "Traceback" not in outcome.text
-
-
-def test_a_job_that_cannot_go_on_says_why_in_a_sentence_and_leaves_no_model(project, variant, tmp_path):
-    study = variant({f"{TRAINING}.learning_rate": 1e30})
-    target = "results/smoke/lenet5_fashion/seed_0/erm/trained/targets_0.safetensors"
-    outcome = project.snakemake(tmp_path, target, "--cores", "2", study=study)
-    assert outcome.code != 0
-    assert "stopped: model 0: the loss is nan in epoch 1" in outcome.text
-    assert "learning_rate = 1e+30" in outcome.text
-    assert "Traceback" not in outcome.text
-    assert not (tmp_path / target).exists()

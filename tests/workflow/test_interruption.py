@@ -82,7 +82,7 @@ def read(path: Path) -> None:
 
 def outputs(folder: Path) -> list[Path]:
     """Files under their final names."""
-    return [path for path in folder.glob("results/**/*") if path.is_file() and not path.name.startswith(".")]
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def interrupted(copied, tmp_path_factory) -> Interrupted:
         case.reproduce_until(checkpoints)
         if list(case.folder.glob(checkpoints)):
             case.stages_with_checkpoints.append(stage)
-        for path in outputs(case.folder):
+        for path in outputs(case.folder / "results"):
             try:
                 read(path)
             except Exception as error:
@@ -127,7 +127,7 @@ def test_no_checkpoint_is_left_at_the_end(interrupted):
 
 def test_every_tensor_and_array_is_the_same_bits_as_undisturbed(interrupted, smoke):
     compared, different = 0, []
-    for path in outputs(smoke):
+    for path in [*outputs(smoke / "results" / "smoke"), *outputs(smoke / "results" / "data")]:
         twin = interrupted.folder / path.relative_to(smoke)
         if path.suffix == ".safetensors":
             here, there = storage.read_tensors(path)[0], storage.read_tensors(twin)[0]

@@ -31,8 +31,8 @@ def docstring(content: bytes) -> bytes:
     return content.replace(b'"""', b'"""Reworded. ', 1) + b"\n\n"
 
 
-def replaced(old: str, new: str):
-    return lambda content: content.replace(old.encode(), new.encode())
+def statement(content: bytes) -> bytes:
+    return content + b"\n\nADDED = True\n"
 
 
 def test_comments_and_docstrings_rerun_nothing(smoke, project, edit):
@@ -56,21 +56,21 @@ def test_the_order_of_keys_in_a_study_reruns_nothing(smoke, project, smoke_setti
 
 
 def test_a_changed_line_of_an_attack_reruns_that_attack_and_what_follows(smoke, project, edit):
-    edit(f"{LIBRARY}/attacks/modified_entropy.py", replaced("terms.sum(axis=-1)", "terms.sum(-1)"))
+    edit(f"{LIBRARY}/attacks/modified_entropy.py", statement)
     plan = project.plan(smoke, project.smoke)
     assert plan.rules == {"run_attack", *EVALUATION}
     assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/modified_entropy\.")
 
 
 def test_a_changed_line_of_the_training_loop_reruns_all_models_but_not_the_data(smoke, project, edit):
-    edit(f"{LIBRARY}/training/loop.py", replaced("zero_grad(set_to_none=True)", "zero_grad()"))
+    edit(f"{LIBRARY}/training/loop.py", statement)
     plan = project.plan(smoke, project.smoke)
     assert matching(plan, "safetensors$") <= plan.pending
     assert not plan.rules & {"pack_dataset", "split_examples"}
 
 
 def test_a_changed_line_of_admm_reruns_pruning_and_no_dense_training(smoke, project, edit):
-    edit(f"{LIBRARY}/constraints/admm.py", replaced("zeros_like(weight)", "zeros_like(weight) * 1"))
+    edit(f"{LIBRARY}/constraints/admm.py", statement)
     plan = project.plan(smoke, project.smoke)
     assert matching(plan, "/pruned/.*safetensors$") <= plan.pending
     assert not matching(plan, "/erm/(trained|none)/") & plan.pending
@@ -88,16 +88,10 @@ def test_more_retraining_reruns_neither_training_nor_pruning(smoke, project, ret
     assert not matching(plan, "/erm/none/") & plan.pending
 
 
-def test_an_attack_option_reruns_that_attack_only(smoke, project, variant):
-    plan = project.plan(smoke, variant({"attacks.modified_entropy.per_class": False}))
+def test_an_attack_option_and_an_added_attack_run_these_attacks_only(smoke, project, variant):
+    plan = project.plan(smoke, variant({"attacks.modified_entropy.per_class": False, "attacks.entropy": {"use": "entropy"}}))
     assert plan.rules == {"run_attack", *EVALUATION}
-    assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/modified_entropy\.")
-
-
-def test_an_added_attack_runs_no_other_attack_and_no_model(smoke, project, variant):
-    plan = project.plan(smoke, variant({"attacks.entropy": {"use": "entropy"}}))
-    assert plan.rules == {"run_attack", *EVALUATION}
-    assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/entropy\.")
+    assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/(modified_)?entropy\.")
 
 
 def test_more_replicates_rerun_no_attack(smoke, project):

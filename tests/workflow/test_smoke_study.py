@@ -86,8 +86,8 @@ def test_table_has_rows(table, results):
     assert rows(results / f"{table}.csv")
 
 
-def test_nothing_temporary_is_left(smoke):
-    assert not [path for path in smoke.glob("results/**/.*") if path.is_file()]
+def test_nothing_temporary_is_left(results):
+    assert not [path for path in results.rglob(".*") if path.is_file()]
 
 
 @pytest.mark.parametrize("stage", ["pruned", "retrained"])
@@ -208,15 +208,16 @@ def test_result_that_was_cut_short_is_named_in_a_sentence(name, keep, run, tmp_p
     assert str(path) in str(caught.value)
 
 
-def test_every_job_leaves_a_log_and_a_record_beside_it(smoke):
-    logs = {path.with_suffix("") for path in smoke.glob("results/**/logs/**/*.log")}
+def test_every_job_leaves_a_log_and_a_record_beside_it(results):
+    logs = {path.with_suffix("") for path in results.rglob("*.log")}
     assert len(logs) > 20
-    assert logs == {Path(str(path).removesuffix(".provenance.json")) for path in smoke.glob("results/**/*.provenance.json")}
+    assert logs == {Path(str(path).removesuffix(".provenance.json")) for path in results.rglob("*.provenance.json")}
 
 
 def test_every_artefact_tells_how_it_was_made(smoke, project):
-    made = [path for path in smoke.glob("results/**/*") if path.suffix in {".safetensors", ".npz", ".json"}]
-    artefacts = [path for path in made if "figures" not in path.parts and "approved" not in path.parts]
+    made = [path for name in ("smoke", "data", "logs") for path in (smoke / "results" / name).rglob("*")]
+    recorded = [path for path in made if path.suffix in {".safetensors", ".npz", ".json"}]
+    artefacts = [path for path in recorded if not {"figures", "approved"} & set(path.parts)]
     assert len(artefacts) > 50
     head = project.execute(["git", "-C", str(project.root), "rev-parse", "HEAD"], project.root).stdout.strip()
     digests = {}
@@ -231,3 +232,14 @@ def test_every_artefact_tells_how_it_was_made(smoke, project):
         digests |= dict.fromkeys(record["inputs"].items(), path)
     for (name, digest), path in digests.items():
         assert hashlib.sha256((smoke / name).read_bytes()).hexdigest() == digest, (path, name)
+
+
+def test_a_job_that_cannot_go_on_says_why_in_a_sentence_and_leaves_no_model(smoke, project, variant):
+    study = variant({"study": "diverging", "experiments.lenet5_fashion.training.learning_rate": 1e30})
+    target = "results/diverging/lenet5_fashion/seed_0/erm/trained/targets_0.safetensors"
+    outcome = project.snakemake(smoke, target, "--cores", "2", study=study)
+    assert outcome.code != 0
+    assert "stopped: model 0: the loss is nan in epoch 1" in outcome.text
+    assert "learning_rate = 1e+30" in outcome.text
+    assert "Traceback" not in outcome.text
+    assert not (smoke / target).exists()

@@ -40,6 +40,7 @@ def test_the_shipped_files_hold_the_same_model_and_their_sizes_are_measured(meas
     counts, dense, sparse = measured({"conv2": 0.1})
     weights, encoded = storage.read_tensors(dense)[0], storage.read_tensors(sparse)[0]
     decoded = decode_sparse(encoded)
+    assert "conv2.weight:values" in encoded
     assert decoded.keys() == weights.keys()
     assert all(torch.equal(decoded[name], weight) for name, weight in weights.items())
     assert counts["dense_bytes"] == (tmp_path / "dense.safetensors").stat().st_size

@@ -50,16 +50,15 @@ def evaluated(request, tmp_path):
     return run, split, logits, scores, tmp_path
 
 
-def test_the_cells_are_all_metrics_and_their_first_replicate_is_the_mean_over_targets(evaluated):
+def test_the_cells_are_all_metrics_with_the_replicates_of_each(evaluated):
     run, *_ = evaluated
     found = run()
     utility = [Key("", "", metric) for metric in UTILITY_METRICS]
     assert list(found.replicates) == [*utility, *(Key("net", "adaptive", metric) for metric in PRIVACY_METRICS)]
-    for key, values in found.per_target.items():
-        assert values.shape == (4,)
-        assert found.replicates[key].shape == (121,)
-        assert found.replicates[key][0] == pytest.approx(values.mean(), rel=1e-5)
-        assert found.replicates[key][1:].std() > 0
+    for values in found.replicates.values():
+        assert values.per_target.shape == (4,)
+        assert values.examples_drawn.shape == values.both_drawn.shape == (120,)
+        assert values.examples_drawn.std() > 0
     assert (found.n_targets, found.n_pool, found.n_test) == (4, 60, 30)
 
 
@@ -70,7 +69,7 @@ def test_accuracies_equal_a_slow_count(evaluated):
         right = {example: logits[target, i].argmax() == LABELS[example] for i, example in enumerate(split.examples)}
         train = np.mean([right[example] for example in split.members(target)])
         test = np.mean([right[example] for example in split.test])
-        values = [found.per_target[Key("", "", metric)][target] for metric in UTILITY_METRICS]
+        values = [found.replicates[Key("", "", metric)].per_target[target] for metric in UTILITY_METRICS]
         assert values == pytest.approx([train, test, train - test], abs=1e-6)
 
 
@@ -88,16 +87,16 @@ def test_membership_metrics_equal_sklearns_on_each_targets_candidates(evaluated)
             rates = [((values >= t)[~members].mean(), (values >= t)[members].mean()) for t in values]
             wanted[metric] = max([true for false, true in rates if false <= fpr], default=0.0)
         for metric, value in wanted.items():
-            assert found.per_target[Key("net", "adaptive", metric)][target] == pytest.approx(value, abs=1e-6)
+            assert found.replicates[Key("net", "adaptive", metric)].per_target[target] == pytest.approx(value, abs=1e-6)
 
 
 def test_defences_of_a_split_share_their_draws_and_seeds_do_not(evaluated):
     run, *_ = evaluated
     one, same, other = run("a"), run("b"), run("c", seed=1)
     for key, values in one.replicates.items():
-        np.testing.assert_array_equal(values, same.replicates[key])
-        assert (values[1:] != other.replicates[key][1:]).any()
-        assert values[0] == other.replicates[key][0]
+        np.testing.assert_array_equal(values.both_drawn, same.replicates[key].both_drawn)
+        assert (values.both_drawn != other.replicates[key].both_drawn).any()
+        assert values.per_target.tolist() == other.replicates[key].per_target.tolist()
 
 
 def test_attacks_share_their_draws(evaluated):
@@ -106,7 +105,7 @@ def test_attacks_share_their_draws(evaluated):
     found = run(attacks=attacks)
     for metric in PRIVACY_METRICS:
         one, other = (found.replicates[Key("net", attacker, metric)] for attacker in ("adaptive", "dense_shadows"))
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one.both_drawn, other.both_drawn)
 
 
 def test_the_roc_curve_is_the_mean_of_the_targets_curves(evaluated):
@@ -117,7 +116,7 @@ def test_the_roc_curve_is_the_mean_of_the_targets_curves(evaluated):
     assert curve["fpr"].iloc[[0, -1]].tolist() == [0.0, 1.0]
     assert curve["tpr"].iloc[-1] == 1.0
     at = curve.loc[(curve["fpr"] - 0.1).abs().idxmin(), "tpr"]
-    assert at == pytest.approx(found.per_target[Key("net", "adaptive", "tpr_at_10_percent_fpr")].mean(), abs=0.05)
+    assert at == pytest.approx(found.replicates[Key("net", "adaptive", "tpr_at_10_percent_fpr")].per_target.mean(), abs=0.05)
 
 
 def test_confidences_are_counted_over_the_candidates_of_all_targets(evaluated):

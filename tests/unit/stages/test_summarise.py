@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mia_pruning import storage
-from mia_pruning.metrics.intervals import interval
+from mia_pruning.metrics.intervals import Replicates, interval
 from mia_pruning.stages.summarise import COMPRESSION_METRICS, collect_tables, nested, read_evaluation, summarise
 
 CELLS = [
@@ -21,11 +21,16 @@ def write_evaluation(path, seed, cells, n_targets=4):
     rng = np.random.default_rng(seed)
     arrays = {
         "per_target": rng.uniform(0.4, 0.6, (len(cells), n_targets)),
-        "replicates": rng.uniform(0.4, 0.6, (len(cells), 51)),
+        "examples_drawn": rng.uniform(0.4, 0.6, (len(cells), 50)),
+        "both_drawn": rng.uniform(0.4, 0.6, (len(cells), 50)),
         "counts": np.array([n_targets, 30, 20]),
     }
     storage.write_arrays(path, {}, cells=np.array(json.dumps(cells)), **arrays)
     return arrays
+
+
+def replicates(arrays, number):
+    return Replicates(*(arrays[name][number] for name in ("per_target", "examples_drawn", "both_drawn")))
 
 
 @pytest.fixture
@@ -55,10 +60,9 @@ def only(table, **wanted):
 
 def test_the_interval_of_two_seeds_is_pooled(study):
     tables, written = study
-    replicates = [written["pruned", seed]["replicates"] for seed in (0, 3)]
     for number, cell in enumerate([*CELLS, DENSE]):
         found = only(tables["results"], experiment="e", defence="pruned", **cell)
-        wanted = interval([each[number] for each in replicates], [4, 6], (-1, 1))
+        wanted = interval([replicates(written["pruned", seed], number) for seed in (0, 3)], (-1, 1))
         assert (found["value"], found["low"], found["high"]) == pytest.approx((wanted.estimate, wanted.low, wanted.high))
         assert (found["n_targets"], found["seeds"]) == (10, "0 3")
         assert found["n_examples"] == (2 * 20 if cell["metric"] == "test_accuracy" else 2 * 30)
@@ -67,7 +71,8 @@ def test_the_interval_of_two_seeds_is_pooled(study):
 
 def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
     rng = np.random.default_rng(0)
-    arrays = {"per_target": np.zeros((3, 4)), "replicates": rng.normal(0, 0.2, (3, 51)), "counts": np.array([4, 30, 20])}
+    arrays = {name: rng.normal(0, 0.2, (3, 50)) for name in ("examples_drawn", "both_drawn")}
+    arrays |= {"per_target": np.zeros((3, 4)), "counts": np.array([4, 30, 20])}
     storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
     storage.write_json(tmp_path / "a.json", dict.fromkeys(COMPRESSION_METRICS, 1))
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
@@ -84,21 +89,23 @@ def test_the_baselines_adaptive_attacker_is_its_dense_shadow_attacker_too(study)
     )
     assert dense[["value", "low", "high"]].tolist() == adaptive[["value", "low", "high"]].tolist()
     against = only(tables["differences"], defence="pruned", minus="baseline", attacker="dense_shadows")
-    wanted = np.mean([written["pruned", s]["replicates"][3, 0] - written["baseline", s]["replicates"][2, 0] for s in (0, 3)])
+    wanted = np.mean(
+        [written["pruned", s]["per_target"][3].mean() - written["baseline", s]["per_target"][2].mean() for s in (0, 3)]
+    )
     assert against["value"] == pytest.approx(wanted)
 
 
 def test_another_defences_dense_shadow_attacker_is_its_own(study):
     tables, written = study
     found = only(tables["results"], defence="pruned", metric="auc", attacker="dense_shadows")
-    assert found["value"] == pytest.approx(np.mean([written["pruned", seed]["replicates"][3, 0] for seed in (0, 3)]))
+    assert found["value"] == pytest.approx(np.mean([written["pruned", seed]["per_target"][3].mean() for seed in (0, 3)]))
 
 
 def test_differences_are_paired_replicate_by_replicate(study):
     tables, written = study
     found = only(tables["differences"], defence="pruned", minus="other", **CELLS[2])
-    paired = [written["pruned", seed]["replicates"][2] - written["other", seed]["replicates"][2] for seed in (0, 3)]
-    wanted = interval(paired, [4, 6], (-1, 1))
+    paired = [replicates(written["pruned", seed], 2) - replicates(written["other", seed], 2) for seed in (0, 3)]
+    wanted = interval(paired, (-1, 1))
     assert (found["value"], found["low"], found["high"]) == pytest.approx((wanted.estimate, wanted.low, wanted.high))
     assert found["n_targets"] == 10
 

@@ -105,6 +105,14 @@ def test_it_equals_training_the_remaining_weights_alone():
     torch.testing.assert_close(whole.weight[:, [0, 2]], part.weight)
 
 
+def test_without_masks_it_does_nothing():
+    masked, plain = network(), network()
+    trainer(masked, [KeepMasked(masked, {})]).run(1)
+    trainer(plain, []).run(1)
+    for one, other in zip(masked.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_applying_masks_sets_plus_zero_outside_and_changes_nothing_inside():
     model, masks = network(), some_masks()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}

@@ -98,7 +98,7 @@ def make_split(split: dict[str, Any], labels: np.ndarray, usable: np.ndarray, rn
 
 
 def stratified_parts(labels: np.ndarray, usable: np.ndarray, sizes: list[int], rng: np.random.Generator) -> list[np.ndarray]:
-    """Disjoint parts of the usable examples with the classes in equal proportion, to within one example a class and part.
+    """Disjoint parts of the usable examples with the classes in equal proportion: to within one example where classes are equal.
 
     Each class is shuffled and spread evenly over [0, 1); cutting that line at the cumulated sizes cuts each class alike.
     """

@@ -1,11 +1,16 @@
 """Intervals over targets *and* examples, by a two-way bootstrap.
 
-Source: the pigeonhole bootstrap (Owen 2007, The Annals of Applied Statistics 1(2)): targets and examples are each drawn with
-replacement, and a cell counts as often as its row times its column was drawn. It covers both kinds of luck, that of the models
-and that of the examples that all models share; it is slightly conservative. The interval is symmetric, estimate +- t * standard
-error, with as many degrees of freedom as there are targets less one, because few targets make percentiles too narrow.
+Targets are models, and all of them are attacked on the same examples, so there are three kinds of luck: that of the models,
+that of the examples, and that of each single cell. Drawing targets and examples with replacement at once (the pigeonhole
+bootstrap, Owen 2007, The Annals of Applied Statistics 1(2)) counts the cells' luck three times. Drawing targets alone and
+examples alone tells how much that is, so the surplus is taken out:
 
-All cells of one split share one draw, so differences between defences or attacks are paired by construction.
+    variance = V(targets) + V(examples) - V(cells),  V(cells) = V(both) - V(targets) - V(examples)
+
+The interval is symmetric, estimate +- Student's quantile times standard error, with Satterthwaite's degrees of freedom: as many
+as targets less one where models decide, more where examples do.
+
+All metrics of one split share one draw, so differences between defences or attacks are paired by construction.
 """
 
 from dataclasses import dataclass
@@ -20,13 +25,38 @@ CONFIDENCE = 0.95
 class Draws:
     """Bootstrap weights; replicate 0 is the sample itself, so every statistic's first value is its estimate.
 
-    targets (n_replicates + 1, n_targets), pool (n_replicates + 1, n_pool), test (n_replicates + 1, n_test): whole numbers as
-    float32
+    targets (n_replicates + 1, n_targets), pool (.., n_pool) and test (.., n_test) hold whole numbers as float32
     """
 
     targets: np.ndarray
     pool: np.ndarray
     test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """One metric of one split, under the draws. A difference of two is the replicates of the paired difference.
+
+    per_target     (n_targets,) the metric of each target on all examples
+    examples_drawn (n_replicates,) its mean over all targets, examples drawn
+    both_drawn     (n_replicates,) its mean over drawn targets, examples drawn
+    """
+
+    per_target: np.ndarray
+    examples_drawn: np.ndarray
+    both_drawn: np.ndarray
+
+    def __sub__(self, other: "Replicates") -> "Replicates":
+        return Replicates(*(getattr(self, name) - getattr(other, name) for name in vars(self)))
+
+    def variances(self) -> tuple[float, float]:
+        """Of the mean over targets: the part that is due to targets, and the whole."""
+        n_targets, examples = self.per_target.size, float(self.examples_drawn.var(ddof=1))
+        if n_targets == 1:
+            return 0.0, examples
+        targets = float(self.per_target.var(ddof=1)) / n_targets
+        cells = float(self.both_drawn.var(ddof=1)) - targets * (n_targets - 1) / n_targets - examples
+        return targets, max(targets + examples - max(cells, 0.0), targets, examples)
 
 
 @dataclass(frozen=True)
@@ -45,27 +75,26 @@ def _resampled(size: int, n_replicates: int, rng: np.random.Generator) -> np.nda
     return np.concatenate([np.ones((1, size)), counts]).astype(np.float32)
 
 
-def over_targets(values: np.ndarray, draws: Draws) -> np.ndarray:
-    """The weighted mean over targets in each replicate; values (n_replicates + 1, n_targets)."""
-    return (values * draws.targets).sum(axis=1) / draws.targets.sum(axis=1)
+def replicates(values: np.ndarray, draws: Draws) -> Replicates:
+    """What an interval needs of a metric's values (n_replicates + 1, n_targets), whose rows are draws of examples."""
+    drawn = values[1:]
+    both = (drawn * draws.targets[1:]).sum(axis=1) / draws.targets[1:].sum(axis=1)
+    return Replicates(values[0], drawn.mean(axis=1), both)
 
 
-def interval(replicates: list[np.ndarray], n_targets: list[int], bounds: tuple[float, float]) -> Interval:
-    """The interval of the mean over seeds; replicates and n_targets have one entry a seed, replicate 0 is the estimate.
+def interval(runs: list[Replicates], bounds: tuple[float, float]) -> Interval:
+    """The interval of the mean over seeds, one entry of `runs` a seed; splits of different seeds are taken as independent.
 
-    Splits of different seeds are taken as independent. With one target a seed the interval covers examples only.
+    With one target a seed the interval covers examples only.
     """
-    estimate = float(np.mean([values[0] for values in replicates]))
-    variances = [
-        values[1:].var(ddof=1) * (n / (n - 1) if n > 1 else 1.0) for values, n in zip(replicates, n_targets, strict=True)
-    ]
-    standard_error = float(np.sqrt(np.sum(variances))) / len(replicates)
-    half = quantile(n_targets) * standard_error
+    estimate = float(np.mean([run.per_target.mean() for run in runs]))
+    parts = [run.variances() for run in runs]
+    variance = sum(whole for _, whole in parts)
+    uncertain = sum(targets**2 / (run.per_target.size - 1) for run, (targets, _) in zip(runs, parts, strict=True) if targets > 0)
+    half = quantile(variance**2 / uncertain if uncertain > 0 else np.inf) * np.sqrt(variance) / len(runs)
     return Interval(estimate, max(estimate - half, bounds[0]), min(estimate + half, bounds[1]))
 
 
-def quantile(n_targets: list[int]) -> float:
-    """The two-sided 95 % quantile: Student's where targets vary, normal where there is one target a seed."""
-    freedom = sum(n - 1 for n in n_targets)
-    upper = (1 + CONFIDENCE) / 2
-    return float(stats.t.ppf(upper, freedom) if freedom else stats.norm.ppf(upper))
+def quantile(degrees_of_freedom: float) -> float:
+    """Student's two-sided 95 % quantile; the normal one for infinitely many degrees of freedom."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))

@@ -46,12 +46,12 @@ def evaluate_defence(
         scores = storage.read_arrays(path)["scores"]
         cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(scores, split_, draws)]
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(scores, split_)]
+    found = [intervals.replicates(values, draws) for _, values in cells]
     storage.write_arrays(
         output,
         record,
         cells=np.array(json.dumps([key for key, _ in cells])),
-        per_target=np.stack([values[0] for _, values in cells]),
-        replicates=np.stack([intervals.over_targets(values, draws) for _, values in cells]),
+        **{name: np.stack([getattr(of_cell, name) for of_cell in found]) for name in vars(found[0])},
         counts=np.array([targets.size, split_.candidates[targets[0]].sum(), split_.test.size]),
     )
     storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr"])

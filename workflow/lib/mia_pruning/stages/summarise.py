@@ -3,14 +3,14 @@
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from mia_pruning import storage
-from mia_pruning.metrics.intervals import Interval, interval
+from mia_pruning.metrics.intervals import Interval, Replicates, interval
 from mia_pruning.types import BASELINE
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
@@ -47,10 +47,9 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One defence under one seed: per key the value of each target and the bootstrap replicates."""
+    """One defence under one seed."""
 
-    per_target: dict[Key, np.ndarray]
-    replicates: dict[Key, np.ndarray]
+    replicates: dict[Key, Replicates]
     n_targets: int
     n_pool: int
     n_test: int
@@ -60,13 +59,12 @@ def read_evaluation(path: str, defence: str) -> Evaluation:
     """An evaluation file. The baseline's shadows are dense, so its adaptive attacker is the dense-shadow attacker too."""
     arrays = storage.read_arrays(path)
     keys = [Key(**cell) for cell in json.loads(str(arrays["cells"]))]
-    per_target = dict(zip(keys, arrays["per_target"], strict=True))
-    replicates = dict(zip(keys, arrays["replicates"], strict=True))
+    columns = [arrays[field.name] for field in fields(Replicates)]
+    replicates = {key: Replicates(*values) for key, *values in zip(keys, *columns, strict=True)}
     if defence == BASELINE:
         for key in [key for key in keys if key.attacker == "adaptive"]:
-            same = key._replace(attacker="dense_shadows")
-            per_target[same], replicates[same] = per_target[key], replicates[key]
-    return Evaluation(per_target, replicates, *arrays["counts"].tolist())
+            replicates[key._replace(attacker="dense_shadows")] = replicates[key]
+    return Evaluation(replicates, *arrays["counts"].tolist())
 
 
 def summarise(
@@ -105,7 +103,7 @@ def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]
     runs = list(by_seed.values())
     for key in runs[0].replicates:
         bounds = (-1.0, 1.0) if key.metric == "generalisation_gap" else (0.0, 1.0)
-        found = interval([run.replicates[key] for run in runs], [run.n_targets for run in runs], bounds)
+        found = interval([run.replicates[key] for run in runs], bounds)
         n_examples = sum(run.n_test if key.metric == "test_accuracy" else run.n_pool for run in runs)
         yield {**_row(key, found), "n_targets": sum(run.n_targets for run in runs), "n_examples": n_examples}
 
@@ -113,11 +111,12 @@ def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]
 def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
     """first - second, replicate by replicate: both share their draws of targets and examples."""
     runs = [(first[seed], second[seed]) for seed in first]
-    n_targets = [run.n_targets for run, _ in runs]
+    n_targets = sum(run.n_targets for run, _ in runs)
     for key in runs[0][0].replicates:
         if key in runs[0][1].replicates:
+            bounds = (-2.0, 2.0) if key.metric == "generalisation_gap" else (-1.0, 1.0)
             paired = [a.replicates[key] - b.replicates[key] for a, b in runs]
-            yield {**_row(key, interval(paired, n_targets, (-1.0, 1.0))), "n_targets": sum(n_targets)}
+            yield {**_row(key, interval(paired, bounds)), "n_targets": n_targets}
 
 
 def _row(key: Key, found: Interval) -> dict[str, Any]:
@@ -132,8 +131,8 @@ def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _target_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
     for seed, run in by_seed.items():
-        for key, values in run.per_target.items():
-            for target, value in enumerate(values.tolist()):
+        for key, values in run.replicates.items():
+            for target, value in enumerate(values.per_target.tolist()):
                 yield {"seed": seed, **key._asdict(), "target": target, "value": value}
 
 
