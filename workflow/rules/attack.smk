@@ -4,15 +4,16 @@
 rule run_attack:
     input:
         dataset=packed_data,
-        split=RUN + "/membership.npz",
-        target_signals=DEFENCE + "/signals.npy",
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
+        target_signals=f"{DEFENCE}/signals.npy",
         shadow_signals=shadow_signals,
     output:
-        DEFENCE + "/attacks/{attack}.{attacker}.npz",
+        f"{DEFENCE}/attacks/{{attack}}.{{attacker}}.npz",
     log:
-        DEFENCE + "/logs/run_attack_{attack}.{attacker}.log",
+        f"{DEFENCE}/logs/run_attack_{{attack}}.{{attacker}}.log",
     benchmark:
-        DEFENCE + "/benchmarks/run_attack_{attack}.{attacker}.tsv"
+        f"{DEFENCE}/benchmarks/run_attack_{{attack}}.{{attacker}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1

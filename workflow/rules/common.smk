@@ -19,6 +19,7 @@ try:
         default=BASE / "config.yaml",
         files=[Path(file) for file in workflow.configfiles],
         cache=Path("results") / "data" / "approved",
+        overrides=workflow.config_settings.config,
     )
 except StudyError as error:
     raise WorkflowError(str(error)) from None
@@ -27,7 +28,7 @@ FIGURES = list(registry.catalogue("figure"))
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")
 
 RUN = "results/{study}/{experiment}/seed_{seed}"
-DEFENCE = RUN + "/{objective}/{constraint}"
+DEFENCE = f"{RUN}/{{objective}}/{{constraint}}"
 
 
 def code_of(script, *plug_ins):
@@ -48,6 +49,11 @@ def source_files(wildcards):
 
 def packed_data(wildcards):
     return f"results/data/{settings_of(wildcards)['dataset']}/dataset.json"
+
+
+def packed_arrays(wildcards):
+    folder = Path(packed_data(wildcards)).parent
+    return [str(folder / name) for name in ("images.npy", "labels.npy", "first_copies.npy")]
 
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -163,7 +169,7 @@ def paths(parts):
 def histories():
     """Every training curve: dense training once an objective, then pruning and retraining."""
     parts = {}
-    for about, folder in over_defences(RUN + "/{objective}"):
+    for about, folder in over_defences(f"{RUN}/{{objective}}"):
         pair = STUDY["defences"][about["defence"]]
         stages = {"trained": "train"}
         if not STUDY.is_dense(pair["constraint"]):

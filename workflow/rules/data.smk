@@ -30,12 +30,13 @@ rule pack_dataset:
 rule split_examples:
     input:
         dataset=packed_data,
+        arrays=packed_arrays,
     output:
-        RUN + "/membership.npz",
+        f"{RUN}/membership.npz",
     log:
-        RUN + "/logs/split_examples.log",
+        f"{RUN}/logs/split_examples.log",
     benchmark:
-        RUN + "/benchmarks/split_examples.tsv"
+        f"{RUN}/benchmarks/split_examples.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -5,16 +5,17 @@ rule evaluate_defence:
     input:
         attack_files,
         dataset=packed_data,
-        split=RUN + "/membership.npz",
-        signals=DEFENCE + "/signals.npy",
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
+        signals=f"{DEFENCE}/signals.npy",
     output:
-        evaluation=DEFENCE + "/evaluation.npz",
-        roc=DEFENCE + "/roc.csv",
-        confidence=DEFENCE + "/confidence.csv",
+        evaluation=f"{DEFENCE}/evaluation.npz",
+        roc=f"{DEFENCE}/roc.csv",
+        confidence=f"{DEFENCE}/confidence.csv",
     log:
-        DEFENCE + "/logs/evaluate_defence.log",
+        f"{DEFENCE}/logs/evaluate_defence.log",
     benchmark:
-        DEFENCE + "/benchmarks/evaluate_defence.tsv"
+        f"{DEFENCE}/benchmarks/evaluate_defence.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -33,10 +34,10 @@ rule evaluate_defence:
 
 rule summarise_study:
     input:
-        evaluations=paths(over_defences(DEFENCE + "/evaluation.npz")),
-        compressions=paths(over_defences(DEFENCE + "/release/compression.json")),
-        roc=paths(over_defences(DEFENCE + "/roc.csv")),
-        confidence=paths(over_defences(DEFENCE + "/confidence.csv")),
+        evaluations=paths(over_defences(f"{DEFENCE}/evaluation.npz")),
+        compressions=paths(over_defences(f"{DEFENCE}/release/compression.json")),
+        roc=paths(over_defences(f"{DEFENCE}/roc.csv")),
+        confidence=paths(over_defences(f"{DEFENCE}/confidence.csv")),
         history=paths(histories()),
         residuals=paths(residuals()),
     output:

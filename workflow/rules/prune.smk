@@ -4,16 +4,17 @@
 rule prune_models:
     input:
         dataset=packed_data,
-        split=RUN + "/membership.npz",
-        dense=RUN + "/{objective}/trained/{models}.safetensors",
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
+        dense=f"{RUN}/{{objective}}/trained/{{models}}.safetensors",
     output:
-        models=DEFENCE + "/pruned/{models}.safetensors",
-        history=DEFENCE + "/pruned/{models}.history.csv",
-        residuals=DEFENCE + "/pruned/{models}.residuals.csv",
+        models=f"{DEFENCE}/pruned/{{models}}.safetensors",
+        history=f"{DEFENCE}/pruned/{{models}}.history.csv",
+        residuals=f"{DEFENCE}/pruned/{{models}}.residuals.csv",
     log:
-        DEFENCE + "/logs/prune_{models}.log",
+        f"{DEFENCE}/logs/prune_{{models}}.log",
     benchmark:
-        DEFENCE + "/benchmarks/prune_{models}.tsv"
+        f"{DEFENCE}/benchmarks/prune_{{models}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -34,15 +35,16 @@ rule prune_models:
 rule retrain_models:
     input:
         dataset=packed_data,
-        split=RUN + "/membership.npz",
-        pruned=DEFENCE + "/pruned/{models}.safetensors",
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
+        pruned=f"{DEFENCE}/pruned/{{models}}.safetensors",
     output:
-        models=DEFENCE + "/retrained/{models}.safetensors",
-        history=DEFENCE + "/retrained/{models}.history.csv",
+        models=f"{DEFENCE}/retrained/{{models}}.safetensors",
+        history=f"{DEFENCE}/retrained/{{models}}.history.csv",
     log:
-        DEFENCE + "/logs/retrain_{models}.log",
+        f"{DEFENCE}/logs/retrain_{{models}}.log",
     benchmark:
-        DEFENCE + "/benchmarks/retrain_{models}.tsv"
+        f"{DEFENCE}/benchmarks/retrain_{{models}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1

@@ -4,15 +4,16 @@
 rule query_models:
     input:
         dataset=packed_data,
-        split=RUN + "/membership.npz",
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
         models=finished_models,
     output:
-        signals=DEFENCE + "/signals.npy",
-        description=DEFENCE + "/signals.json",
+        signals=f"{DEFENCE}/signals.npy",
+        description=f"{DEFENCE}/signals.json",
     log:
-        DEFENCE + "/logs/query_models.log",
+        f"{DEFENCE}/logs/query_models.log",
     benchmark:
-        DEFENCE + "/benchmarks/query_models.tsv"
+        f"{DEFENCE}/benchmarks/query_models.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -31,15 +32,16 @@ rule query_models:
 rule measure_compression:
     input:
         dataset=packed_data,
+        arrays=packed_arrays,
         models=lambda wildcards: finished_models(wildcards)[0],
     output:
-        dense=DEFENCE + "/release/model_dense.safetensors",
-        sparse=DEFENCE + "/release/model_sparse.safetensors",
-        counts=DEFENCE + "/release/compression.json",
+        dense=f"{DEFENCE}/release/model_dense.safetensors",
+        sparse=f"{DEFENCE}/release/model_sparse.safetensors",
+        counts=f"{DEFENCE}/release/compression.json",
     log:
-        DEFENCE + "/logs/measure_compression.log",
+        f"{DEFENCE}/logs/measure_compression.log",
     benchmark:
-        DEFENCE + "/benchmarks/measure_compression.tsv"
+        f"{DEFENCE}/benchmarks/measure_compression.tsv"
     conda:
         ENVIRONMENT
     threads: 1

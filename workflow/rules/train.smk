@@ -4,14 +4,15 @@
 rule train_targets:
     input:
         dataset=packed_data,
-        split=RUN + "/membership.npz",
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
     output:
-        models=RUN + "/{objective}/trained/targets_{batch}.safetensors",
-        history=RUN + "/{objective}/trained/targets_{batch}.history.csv",
+        models=f"{RUN}/{{objective}}/trained/targets_{{batch}}.safetensors",
+        history=f"{RUN}/{{objective}}/trained/targets_{{batch}}.history.csv",
     log:
-        RUN + "/{objective}/logs/train_targets_{batch}.log",
+        f"{RUN}/{{objective}}/logs/train_targets_{{batch}}.log",
     benchmark:
-        RUN + "/{objective}/benchmarks/train_targets_{batch}.tsv"
+        f"{RUN}/{{objective}}/benchmarks/train_targets_{{batch}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -31,12 +32,12 @@ rule train_targets:
 
 use rule train_targets as train_shadows with:
     output:
-        models=RUN + "/{objective}/trained/shadows_{batch}.safetensors",
-        history=RUN + "/{objective}/trained/shadows_{batch}.history.csv",
+        models=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.safetensors",
+        history=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.history.csv",
     log:
-        RUN + "/{objective}/logs/train_shadows_{batch}.log",
+        f"{RUN}/{{objective}}/logs/train_shadows_{{batch}}.log",
     benchmark:
-        RUN + "/{objective}/benchmarks/train_shadows_{batch}.tsv"
+        f"{RUN}/{{objective}}/benchmarks/train_shadows_{{batch}}.tsv"
     params:
         settings=train_settings,
         rows=lambda wildcards: rows_of(wildcards, f"shadows_{wildcards.batch}"),

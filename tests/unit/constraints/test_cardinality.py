@@ -112,8 +112,8 @@ def test_keep_of_a_hundred_weights_keeps_as_many_as_it_says():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "either compression or keep, and not both"),
-        ({"compression": 2.0, "keep": {"fc1": 0.5}}, "either compression or keep, and not both"),
+        ({}, "one of them is needed, and not both"),
+        ({"compression": 2.0, "keep": {"fc1": 0.5}}, "one of them is needed, and not both"),
         ({"compression": 2.0, "allocation": "erk"}, r"allocation = 'erk': allowed is one of erdos_renyi, uniform"),
     ],
 )

@@ -46,7 +46,7 @@ def test_a_network_that_answers_in_another_shape_is_refused(tmp_path, monkeypatc
     ("change", "message"),
     [
         ({"compression": 1000.0}, "constraints.c.compression = 1000.0: layer conv1.weight of 50 weights would be empty"),
-        ({"compression": None}, "constraints.c.cardinality takes either compression or keep"),
+        ({"compression": None}, "constraints.c.compression and keep: one of them is needed"),
         ({"compression": None, "keep": {"fc9": 0.5}}, "constraints.c.keep.fc9: no such layer"),
         ({"use": "none", "solver": "magnetude"}, "constraints.c.solver = 'magnetude': no such solver. Did you mean 'magnitude'?"),
         ({"allocation": "even"}, "constraints.c.allocation = 'even': allowed is one of"),

@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -128,16 +128,19 @@ def find(kind: str, use: str, where: str) -> PlugIn:
     if "." in use:
         return _find_dotted(kind, use, where)
     if use not in catalogue(kind):
-        raise StudyError(f"{where} = {use!r}: no such {kind}. {_suggest(use, catalogue(kind))}")
+        raise StudyError(f"{where} = {use!r}: no such {kind}. {suggest(use, catalogue(kind))}")
     return catalogue(kind)[use]
 
 
-def check_options(given: dict[str, Any], plug_ins: list[PlugIn], where: str) -> dict[str, Any]:
-    """The options with their defaults filled in, taken from the union of what the plug-ins accept."""
+def check_options(given: dict[str, Any], plug_ins: list[PlugIn], where: str, own: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The options with their defaults filled in, taken from the union of what the plug-ins accept.
+
+    own: the entry's other keys, to be offered to who mistypes one.
+    """
     accepted = {name: option for plug_in in plug_ins for name, option in plug_in.options.items()}
     for name, value in given.items():
         if name not in accepted:
-            raise StudyError(f"{where}.{name}: unknown key. {_suggest(name, accepted)}")
+            raise StudyError(f"{where}.{name}: unknown key. {suggest(name, [*own, *accepted])}")
         if not accepted[name].accepts(value):
             raise StudyError(f"{where}.{name} = {value!r}: allowed is {accepted[name].allowed}")
     missing = [name for name, option in accepted.items() if option.default is REQUIRED and name not in given]
@@ -151,8 +154,14 @@ def options_of(plug_in: PlugIn, options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in plug_in.options}
 
 
-def _suggest(name: str, allowed: Any) -> str:
-    near = difflib.get_close_matches(name, list(allowed), n=1)
+def suggest(name: str, allowed: Iterable[str]) -> str:
+    """The nearest of the allowed names, if one is near, and all of them.
+
+    >>> suggest("epohcs", ["epochs", "rho"])
+    "Did you mean 'epochs'? Allowed: epochs, rho"
+    """
+    allowed = list(allowed)
+    near = difflib.get_close_matches(name, allowed, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return f"{hint}Allowed: {', '.join(sorted(allowed)) or 'none'}"
 
@@ -211,4 +220,8 @@ def _option(name: str, annotation: ast.expr, default: ast.expr | None) -> Option
         raise ValueError(f"the option {name} has no annotation")
     if isinstance(annotation, ast.Subscript) and getattr(annotation.value, "id", "") == "Annotated":
         annotation, range_ = annotation.slice.elts[0], annotation.slice.elts[1].value
-    return Option(name, ast.unparse(annotation), range_, REQUIRED if default is None else ast.literal_eval(default))
+    try:
+        value = REQUIRED if default is None else ast.literal_eval(default)
+    except ValueError as error:
+        raise ValueError(f"the default of option {name} is not written out: {ast.unparse(default)}") from error
+    return Option(name, ast.unparse(annotation), range_, value)

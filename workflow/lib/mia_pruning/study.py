@@ -3,8 +3,8 @@
 Whatever a user can get wrong in a configuration is refused here, with the key, the value and what is allowed.
 """
 
-import difflib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -24,6 +24,8 @@ from mia_pruning.provenance import code_digest, fingerprint, module_file
 from mia_pruning.types import BASELINE, DatasetSource, StudyError
 
 SCHEMA = Path(__file__).parents[2] / "config.schema.yaml"
+#: folders of results/ that belong to no study
+SHARED_FOLDERS = ("data", "logs", "benchmarks")
 #: keys of a section that belong to the pipeline and not to the plug-in
 OWN_KEYS = {"constraints": ("use", "solver", "retrain_epochs"), "attacks": ("use", "targets_per_group")}
 
@@ -66,17 +68,19 @@ class Study:
         return next(name for name, entry in self["defences"].items() if entry == pair)
 
 
-def load_study(config: Mapping[str, Any], default: Path, files: list[Path], cache: Path) -> Study:
+def load_study(
+    config: Mapping[str, Any], default: Path, files: list[Path], cache: Path, overrides: Mapping[str, Any] | None = None
+) -> Study:
     """The checked study of a Snakemake configuration.
 
     A configuration that names a study is that study, whole; any other is laid over the default study's file. `files` are the
     YAML files that Snakemake read `config` from: they are read again, because a key that stands twice is lost on the way.
+    `overrides` are the entries of Snakemake's --config, in `config` too, where it leaves every nested number a string.
     """
-    whole = "study" in config
-    for path in [*files, *([] if whole else [default])]:
-        read_yaml(path)
-    settings = dict(config) if whole else _merged(read_yaml(default), config)
-    settings = complete(settings)
+    overrides = overrides or {}
+    whole = any("study" in read_yaml(path) for path in files) or ("study" in config and "study" not in overrides)
+    given = _merged(config, _typed(overrides))
+    settings = complete(given if whole else _merged(read_yaml(default), given))
     study = Study(settings)
     check_networks(study, cache)
     return study
@@ -125,17 +129,41 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return {**base, **both}
 
 
+def _typed(value: Any) -> Any:
+    """Strings as YAML reads them, at every depth.
+
+    >>> _typed({"seeds": ["0", "1"], "study": "a"})
+    {'seeds': [0, 1], 'study': 'a'}
+    """
+    if isinstance(value, Mapping):
+        return {key: _typed(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_typed(entry) for entry in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
 def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with all defaults. Raises StudyError that lists everything that is wrong with them."""
-    filled = json.loads(json.dumps(settings))
+    filled = json.loads(json.dumps(settings, default=str))
     _raise_all(_schema_problems(filled))
     _raise_all(_collect(_complete_entries(filled)))
-    return filled
+    return {section: _sorted_below(content) for section, content in filled.items()}
+
+
+def _sorted_below(content: Any) -> Any:
+    """A section whose entries have their keys in alphabetical order, so that the order in the file changes no job's parameters.
+
+    The entries themselves keep their order, which is the report's.
+    """
+    if not isinstance(content, dict):
+        return content
+    return {name: json.loads(json.dumps(entry, sort_keys=True)) for name, entry in content.items()}
 
 
 def _raise_all(problems: list[str]) -> None:
     if problems:
-        raise StudyError("the configuration cannot work:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        lines = [f"  - {problem}" for problem in dict.fromkeys(problems)]
+        raise StudyError("the configuration cannot work:\n" + "\n".join(lines))
 
 
 def _collect(checks: Iterator[Any]) -> list[str]:
@@ -151,6 +179,7 @@ def _collect(checks: Iterator[Any]) -> list[str]:
 
 def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
     """Checks of what a schema cannot say; they fill in plug-ins' defaults on the way."""
+    yield lambda: _check_study_name(filled["study"])
     for section in ("datasets", "objectives", "constraints", "attacks"):
         for name, entry in filled[section].items():
             yield lambda section=section, name=name, entry=entry: _fill_options(section, entry, f"{section}.{name}")
@@ -165,10 +194,15 @@ def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
         yield lambda attack=attack, name=name: _check_groups(attack, filled["experiments"], f"attacks.{name}")
 
 
+def _check_study_name(name: str) -> None:
+    if name in SHARED_FOLDERS:
+        raise StudyError(f"study = {name!r}: results/{name} is shared by all studies; any other name is allowed")
+
+
 def _fill_options(section: str, entry: dict[str, Any], where: str) -> None:
     own = OWN_KEYS.get(section, ("use",))
     options = {key: value for key, value in entry.items() if key not in own}
-    entry.update(registry.check_options(options, _plug_ins(section, entry, where), where))
+    entry.update(registry.check_options(options, _plug_ins(section, entry, where), where, own))
 
 
 def _plug_ins(section: str, entry: Mapping[str, Any], where: str) -> list[registry.PlugIn]:
@@ -184,7 +218,7 @@ def _check_experiment(experiment: dict[str, Any], datasets: Mapping[str, Any], w
     model = experiment["model"]
     plug_in = registry.find("model", model["use"], f"{where}.model.use")
     options = {key: value for key, value in model.items() if key != "use"}
-    model.update(registry.check_options(options, [plug_in], f"{where}.model"))
+    model.update(registry.check_options(options, [plug_in], f"{where}.model", ("use",)))
     source = _source(datasets[experiment["dataset"]], f"datasets.{experiment['dataset']}")
     check_size(experiment["split"], source.n_examples, f"{where}.split")
 
@@ -192,7 +226,8 @@ def _check_experiment(experiment: dict[str, Any], datasets: Mapping[str, Any], w
 def _source(entry: Mapping[str, Any], where: str) -> DatasetSource:
     """The data set's description, its files checked."""
     plug_in = registry.find("dataset", entry["use"], f"{where}.use")
-    source = plug_in.load()(**registry.options_of(plug_in, dict(entry)))
+    options = {key: value for key, value in entry.items() if key != "use"}
+    source = plug_in.load()(**registry.check_options(options, [plug_in], where, ("use",)))
     check_sources(source, where)
     return source
 
@@ -223,9 +258,16 @@ def _check_groups(attack: Mapping[str, Any], experiments: Mapping[str, Any], whe
 
 def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
     if value not in allowed:
-        near = difflib.get_close_matches(value, list(allowed), n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise StudyError(f"{where} = {value!r}: not defined. {hint}Defined: {', '.join(allowed)}")
+        raise StudyError(f"{where} = {value!r}: not defined. {registry.suggest(value, allowed)}")
+
+
+#: an integer is not written 4.0, and a number is neither infinite nor NaN
+TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {
+        "integer": lambda checker, value: isinstance(value, int) and not isinstance(value, bool),
+        "number": lambda checker, value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    }
+)
 
 
 def _with_defaults(validator: type) -> type:
@@ -239,29 +281,33 @@ def _with_defaults(validator: type) -> type:
                     instance.setdefault(key, json.loads(json.dumps(subschema["default"])))
         yield from check_properties(checker, schemas, instance, schema)
 
-    return jsonschema.validators.extend(validator, {"properties": properties})
+    return jsonschema.validators.extend(validator, {"properties": properties}, type_checker=TYPES)
 
 
 def _schema_problems(settings: dict[str, Any]) -> list[str]:
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     validator = _with_defaults(jsonschema.Draft202012Validator)(schema)
-    return [_explain(error) for error in validator.iter_errors(settings)]
+    return [problem for error in validator.iter_errors(settings) for problem in _explain(error)]
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
-    """One sentence: key, value, what is allowed."""
+def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
+    """One sentence a problem: key, value, what is allowed."""
     where = ".".join(map(str, error.absolute_path))
+    prefix = f"{where}." if where else ""
     if error.validator == "additionalProperties":
         allowed = error.schema["properties"]
-        unknown = next(key for key in error.instance if key not in allowed)
-        near = difflib.get_close_matches(unknown, list(allowed), n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        return f"{f'{where}.' if where else ''}{unknown}: unknown key. {hint}Allowed: {', '.join(allowed)}"
+        for unknown in (key for key in error.instance if key not in allowed):
+            yield f"{prefix}{unknown}: unknown key. {registry.suggest(unknown, allowed)}"
+        return
     if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"{f'{where}.' if where else ''}{missing}: missing"
-    if "propertyNames" in error.absolute_schema_path or error.validator == "pattern":
-        return f"{f'{where} = ' if where else ''}{error.instance!r}: a name is a letter, then letters, digits and _ in lower case"
+        yield from (f"{prefix}{key}: missing" for key in error.validator_value if key not in error.instance)
+        return
+    if "propertyNames" in error.absolute_schema_path:
+        yield f"{prefix}{error.instance!r}: a name is a letter, then letters, digits and _ in lower case"
+        return
+    if error.validator == "pattern":
+        yield f"{where} = {error.instance!r}: a name is a letter, then letters, digits and _ in lower case"
+        return
     allowed = {
         "type": lambda: f"allowed is {error.validator_value}",
         "enum": lambda: f"allowed is one of {', '.join(map(str, error.validator_value))}",
@@ -269,7 +315,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         "exclusiveMinimum": lambda: f"allowed is > {error.validator_value}",
     }
     rule = allowed.get(error.validator, lambda: error.message)()
-    return f"{where} = {error.instance!r}: {rule}"
+    yield f"{where} = {error.instance!r}: {rule}"
 
 
 def check_networks(study: Study, cache: Path) -> None:

@@ -30,7 +30,7 @@ class Cardinality:
 
     def __post_init__(self) -> None:
         if (self.compression is None) == (self.keep is None):
-            raise StudyError("cardinality takes either compression or keep, and not both")
+            raise StudyError("compression and keep: one of them is needed, and not both")
         if self.allocation not in ALLOCATIONS:
             raise StudyError(f"allocation = {self.allocation!r}: allowed is one of {', '.join(ALLOCATIONS)}")
 
