@@ -68,7 +68,7 @@ def test_defaults_of_the_schema_and_of_plug_ins_are_filled_in():
     assert filled["experiments"]["e"]["training"]["optimizer"] == "adam"
     assert filled["constraints"]["admm"] == {
         "use": "cardinality", "solver": "admm", "retrain_epochs": 0, "compression": 10, "keep": None,
-        "allocation": "erdos_renyi", "rho": (0.001, 0.01, 0.1), "epochs": 15,
+        "allocation": "erdos_renyi", "rho": [0.001, 0.01, 0.1], "epochs": 15,
     }  # fmt: skip
     assert filled["attacks"]["shadow_network"]["max_epochs"] == 3
     assert filled["attacks"]["shadow_network"]["targets_per_group"] == 2
@@ -98,6 +98,7 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
         ({"experiments__e__training__learning_rate": 0}, "experiments.e.training.learning_rate = 0: allowed is > 0"),
         ({"experiments__e__training__optimizer": "adm"}, "experiments.e.training.optimizer = 'adm': allowed is one of"),
         ({"experiments__e__training__batch": 3}, "experiments.e.training.batch: unknown key. Did you mean 'batch_size'?"),
+        ({"study": "data"}, "study = 'data': results/data is shared by all studies"),
         ({"experiments__e__split__examples": 401}, "experiments.e.split.examples = 401: models come in complementary"),
         ({"experiments__e__split__test": 20_000}, "but the data set has 10000"),
         ({"experiments__e__split__protocol": "disjoint"}, "experiments.e.split"),
