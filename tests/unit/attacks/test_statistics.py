@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 
 from mia_pruning.attacks.confidence import top_confidence
 from mia_pruning.attacks.entropy import negative_entropy
+from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.attacks.modified_entropy import negative_modified_entropy
 
 STATISTICS = [top_confidence, negative_entropy, negative_modified_entropy]
@@ -103,3 +104,14 @@ def test_rows_do_not_influence_each_other_and_nothing_is_modified(statistic):
             assert statistic(logs[model, row][None], labels[row][None])[0] == pytest.approx(together[model, row])
     np.testing.assert_array_equal(logs, kept[0])
     np.testing.assert_array_equal(labels, kept[1])
+
+
+def test_label_log_odds_rank_as_the_loss_does_and_part_predictions_whose_loss_rounds_to_zero():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 200)
+    log_p = log_softmax(5 * rng.normal(size=(200, 4)), axis=-1)
+    p = np.exp(log_p[np.arange(200), labels])
+    np.testing.assert_allclose(label_log_odds(log_p, labels), np.log(p) - np.log1p(-p), rtol=1e-6)
+    sure, surer = (log_softmax(np.array([[gap, 0.0, 0.0]]), axis=-1) for gap in (50.0, 60.0))
+    assert sure[0, 0] == surer[0, 0] == 0.0
+    assert label_log_odds(surer, np.array([0])) > label_log_odds(sure, np.array([0]))

@@ -1,7 +1,4 @@
-"""Members have a low loss (Yeom et al.
-
-2018). The confidence in the true label ranks examples alike, so it is no attack of its own.
-"""
+"""Members have a low loss (Yeom et al. 2018). The confidence in the true label ranks examples alike, so it is no attack of its own."""
 
 import numpy as np
 
@@ -12,4 +9,14 @@ from mia_pruning.types import Signals
 
 @attack
 def loss(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False) -> np.ndarray:
-    return threshold_attack(of_label, targets, shadows, per_class=per_class)
+    return threshold_attack(label_log_odds, targets, shadows, per_class=per_class)
+
+
+def label_log_odds(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """log p_y - log(1 - p_y), shape (...): it ranks as the negative loss does, without the ties where p_y rounds to 1.
+
+    1 - p_y is summed over the other classes, in log space.
+    """
+    is_label = np.arange(log_probabilities.shape[-1]) == np.asarray(labels)[..., np.newaxis]
+    others = np.where(is_label, -np.inf, log_probabilities)
+    return of_label(log_probabilities, labels) - np.logaddexp.reduce(others, axis=-1)
