@@ -1,4 +1,4 @@
-"""Members have a low loss (Yeom et al. 2018). Confidence in the true label ranks examples alike, so it is no attack of its own."""
+"""Members have a low loss (Yeom et al. 2018). Confidence in the true label ranks alike, so it is no attack of its own."""
 
 import numpy as np
 
