@@ -1,6 +1,6 @@
 """What the workflow tests share: a copy of the project, Snakemake's command line on it, and one run of the smoke study.
 
-The copy keeps other work on the tree out of a session, and a test may edit it. Results go to temporary folders only.
+The copy keeps other work on the tree out of a test run, and a test may edit it. Results go to temporary folders only.
 """
 
 import copy
