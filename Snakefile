@@ -23,7 +23,7 @@ wildcard_constraints:
     objective="|".join(STUDY["objectives"]),
     constraint="|".join(STUDY["constraints"]),
     attack="|".join(STUDY["attacks"]),
-    attacker="adaptive|dense_shadows",
+    attacker="adaptive|dense_shadows|known_members",
     models=r"(targets|shadows)_\d+",
     batch=r"\d+",
     figure="|".join(FIGURES),

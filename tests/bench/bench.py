@@ -24,6 +24,7 @@ from mia_pruning.models.lenet5 import lenet5
 from mia_pruning.objectives.erm import Erm
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.loop import Recipe, Trainer
+from mia_pruning.training.objective import Task
 from mia_pruning.types import Signals
 
 N_EXAMPLES = 5000
@@ -86,13 +87,13 @@ def _trainer(images: np.ndarray, labels: np.ndarray, precision: str = "bfloat16"
     data = ResidentData(images, labels, mean=MEAN, deviation=DEVIATION, device=torch.device("cpu"))
     network = lenet5((28, 28, 1), 10).to(memory_format=torch.channels_last)
     recipe = Recipe(BATCH_SIZE, "adam", 1e-3, 0.0, 0.0, precision)
-    return Trainer(network, data, Erm(), recipe, lambda epoch: np.random.default_rng(epoch))
+    return Trainer(Task(network, data, BATCH_SIZE, 10), Erm(), recipe, lambda epoch: np.random.default_rng(epoch))
 
 
 def _with_admm(images: np.ndarray, labels: np.ndarray) -> Trainer:
     trainer = _trainer(images, labels)
     solver = Admm(rho=(0.001,), epochs=1000)
-    trainer.callbacks.append(solver.start(trainer.model, Cardinality(compression=15.78), np.random.default_rng(0)))
+    trainer.hooks.append(solver.start(trainer.task, Cardinality(compression=15.78), np.random.default_rng(0)))
     return trainer
 
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from mia_pruning import registry
 from mia_pruning.constraints.solving import prunable_weights
-from mia_pruning.training.loop import Callback
+from mia_pruning.training.data import ResidentData
+from mia_pruning.training.objective import Callback, Task
 
 CONSTRAINTS, SOLVERS = registry.catalogue("constraint"), registry.catalogue("solver")
 #: the sets that are tested of each constraint; one without an entry here is built from its defaults
@@ -26,6 +27,13 @@ def network():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 5))
     return model.to(memory_format=torch.channels_last)
+
+
+def task(model):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (20, 4, 4, 2), dtype=np.uint8), rng.integers(0, 5, 20)
+    data = ResidentData(images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu"))
+    return Task(model, data, 10, 5)
 
 
 def made(name, options):
@@ -81,7 +89,7 @@ def test_projecting_changes_no_weight(name, options):
 def solution_of(solver, sparsity_set, model, seed=0):
     """Start a solver and give it its epochs of a training that moves the weights at random."""
     solver = SOLVERS[solver].load()()
-    solution = solver.start(model, sparsity_set, np.random.default_rng(seed))
+    solution = solver.start(task(model), sparsity_set, np.random.default_rng(seed))
     rng = torch.Generator().manual_seed(1)
     for epoch in range(solver.epochs):
         with torch.no_grad():
@@ -109,7 +117,7 @@ def test_every_solver_ends_in_every_set(solver, name, options):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_solver_with_epochs_takes_part_in_them(solver):
     plug_in = SOLVERS[solver].load()()
-    solution = plug_in.start(network(), made("cardinality", {"compression": 3}), np.random.default_rng(0))
+    solution = plug_in.start(task(network()), made("cardinality", {"compression": 3}), np.random.default_rng(0))
     assert plug_in.epochs == 0 or isinstance(solution, Callback)
 
 
@@ -123,5 +131,5 @@ def test_the_generator_decides_the_masks(solver):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_starting_changes_no_weight(solver):
     model = network()
-    SOLVERS[solver].load()().start(model, made("cardinality", {"compression": 3}), np.random.default_rng(0))
+    SOLVERS[solver].load()().start(task(model), made("cardinality", {"compression": 3}), np.random.default_rng(0))
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), network().parameters(), strict=True))

@@ -182,9 +182,9 @@ def test_a_key_that_stands_twice_in_a_file_is_refused_though_snakemake_lost_it(t
 
 def test_a_study_knows_its_attackers_and_dense_constraints():
     found = Study(complete(changed(constraints__continued={"use": "none", "retrain_epochs": 3})))
-    assert found.attackers("baseline") == ["adaptive"]
-    assert found.attackers("pruned") == ["adaptive", "dense_shadows"]
-    assert [name for name in found["constraints"] if found.is_dense(name)] == ["none"]
+    assert found.attackers("correctness", "baseline") == ["adaptive"]
+    assert found.attackers("correctness", "pruned") == ["adaptive", "dense_shadows"]
+    assert [name for name in found["constraints"] if found.is_dense("e", name)] == ["none"]
     assert found.defence_of("erm", "admm") == "pruned"
 
 
@@ -207,7 +207,7 @@ def test_networks_are_asked_for_every_experiment_and_used_constraint_once(asked,
     for _ in range(2):
         check_networks(Study(complete(changed())), tmp_path)
     assert len(questions) == 1
-    assert [question["where"] for question in questions[0]] == ["constraints.none", "constraints.admm"]
+    assert sorted(question["constraint"] for question in questions[0]) == ["admm", "none"]
     assert questions[0][0]["image_shape"] == [28, 28, 1]
     assert questions[0][0]["n_classes"] == 10
     check_networks(Study(complete(changed(constraints__admm__compression=5))), tmp_path)

@@ -27,7 +27,7 @@ def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(
             attackers = ["adaptive"] if defence == "baseline" else settings.get("attackers", ["adaptive", "dense_shadows"])
             wanted = {f"{folder}attacks/{attack}.{attacker}.npz" for attack in settings["attacks"] for attacker in attackers}
             assert {path for path in plan.files if path.startswith(f"{folder}attacks/")} == wanted
-            assert {f"{folder}evaluation.npz", f"{folder}release/compression.json"} <= plan.files
+            assert {f"{folder}evaluation.npz", f"{folder}release/measures.json"} <= plan.files
     tables = {f"results/{settings['study']}/{table}.csv" for table in ("results", "differences", "targets", "verdicts")}
     assert {*tables, f"results/{settings['study']}/report.html"} <= plan.files
     assert all(path.startswith(("results/data/", f"results/{settings['study']}/")) for path in plan.files)

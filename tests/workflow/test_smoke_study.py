@@ -118,7 +118,7 @@ def test_released_files_hold_the_finished_model_and_the_sparse_one_is_smaller_if
     folder = run / "erm" / constraint / "release"
     dense, _ = storage.read_tensors(folder / "model_dense.safetensors")
     sparse, _ = storage.read_tensors(folder / "model_sparse.safetensors")
-    counts = storage.read_json(folder / "compression.json")
+    counts = storage.read_json(folder / "measures.json")
     finished = run / "erm" / ("trained" if constraint == "none" else "admm/retrained") / "targets_0.safetensors"
     model = storage.select(read_models(str(finished))[counts["model"]], "weights")
     decoded = decode_sparse(sparse)
@@ -140,7 +140,7 @@ def test_signals_are_what_the_stored_weights_answer(constraint, smoke, run, expe
     pixels = packed.images[np.concatenate([made.pool, made.test, made.reference])].astype(np.float32)
     mean, deviation = packed.description["mean"][0], packed.description["deviation"][0]
     images = torch.from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
-    network = build(experiment["model"], packed.image_shape, packed.n_classes).eval()
+    network = build({"model": experiment["model"], "objective": {"use": "erm"}}, packed.image_shape, packed.n_classes).eval()
     for row, model in read_models(*(str(folder / f"{batch}.safetensors") for batch in BATCHES)).items():
         network.load_state_dict(storage.select(model, "weights"))
         with torch.no_grad():

@@ -77,28 +77,48 @@ def rows_of(wildcards, models):
     return [offset + row for row in range(count)[int(batch) * size : (int(batch) + 1) * size]]
 
 
+def network_settings(wildcards):
+    """What a network is built from: its model and what its objective makes of it."""
+    return {
+        "model": STUDY.model(wildcards.experiment, wildcards.objective),
+        "objective": STUDY.objective(wildcards.experiment, wildcards.objective),
+    }
+
+
 def train_settings(wildcards):
     """What training depends on; how models are spread over jobs is not part of it."""
-    experiment = settings_of(wildcards)
-    training = {key: value for key, value in experiment["training"].items() if key != "models_per_job"}
-    return {"model": experiment["model"], "training": training, "objective": STUDY["objectives"][wildcards.objective]}
+    training = STUDY.training(wildcards.experiment, wildcards.objective)
+    return {**network_settings(wildcards), "training": {key: v for key, v in training.items() if key != "models_per_job"}}
+
+
+def solver_settings(wildcards):
+    """A constraint without its retraining."""
+    entry = STUDY.constraint(wildcards.experiment, wildcards.constraint)
+    return {key: value for key, value in entry.items() if key != "retrain_epochs"}
 
 
 def prune_settings(wildcards):
-    constraint = {k: v for k, v in STUDY["constraints"][wildcards.constraint].items() if k != "retrain_epochs"}
-    return {**train_settings(wildcards), "constraint": constraint}
+    return {**train_settings(wildcards), "constraint": solver_settings(wildcards)}
 
 
 def retrain_settings(wildcards):
-    epochs = STUDY["constraints"][wildcards.constraint]["retrain_epochs"]
+    epochs = STUDY.constraint(wildcards.experiment, wildcards.constraint)["retrain_epochs"]
     return {**train_settings(wildcards), "retrain_epochs": epochs}
 
 
+def release_settings(wildcards):
+    base = settings_of(wildcards)["model"]
+    return {**network_settings(wildcards), "base": base, "constraint": solver_settings(wildcards)}
+
+
 def fit_code(script):
-    """A params function: the digest of a training script with the model, objective and constraint at hand."""
+    """A params function: the digest of a script with the model, objective and constraint at hand."""
 
     def digest(wildcards):
-        used = [STUDY.model_plug_in(wildcards.experiment), *STUDY.plug_ins("objectives", wildcards.objective)]
+        used = [
+            STUDY.model_plug_in(wildcards.experiment, wildcards.objective),
+            *STUDY.plug_ins("objectives", wildcards.objective),
+        ]
         if "constraint" in wildcards.keys():
             used += STUDY.plug_ins("constraints", wildcards.constraint)
         return code_of(script, *used)
@@ -106,22 +126,17 @@ def fit_code(script):
     return digest
 
 
-def model_code(script):
-    """A params function: the digest of a script that builds the model."""
-    return lambda wildcards: code_of(script, STUDY.model_plug_in(wildcards.experiment))
-
-
 def batch_names(experiment):
     return [f"{role}_{batch}" for role in ("targets", "shadows") for batch in range(n_batches(experiment, role))]
 
 
-def finished_folder(constraint):
+def finished_folder(experiment, constraint):
     """Where the finished models of a constraint lie, below the objective's folder."""
-    return "trained" if STUDY.is_dense(constraint) else f"{constraint}/retrained"
+    return "trained" if STUDY.is_dense(experiment, constraint) else f"{constraint}/retrained"
 
 
 def finished_models(wildcards):
-    folder = f"{RUN}/{{objective}}/{finished_folder(wildcards.constraint)}".format(**wildcards)
+    folder = f"{RUN}/{{objective}}/{finished_folder(wildcards.experiment, wildcards.constraint)}".format(**wildcards)
     return [f"{folder}/{batch}.safetensors" for batch in batch_names(wildcards.experiment)]
 
 
@@ -143,7 +158,7 @@ def attack_code(wildcards):
 def attack_keys(wildcards):
     """Every (attack, attacker) of a defence."""
     defence = STUDY.defence_of(wildcards.objective, wildcards.constraint)
-    return [(attack, attacker) for attack in STUDY["attacks"] for attacker in STUDY.attackers(defence)]
+    return [(attack, attacker) for attack in STUDY["attacks"] for attacker in STUDY.attackers(attack, defence)]
 
 
 def attack_files(wildcards):
@@ -172,7 +187,7 @@ def histories():
     for about, folder in over_defences(f"{RUN}/{{objective}}"):
         pair = STUDY["defences"][about["defence"]]
         stages = {"trained": "train"}
-        if not STUDY.is_dense(pair["constraint"]):
+        if not STUDY.is_dense(about["experiment"], pair["constraint"]):
             stages |= {f"{pair['constraint']}/pruned": "prune", f"{pair['constraint']}/retrained": "retrain"}
         for stage_folder, stage in stages.items():
             for batch in batch_names(about["experiment"]):
@@ -183,11 +198,11 @@ def histories():
     return list(parts.values())
 
 
-def residuals():
-    """The solvers' residuals of every batch; a solver without residuals leaves its table empty."""
+def pruning_tables(table):
+    """A table that pruning writes for every batch; a solver without residuals leaves that one empty."""
     return [
-        (about, f"{folder}/pruned/{batch}.residuals.csv")
+        (about, f"{folder}/pruned/{batch}.{table}.csv")
         for about, folder in over_defences(DEFENCE)
-        if not STUDY.is_dense(STUDY["defences"][about["defence"]]["constraint"])
+        if not STUDY.is_dense(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])
         for batch in batch_names(about["experiment"])
     ]

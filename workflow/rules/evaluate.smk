@@ -35,11 +35,12 @@ rule evaluate_defence:
 rule summarise_study:
     input:
         evaluations=paths(over_defences(f"{DEFENCE}/evaluation.npz")),
-        compressions=paths(over_defences(f"{DEFENCE}/release/compression.json")),
+        releases=paths(over_defences(f"{DEFENCE}/release/measures.json")),
         roc=paths(over_defences(f"{DEFENCE}/roc.csv")),
         confidence=paths(over_defences(f"{DEFENCE}/confidence.csv")),
         history=paths(histories()),
-        residuals=paths(residuals()),
+        residuals=paths(pruning_tables("residuals")),
+        projection=paths(pruning_tables("projection")),
     output:
         results="results/{study}/results.csv",
         differences="results/{study}/differences.csv",
@@ -48,6 +49,7 @@ rule summarise_study:
         confidence="results/{study}/confidence.csv",
         history="results/{study}/history.csv",
         residuals="results/{study}/residuals.csv",
+        projection="results/{study}/projection.csv",
     log:
         "results/{study}/logs/summarise_study.log",
     benchmark:
@@ -62,7 +64,7 @@ rule summarise_study:
         about={
             "evaluations": [about for about, _ in over_defences("")],
             "history": [about for about, _ in histories()],
-            "residuals": [about for about, _ in residuals()],
+            "pruning": [about for about, _ in pruning_tables("residuals")],
         },
         code=code_of("summarise_study.py"),
     message:

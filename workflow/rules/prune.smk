@@ -11,6 +11,7 @@ rule prune_models:
         models=f"{DEFENCE}/pruned/{{models}}.safetensors",
         history=f"{DEFENCE}/pruned/{{models}}.history.csv",
         residuals=f"{DEFENCE}/pruned/{{models}}.residuals.csv",
+        projection=f"{DEFENCE}/pruned/{{models}}.projection.csv",
     log:
         f"{DEFENCE}/logs/prune_{{models}}.log",
     benchmark:

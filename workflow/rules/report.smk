@@ -1,6 +1,6 @@
 """From tables to what people read."""
 
-TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals"]
+TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "projection"]
 
 
 rule draw_figure:

@@ -21,15 +21,15 @@ rule query_models:
         mem_mb=1500,
         runtime=60,
     params:
-        model=lambda wildcards: settings_of(wildcards)["model"],
-        code=model_code("query_models.py"),
+        settings=network_settings,
+        code=fit_code("query_models.py"),
     message:
         "Querying the models of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:
         "../scripts/query_models.py"
 
 
-rule measure_compression:
+rule measure_release:
     input:
         dataset=packed_data,
         arrays=packed_arrays,
@@ -37,11 +37,11 @@ rule measure_compression:
     output:
         dense=f"{DEFENCE}/release/model_dense.safetensors",
         sparse=f"{DEFENCE}/release/model_sparse.safetensors",
-        counts=f"{DEFENCE}/release/compression.json",
+        counts=f"{DEFENCE}/release/measures.json",
     log:
-        f"{DEFENCE}/logs/measure_compression.log",
+        f"{DEFENCE}/logs/measure_release.log",
     benchmark:
-        f"{DEFENCE}/benchmarks/measure_compression.tsv"
+        f"{DEFENCE}/benchmarks/measure_release.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -49,9 +49,9 @@ rule measure_compression:
         mem_mb=1500,
         runtime=10,
     params:
-        model=lambda wildcards: settings_of(wildcards)["model"],
-        code=model_code("measure_compression.py"),
+        settings=release_settings,
+        code=fit_code("measure_release.py"),
     message:
-        "Measuring the compression of {wildcards.experiment}, {wildcards.objective} + {wildcards.constraint}"
+        "Measuring the release of {wildcards.experiment}, {wildcards.objective} + {wildcards.constraint}"
     script:
-        "../scripts/measure_compression.py"
+        "../scripts/measure_release.py"

@@ -11,4 +11,5 @@ with job(snakemake) as record:
         dense=snakemake.input.dense,
         history=snakemake.output.history,
         residuals=snakemake.output.residuals,
+        projection=snakemake.output.projection,
     )

@@ -10,7 +10,7 @@ with job(snakemake) as record:
         snakemake.input.dataset,
         snakemake.input.split,
         list(snakemake.input.models),
-        snakemake.params.model,
+        snakemake.params.settings,
         snakemake.output.signals,
         record,
     )

@@ -10,6 +10,7 @@ with job(snakemake) as record:
         target_signals=snakemake.input.target_signals,
         shadow_signals=snakemake.input.shadow_signals,
         attack=snakemake.params.attack,
+        attacker=snakemake.wildcards.attacker,
         seed=snakemake.params.seed,
         output=snakemake.output[0],
         record=record,

@@ -7,7 +7,7 @@ with job(snakemake):
     about = snakemake.params.about
     summarise(
         nested(about["evaluations"], snakemake.input.evaluations),
-        nested(about["evaluations"], snakemake.input.compressions),
+        nested(about["evaluations"], snakemake.input.releases),
         snakemake.params.defences,
         results=snakemake.output.results,
         differences=snakemake.output.differences,
@@ -17,6 +17,7 @@ with job(snakemake):
         "roc": "evaluations",
         "confidence": "evaluations",
         "history": "history",
-        "residuals": "residuals",
+        "residuals": "pruning",
+        "projection": "pruning",
     }.items():
         collect_tables(snakemake.output[table], zip(about[keys], snakemake.input[table], strict=True))

@@ -6,6 +6,7 @@ from torch import nn
 from mia_pruning.constraints.admm import Admm, AdmmPenalty
 from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.constraints.solving import prunable_weights
+from mia_pruning.training.objective import Task
 
 SET = Cardinality(compression=4)
 
@@ -33,7 +34,7 @@ def test_it_finds_the_known_sparse_solution_of_a_quadratic():
     wanted = torch.randn(5, 4, generator=rng, dtype=torch.float64)
     model = nn.Linear(4, 5, bias=False, dtype=torch.float64)
     nn.init.normal_(model.weight, generator=rng)
-    penalty = Admm(rho=(0.5, 1.0, 2.0), epochs=60).start(model, Cardinality(compression=4), None)
+    penalty = Admm(rho=(0.5, 1.0, 2.0), epochs=60).start(Task(model, None, 1), Cardinality(compression=4), None)
     for epoch in range(60):
         for _ in range(80):
             model.weight.grad = model.weight.detach() - wanted
@@ -141,7 +142,7 @@ def test_the_last_epoch_keeps_rho():
     ],
 )
 def test_each_rho_gets_an_equal_share_of_the_epochs(rho, epochs, wanted):
-    penalty = Admm(rho=rho, epochs=epochs).start(network(), SET, np.random.default_rng(0))
+    penalty = Admm(rho=rho, epochs=epochs).start(Task(network(), None, 1), SET, np.random.default_rng(0))
     assert penalty.rho_schedule == wanted
     assert penalty.rho == wanted[0]
 

@@ -6,6 +6,7 @@ from torch import nn
 from mia_pruning.constraints.cardinality import Cardinality, largest
 from mia_pruning.constraints.one_shot import Magnitude, Random
 from mia_pruning.constraints.solving import prunable_weights
+from mia_pruning.training.objective import Task
 
 SET = Cardinality(compression=3)
 
@@ -16,7 +17,7 @@ def network():
 
 
 def masks(solver, seed=0, model=None):
-    return solver.start(model or network(), SET, np.random.default_rng(seed)).masks()
+    return solver.start(Task(model or network(), None, 1), SET, np.random.default_rng(seed)).masks()
 
 
 @pytest.mark.parametrize("solver", [Magnitude(), Random()])

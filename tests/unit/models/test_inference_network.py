@@ -13,7 +13,8 @@ def test_the_layers_have_the_published_widths(n_classes):
         for branch, part in network.named_children()
     }
     assert widths == {
-        "prediction": [(n_classes, 1024), (1024, 512), (512, 64)],
+        "prediction_input": [(n_classes, 1024)],
+        "prediction": [(1024, 512), (512, 64)],
         "label": [(n_classes, 512), (512, 64)],
         "joint": [(128, 256), (256, 64), (64, 1)],
     }
@@ -39,3 +40,15 @@ def test_rows_do_not_influence_each_other():
     network = InferenceNetwork(4)
     probabilities, labels = torch.softmax(torch.randn(6, 4), dim=1), torch.arange(6) % 4
     torch.testing.assert_close(network(probabilities, labels)[2:3], network(probabilities[2:3], labels[2:3]))
+
+
+def test_under_autocast_a_probability_of_0_999_is_still_told_from_one_of_0_998():
+    torch.manual_seed(0)
+    network = InferenceNetwork(2)
+    with torch.no_grad():
+        network.prediction_input[0].weight.mul_(1000)  # a network that lives on small differences
+    probabilities = torch.tensor([[0.999, 0.001], [0.998, 0.002]])
+    with torch.autocast("cpu", torch.bfloat16):
+        sure, less_sure = network(probabilities, torch.tensor([0, 0]))
+    assert sure.dtype == torch.float32
+    assert sure != less_sure

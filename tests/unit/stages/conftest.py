@@ -45,6 +45,12 @@ def batch_of(paths, rows, phase, output, *, record=RECORD, training=(), **settin
 
 
 @pytest.fixture
+def pruning_tables():
+    """pruning_tables(folder): where pruning writes its tables, by the argument's name."""
+    return lambda folder: {name: str(folder / f"{name}.csv") for name in ("history", "residuals", "projection")}
+
+
+@pytest.fixture
 def batch(files):
     """batch(rows, phase, output, **settings): a batch of this study."""
     return lambda *arguments, **settings: batch_of(files, *arguments, **settings)

@@ -34,7 +34,7 @@ def attacked(tmp_path, monkeypatch):
 
     labels = np.arange(80) % 4
 
-    def run(section=SECTION, name="spy", **options):
+    def run(section=SECTION, name="spy", attacker="adaptive", **options):
         spying_attack.calls.clear()
         split = make_split(section, labels, np.arange(80), np.random.default_rng(0))
         storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
@@ -52,6 +52,7 @@ def attacked(tmp_path, monkeypatch):
             target_signals=tmp_path / "targets.npy",
             shadow_signals=tmp_path / "shadows.npy",
             attack={"use": f"spying_attack.{name}", "targets_per_group": 2, **options},
+            attacker=attacker,
             seed=5,
             output=tmp_path / "scores.npz",
             record={},

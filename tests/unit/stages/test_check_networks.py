@@ -2,21 +2,27 @@ import pytest
 
 from mia_pruning.stages.check_networks import problem
 
-QUESTION = {
-    "where": "constraints.c",
-    "experiment": "e",
+SETTINGS = {
     "model": {"use": "lenet5", "channels": [2, 3], "hidden": 8},
+    "objective": {"use": "erm"},
+    "constraint": {"use": "cardinality", "solver": "magnitude", "compression": 4, "keep": None, "allocation": "uniform"},
+}
+QUESTION = {
+    "experiment": "e",
+    "objective": "o",
+    "constraint": "c",
     "image_shape": [16, 16, 1],
     "n_classes": 3,
-    "constraint": {"use": "cardinality", "solver": "magnitude", "compression": 4, "keep": None, "allocation": "uniform"},
+    "plan": {"n_members": 100, "n_reference": 10, "batch_size": 20, "epochs": 5, "precision": "float32"},
 }
 
 
 def asked(**change):
-    return problem({**QUESTION, **change})
+    settings = {**SETTINGS, **{key: value for key, value in change.items() if key in SETTINGS}}
+    return problem({**QUESTION, **{key: value for key, value in change.items() if key not in SETTINGS}, "settings": settings})
 
 
-@pytest.mark.parametrize("constraint", [QUESTION["constraint"], {"use": "none", "solver": "magnitude"}])
+@pytest.mark.parametrize("constraint", [SETTINGS["constraint"], {"use": "none", "solver": "magnitude"}])
 def test_a_network_that_fits_its_data_and_constraint_is_no_problem(constraint):
     assert asked(constraint=constraint) is None
 
@@ -25,8 +31,8 @@ def test_a_network_that_fits_its_data_and_constraint_is_no_problem(constraint):
     "change",
     [
         {"image_shape": [8, 8, 1]},
-        {"model": {**QUESTION["model"], "channels": [1, 2, 3]}},
-        {"model": {**QUESTION["model"], "hidden": -1}},
+        {"model": {**SETTINGS["model"], "channels": [1, 2, 3]}},
+        {"model": {**SETTINGS["model"], "hidden": -1}},
     ],
 )
 def test_a_network_that_cannot_take_the_images_is_refused_by_its_key(change):
@@ -53,6 +59,6 @@ def test_a_network_that_answers_in_another_shape_is_refused(tmp_path, monkeypatc
     ],
 )
 def test_a_constraint_that_does_not_fit_the_network_is_refused_by_its_key(change, message):
-    found = asked(constraint={**QUESTION["constraint"], **change})
+    found = asked(constraint={**SETTINGS["constraint"], **change})
     assert found.startswith(message)
     assert found.endswith("(in experiments.e)")

@@ -30,7 +30,7 @@ def evaluated(request, tmp_path):
     storage.write_array(tmp_path / "images.npy", np.zeros((150, 1, 1, 1), np.uint8))
     storage.write_array(tmp_path / "labels.npy", LABELS)
     storage.write_array(tmp_path / "signals.npy", logits)
-    storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores)
+    storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores, unknown=split.candidates[split.is_target])
 
     def run(name="a", seed=0, attacks=None):
         evaluate_defence(

@@ -41,9 +41,11 @@ def kill_after(monkeypatch, n_epochs):
 
 @pytest.mark.parametrize("stage", ["train", "prune", "retrain"])
 @pytest.mark.parametrize("n_epochs", [1, 3, 5])
-def test_a_job_killed_after_any_epoch_goes_on_to_the_same_files(files, batch, tmp_path, monkeypatch, stage, n_epochs):
+def test_a_job_killed_after_any_epoch_goes_on_to_the_same_files(
+    files, batch, tmp_path, pruning_tables, monkeypatch, stage, n_epochs
+):
     pruned = str(tmp_path / "pruned.safetensors")
-    prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, str(tmp_path / "h.csv"), str(tmp_path / "r.csv"))
+    prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, **pruning_tables(tmp_path))
 
     def run(folder):
         folder.mkdir(exist_ok=True)
@@ -51,7 +53,7 @@ def test_a_job_killed_after_any_epoch_goes_on_to_the_same_files(files, batch, tm
         if stage == "train":
             train_models(job, str(folder / "history.csv"))
         elif stage == "prune":
-            prune_models(job, files.dense, str(folder / "history.csv"), str(folder / "residuals.csv"))
+            prune_models(job, files.dense, **pruning_tables(folder))
         else:
             retrain_models(job, pruned, str(folder / "history.csv"))
 
@@ -106,17 +108,17 @@ def test_a_model_trained_alone_equals_the_same_trained_in_a_batch(files, batch, 
     assert list(together) == [0, 1, 2, 3]
     for name, tensor in alone[2].items():
         assert torch.equal(tensor, together[2][name])
-        assert not torch.equal(tensor, together[1][name])
+        assert name == "sample_passes" or not torch.equal(tensor, together[1][name])
 
 
-def test_every_phase_model_and_epoch_has_a_random_stream_of_its_own(files, batch, tmp_path, monkeypatch):
+def test_every_phase_model_and_epoch_has_a_random_stream_of_its_own(files, batch, tmp_path, pruning_tables, monkeypatch):
     drawn = []
     real = fitting.stream
     monkeypatch.setattr(fitting, "stream", lambda *names: drawn.append(names) or real(*names))
-    pruned, *tables = (str(tmp_path / name) for name in ("pruned.safetensors", "history.csv", "residuals.csv"))
-    train_models(batch([0, 1], "train", tmp_path / "trained.safetensors"), tables[0])
-    prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, *tables)
-    retrain_models(batch([0, 1], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=3), pruned, tables[0])
+    pruned, tables = str(tmp_path / "pruned.safetensors"), pruning_tables(tmp_path)
+    train_models(batch([0, 1], "train", tmp_path / "trained.safetensors"), tables["history"])
+    prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, **tables)
+    retrain_models(batch([0, 1], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=3), pruned, tables["history"])
     assert len(drawn) == len(set(drawn)) == 3 * 2 * 3
 
 

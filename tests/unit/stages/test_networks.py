@@ -3,10 +3,11 @@ import torch
 from mia_pruning.stages.networks import build_seeded, read_models, write_models
 
 MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
+ERM = {"use": "erm"}
 
 
 def weights(seed, row):
-    return build_seeded(MODEL, (16, 16, 1), 3, seed, row).state_dict()
+    return build_seeded({"model": MODEL, "objective": ERM}, (16, 16, 1), 3, seed, row).state_dict()
 
 
 def test_initial_weights_depend_on_seed_and_row_alone():
@@ -27,7 +28,7 @@ def test_building_does_not_disturb_torchs_generator():
 
 
 def test_networks_are_channels_last():
-    weight = build_seeded({**MODEL, "channels": [2, 3]}, (16, 16, 3), 3, 0, 0).conv2.weight
+    weight = build_seeded({"model": {**MODEL, "channels": [2, 3]}, "objective": ERM}, (16, 16, 3), 3, 0, 0).conv2.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -18,13 +18,13 @@ CONSTRAINTS = {
 
 
 @pytest.fixture
-def pruned(files, batch, tmp_path):
+def pruned(files, batch, tmp_path, pruning_tables):
     """Prunes models 0 and 1; returns the paths of models, history and residuals."""
 
     def run(constraint):
-        paths = [str(tmp_path / name) for name in ("pruned.safetensors", "history.csv", "residuals.csv")]
-        prune_models(batch([0, 1], "prune", paths[0], constraint=constraint), files.dense, *paths[1:])
-        return paths
+        path, tables = str(tmp_path / "pruned.safetensors"), pruning_tables(tmp_path)
+        prune_models(batch([0, 1], "prune", path, constraint=constraint), files.dense, **tables)
+        return path, tables["history"], tables["residuals"]
 
     return run
 

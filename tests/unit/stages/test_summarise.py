@@ -6,7 +6,7 @@ import pytest
 
 from mia_pruning import storage
 from mia_pruning.metrics.intervals import Replicates, interval
-from mia_pruning.stages.summarise import COMPRESSION_METRICS, collect_tables, nested, read_evaluation, summarise
+from mia_pruning.stages.summarise import RELEASE_METRICS, collect_tables, nested, read_evaluation, summarise
 
 CELLS = [
     {"attack": "", "attacker": "", "metric": "test_accuracy"},
@@ -36,17 +36,17 @@ def replicates(arrays, number):
 @pytest.fixture
 def study(tmp_path):
     """Three defences under two seeds, of different sizes: the tables that summarise makes and what it made them from."""
-    evaluations, compressions, written = {}, {}, {}
+    evaluations, releases, written = {}, {}, {}
     for number, defence in enumerate(DEFENCES):
         for seed, n_targets in ((0, 4), (3, 6)):
             cells = CELLS if defence == "baseline" else [*CELLS, DENSE]
             path, counts = tmp_path / f"{defence}_{seed}.npz", tmp_path / f"{defence}_{seed}.json"
             written[defence, seed] = write_evaluation(path, 10 * number + seed, cells, n_targets)
-            storage.write_json(counts, dict.fromkeys(COMPRESSION_METRICS, 100 * number + seed))
+            storage.write_json(counts, {**dict.fromkeys(RELEASE_METRICS, 100 * number + seed), "guarantee": {}})
             evaluations.setdefault("e", {}).setdefault(defence, {})[seed] = str(path)
-            compressions.setdefault("e", {}).setdefault(defence, {})[seed] = str(counts)
+            releases.setdefault("e", {}).setdefault(defence, {})[seed] = str(counts)
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
-    summarise(evaluations, compressions, DEFENCES, **outputs)
+    summarise(evaluations, releases, DEFENCES, **outputs)
     tables = {name: pd.read_csv(path).fillna({"attack": "", "attacker": ""}) for name, path in outputs.items()}
     return tables, written
 
@@ -74,7 +74,7 @@ def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
     arrays = {name: rng.normal(0, 0.2, (3, 50)) for name in ("examples_drawn", "both_drawn")}
     arrays |= {"per_target": np.zeros((3, 4)), "counts": np.array([4, 30, 20])}
     storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
-    storage.write_json(tmp_path / "a.json", dict.fromkeys(COMPRESSION_METRICS, 1))
+    storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
     summarise({"e": {"baseline": {0: tmp_path / "a.npz"}}}, {"e": {"baseline": {0: tmp_path / "a.json"}}}, DEFENCES, **outputs)
     results = pd.read_csv(outputs["results"]).set_index("metric")
@@ -123,19 +123,17 @@ def test_differences_are_antisymmetric_and_cover_every_ordered_pair(study):
 def test_identical_defences_differ_by_exactly_nothing(tmp_path):
     for name in ("baseline", "same"):
         write_evaluation(tmp_path / f"{name}.npz", 1, CELLS)
-        storage.write_json(tmp_path / f"{name}.json", dict.fromkeys(COMPRESSION_METRICS, 1))
-    evaluations, compressions = (
-        {"e": {n: {0: tmp_path / f"{n}.{end}"} for n in ("baseline", "same")}} for end in ("npz", "json")
-    )
+        storage.write_json(tmp_path / f"{name}.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
+    evaluations, releases = ({"e": {n: {0: tmp_path / f"{n}.{end}"} for n in ("baseline", "same")}} for end in ("npz", "json"))
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
-    summarise(evaluations, compressions, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), **outputs)
+    summarise(evaluations, releases, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), **outputs)
     differences = pd.read_csv(outputs["differences"])
     assert (differences[["value", "low", "high"]] == 0).all(axis=None)
     assert not differences.empty
 
 
 def test_counts_are_the_mean_over_seeds_without_interval(study):
-    for metric in COMPRESSION_METRICS:
+    for metric in RELEASE_METRICS:
         found = only(study[0]["results"], defence="other", metric=metric)
         assert found["value"] == 200 + 1.5
         assert found[["low", "high"]].isna().all()

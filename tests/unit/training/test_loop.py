@@ -8,14 +8,15 @@ from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.constraints.solving import prunable_weights
 from mia_pruning.training.checkpoint import Checkpoint
 from mia_pruning.training.data import ResidentData
-from mia_pruning.training.loop import Callback, NonFiniteLoss, Recipe, Trainer, predict
+from mia_pruning.training.loop import NonFiniteLoss, Recipe, Trainer, predict
 from mia_pruning.training.masking import KeepMasked
+from mia_pruning.training.objective import Callback, Objective, Task
 
 EPOCHS = 4
 SET = Cardinality(compression=3)
 
 
-class CrossEntropy:
+class CrossEntropy(Objective):
     def loss(self, model, images, labels):
         logits = model(images)
         return nn.functional.cross_entropy(logits.float(), labels), logits
@@ -45,7 +46,7 @@ def no_callback(model):
 
 
 def admm(model):
-    return [Admm(rho=(0.01, 0.1), epochs=EPOCHS).start(model, SET, np.random.default_rng(0))]
+    return [Admm(rho=(0.01, 0.1), epochs=EPOCHS).start(Task(model, None, 1), SET, np.random.default_rng(0))]
 
 
 def masked(model):
@@ -56,9 +57,9 @@ def trainer(make_callbacks=no_callback, optimizer="adam", precision="float32", m
     model = model or network()
     recipe = {"batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.01, "momentum": 0.9}
     recipe |= {name: change.pop(name) for name in list(change) if name in recipe}
+    data = change.pop("data", None) or examples()
     return Trainer(
-        model,
-        change.pop("data", None) or examples(),
+        Task(model, data, recipe["batch_size"], 3, examples(20, seed=2)),
         objective or CrossEntropy(),
         Recipe(optimizer=optimizer, precision=precision, **recipe),
         lambda epoch: np.random.default_rng([7, epoch]),
@@ -189,8 +190,8 @@ def test_loss_and_accuracy_of_an_epoch_are_means_over_examples():
     model = nn.Sequential(nn.Flatten(), nn.Linear(72, 3))
     training = trainer(model=model, learning_rate=0.0, weight_decay=0.0, batch_size=48)
     training.run(1)
-    logits, labels = predict(model, training.data), training.data.labels
-    epoch, loss, accuracy, _ = training.history[0]
+    logits, labels = predict(model, training.task.data), training.task.data.labels
+    epoch, loss, accuracy, *_ = training.history[0]
     assert epoch == 1
     assert loss == pytest.approx(float(nn.functional.cross_entropy(logits, labels)), rel=1e-5)
     assert accuracy == pytest.approx(float((logits.argmax(dim=1) == labels).double().mean()))

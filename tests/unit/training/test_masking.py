@@ -6,11 +6,12 @@ from torch import nn
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.loop import Recipe, Trainer
 from mia_pruning.training.masking import KeepMasked, apply_masks_
+from mia_pruning.training.objective import Objective, Task
 
 RECIPE = {"batch_size": 8, "learning_rate": 0.05, "weight_decay": 0.1, "momentum": 0.9}
 
 
-class CrossEntropy:
+class CrossEntropy(Objective):
     def loss(self, model, images, labels):
         logits = model(images)
         return nn.functional.cross_entropy(logits.float(), labels), logits
@@ -31,7 +32,9 @@ def trainer(model, callbacks, optimizer="adam", precision="float32"):
     images, labels = rng.integers(0, 256, (32, 4, 4, 2), dtype=np.uint8), rng.integers(0, 3, 32)
     data = ResidentData(images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu"))
     recipe = Recipe(optimizer=optimizer, precision=precision, **RECIPE)
-    return Trainer(model, data, CrossEntropy(), recipe, lambda epoch: np.random.default_rng(epoch), callbacks)
+    return Trainer(
+        Task(model, data, recipe.batch_size), CrossEntropy(), recipe, lambda epoch: np.random.default_rng(epoch), callbacks
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -53,7 +56,7 @@ def test_zeros_hold_though_the_optimizer_remembers_gradients_from_before(optimiz
     model, masks = network(), some_masks()
     training = trainer(model, [], optimizer)
     training.run(1)
-    training.callbacks = [KeepMasked(model, masks)]
+    training.hooks.append(KeepMasked(model, masks))
     training.run(2)
     assert all(not parameter[~masks[name]].any() for name, parameter in model.named_parameters() if name in masks)
 

@@ -22,7 +22,7 @@ def steps(name, recipe, n=2):
 
 
 def test_the_schema_names_exactly_the_optimizers_and_precisions():
-    training = yaml.safe_load(SCHEMA.read_text())["properties"]["experiments"]["additionalProperties"]["properties"]["training"]
+    training = yaml.safe_load(SCHEMA.read_text())["$defs"]["training"]
     assert set(training["properties"]["optimizer"]["enum"]) == set(OPTIMIZERS)
     assert set(training["properties"]["precision"]["enum"]) == set(PRECISIONS)
 

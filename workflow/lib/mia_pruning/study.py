@@ -27,7 +27,11 @@ SCHEMA = Path(__file__).parents[2] / "config.schema.yaml"
 #: folders of results/ that belong to no study
 SHARED_FOLDERS = ("data", "logs", "benchmarks")
 #: keys of a section that belong to the pipeline and not to the plug-in
-OWN_KEYS = {"constraints": ("use", "solver", "retrain_epochs"), "attacks": ("use", "targets_per_group")}
+OWN_KEYS = {
+    "objectives": ("use", "training", "model"),
+    "constraints": ("use", "solver", "retrain_epochs"),
+    "attacks": ("use", "targets_per_group", "attackers"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,39 @@ class Study:
         """The plug-ins that an entry of a section uses."""
         return _plug_ins(section, self[section][name], f"{section}.{name}")
 
-    def model_plug_in(self, experiment: str) -> registry.PlugIn:
-        return registry.find("model", self["experiments"][experiment]["model"]["use"], f"experiments.{experiment}.model.use")
+    def objective(self, experiment: str, name: str) -> dict[str, Any]:
+        """An objective as an experiment has it: `use` and options."""
+        entry = self["experiments"][experiment]["objectives"].get(name, self["objectives"][name])
+        return {key: value for key, value in entry.items() if key not in ("training", "model")}
 
-    def is_dense(self, constraint: str) -> bool:
+    def constraint(self, experiment: str, name: str) -> dict[str, Any]:
+        """A constraint as an experiment has it."""
+        return self["experiments"][experiment]["constraints"].get(name, self["constraints"][name])
+
+    def training(self, experiment: str, objective: str) -> dict[str, Any]:
+        """The training section that an objective has in an experiment."""
+        return self._laid_over(experiment, objective, "training")
+
+    def model(self, experiment: str, objective: str) -> dict[str, Any]:
+        """The model section that an objective has in an experiment."""
+        return self._laid_over(experiment, objective, "model")
+
+    def _laid_over(self, experiment: str, objective: str, key: str) -> dict[str, Any]:
+        settings = self["experiments"][experiment]
+        return _overlaid(settings[key], settings["objectives"].get(objective, self["objectives"][objective])[key])
+
+    def model_plug_in(self, experiment: str, objective: str) -> registry.PlugIn:
+        return registry.find("model", self.model(experiment, objective)["use"], f"experiments.{experiment}.model.use")
+
+    def is_dense(self, experiment: str, constraint: str) -> bool:
         """Whether a constraint neither prunes nor trains on: its models are the dense ones as trained."""
-        entry = self["constraints"][constraint]
+        entry = self.constraint(experiment, constraint)
         return entry["use"] == "none" and entry["retrain_epochs"] == 0
 
-    def attackers(self, defence: str) -> list[str]:
-        """Adaptive shadows go through the target's own defence; dense shadows are the baseline's models."""
-        return ["adaptive"] if defence == BASELINE else list(self["attackers"])
+    def attackers(self, attack: str, defence: str) -> list[str]:
+        """Who tries this attack on this defence. The baseline's own shadows are the dense ones."""
+        named = self["attacks"][attack].get("attackers", self["attackers"])
+        return [name for name in named if not (name == "dense_shadows" and defence == BASELINE and "adaptive" in named)]
 
     def defence_of(self, objective: str, constraint: str) -> str:
         pair = {"objective": objective, "constraint": constraint}
@@ -185,6 +211,13 @@ def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
             yield lambda section=section, name=name, entry=entry: _fill_options(section, entry, f"{section}.{name}")
     for name, experiment in filled["experiments"].items():
         yield lambda name=name, e=experiment: _check_experiment(e, filled["datasets"], f"experiments.{name}")
+        for section in ("objectives", "constraints"):
+            for entry in experiment[section]:
+                where = f"experiments.{name}.{section}.{entry}"
+                yield lambda e=experiment, s=section, n=entry, w=where: _fill_overlay(e, s, n, filled[s], w)
+        for objective in filled["objectives"]:
+            yield lambda e=experiment, n=objective, w=name: _check_own_training(e, n, filled["objectives"], w)
+            yield lambda e=experiment, n=objective, w=name: _check_own_model(e, n, filled["objectives"], w)
     for name, defence in filled["defences"].items():
         for axis in ("objective", "constraint"):
             where = f"defences.{name}.{axis}"
@@ -221,6 +254,49 @@ def _check_experiment(experiment: dict[str, Any], datasets: Mapping[str, Any], w
     model.update(registry.check_options(options, [plug_in], f"{where}.model", ("use",)))
     source = _source(datasets[experiment["dataset"]], f"datasets.{experiment['dataset']}")
     check_size(experiment["split"], source.n_examples, f"{where}.split")
+
+
+def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`; where it uses another plug-in it replaces it.
+
+    >>> _overlaid({"use": "a", "x": 1}, {"x": 2}), _overlaid({"use": "a", "x": 1}, {"use": "b"})
+    ({'use': 'a', 'x': 2}, {'use': 'b'})
+    """
+    return dict(over) if over.get("use", base.get("use")) != base.get("use") else {**base, **over}
+
+
+def _fill_overlay(experiment: dict[str, Any], section: str, name: str, entries: Mapping[str, Any], where: str) -> None:
+    """Make an experiment's overlay the whole entry that it stands for."""
+    _one_of(name, entries, where)
+    entry = _overlaid(entries[name], experiment[section][name])
+    for key in ("training", "model") if section == "objectives" else ():
+        entry[key] = {**entries[name][key], **experiment[section][name].get(key, {})}
+    if section == "constraints":
+        entry = {"solver": "magnitude", "retrain_epochs": 0, **entry}
+    _fill_options(section, entry, where)
+    experiment[section][name] = entry
+
+
+def _own(experiment: Mapping[str, Any], objective: str, objectives: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return experiment["objectives"].get(objective, objectives[objective]).get(key, {})
+
+
+def _check_own_training(experiment: dict[str, Any], objective: str, objectives: Mapping[str, Any], name: str) -> None:
+    own, where = _own(experiment, objective, objectives, "training"), f"objectives.{objective}.training"
+    if "models_per_job" in own:
+        raise StudyError(f"{where}.models_per_job: it is the experiment's alone; allowed in experiments.{name}.training")
+    problems = _schema_problems(_overlaid(experiment["training"], own), "training", where)
+    if problems:
+        raise StudyError(problems[0])
+
+
+def _check_own_model(experiment: dict[str, Any], objective: str, objectives: Mapping[str, Any], name: str) -> None:
+    own, where = _own(experiment, objective, objectives, "model"), f"objectives.{objective}.model"
+    if own:
+        model = _overlaid(experiment["model"], own)
+        plug_in = registry.find("model", model["use"], f"{where}.use")
+        options = registry.check_options({k: v for k, v in model.items() if k != "use"}, [plug_in], where, ("use",))
+        own.update({key: value for key, value in options.items() if model["use"] != experiment["model"]["use"]})
 
 
 def _source(entry: Mapping[str, Any], where: str) -> DatasetSource:
@@ -284,15 +360,18 @@ def _with_defaults(validator: type) -> type:
     return jsonschema.validators.extend(validator, {"properties": properties}, type_checker=TYPES)
 
 
-def _schema_problems(settings: dict[str, Any]) -> list[str]:
+def _schema_problems(settings: dict[str, Any], part: str | None = None, above: str | None = None) -> list[str]:
+    """What the schema, or the definition in it named `part`, has against the settings, which stand under the key `above`."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    if part is not None:
+        schema = {"$defs": schema["$defs"], "$ref": f"#/$defs/{part}"}
     validator = _with_defaults(jsonschema.Draft202012Validator)(schema)
-    return [problem for error in validator.iter_errors(settings) for problem in _explain(error)]
+    return [problem for error in validator.iter_errors(settings) for problem in _explain(error, above)]
 
 
-def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
+def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Iterator[str]:
     """One sentence a problem: key, value, what is allowed."""
-    where = ".".join(map(str, error.absolute_path))
+    where = ".".join([*filter(None, [above]), *map(str, error.absolute_path)])
     prefix = f"{where}." if where else ""
     if error.validator == "additionalProperties":
         allowed = error.schema["properties"]
@@ -325,19 +404,13 @@ def check_networks(study: Study, cache: Path) -> None:
     `cache`.
     """
     questions = [
-        {
-            "where": f"constraints.{constraint}",
-            "experiment": name,
-            "model": experiment["model"],
-            "image_shape": list(study.sources[experiment["dataset"]].image_shape),
-            "n_classes": len(study.sources[experiment["dataset"]].class_names),
-            "constraint": study["constraints"][constraint],
-        }
-        for name, experiment in study["experiments"].items()
-        for constraint in {defence["constraint"]: None for defence in study["defences"].values()}
+        _question(study, experiment, objective, constraint)
+        for experiment in study["experiments"]
+        for objective, constraint in sorted({(pair["objective"], pair["constraint"]) for pair in study["defences"].values()})
     ]
-    modules = {study.model_plug_in(name).module for name in study["experiments"]}
-    modules |= {plug_in.module for name in study["constraints"] for plug_in in study.plug_ins("constraints", name)}
+    modules = {plug_in.module for name in study["constraints"] for plug_in in study.plug_ins("constraints", name)}
+    modules |= {plug_in.module for name in study["objectives"] for plug_in in study.plug_ins("objectives", name)}
+    modules |= {study.model_plug_in(question["experiment"], question["objective"]).module for question in questions}
     code = code_digest(*map(module_file, sorted(modules)))
     approval = cache / f"networks_{fingerprint([questions, code])}.json"
     if approval.is_file():
@@ -351,3 +424,29 @@ def check_networks(study: Study, cache: Path) -> None:
     _raise_all(json.loads(done.stdout))
     approval.parent.mkdir(parents=True, exist_ok=True)
     approval.write_text("[]\n", encoding="utf-8")
+
+
+def _question(study: Study, experiment: str, objective: str, constraint: str) -> dict[str, Any]:
+    """What `stages.check_networks` must know about one defence of one experiment."""
+    settings, source = study["experiments"][experiment], study.sources[study["experiments"][experiment]["dataset"]]
+    split, training = settings["split"], study.training(experiment, objective)
+    pools = [split["examples"], *([split["shadow_examples"]] if split["protocol"] == "disjoint" else [])]
+    return {
+        "experiment": experiment,
+        "objective": objective,
+        "constraint": constraint,
+        "settings": {
+            "model": study.model(experiment, objective),
+            "objective": study.objective(experiment, objective),
+            "constraint": study.constraint(experiment, constraint),
+        },
+        "image_shape": list(source.image_shape),
+        "n_classes": len(source.class_names),
+        "plan": {
+            "n_members": min(pools) // 2,
+            "n_reference": split["reference"],
+            "batch_size": training["batch_size"],
+            "epochs": training["epochs"],
+            "precision": training["precision"],
+        },
+    }

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.models.inference_network import InferenceNetwork
 from mia_pruning.registry import attack
-from mia_pruning.types import Signals
+from mia_pruning.training.loop import PRECISIONS, autocast
+from mia_pruning.types import Signals, StudyError
 
 
 @attack
@@ -25,12 +26,15 @@ def neural_network(
     batch_size: Annotated[int, ">= 1"] = 1000,
     learning_rate: Annotated[float, "> 0"] = 0.001,
     held_back: Annotated[float, "> 0, < 1"] = 0.1,
+    precision: str = "float32",
 ) -> np.ndarray:
     """The log-odds of membership, less the threshold that is best on the shadow rows.
 
-    Training stops when the loss on held-back shadow rows has not fallen for `patience` epochs. In float32: bfloat16 cannot tell a
-    confidence of 0.999 from one of 0.998.
+    Training stops when the loss on held-back shadow rows has not fallen for `patience` epochs. precision: of the wide layers; the
+    first and the last are always in float32.
     """
+    if precision not in PRECISIONS:
+        raise StudyError(f"precision = {precision!r}: allowed is one of {', '.join(PRECISIONS)}")
     logits, labels, members = shadows.known_rows()
     order = torch.from_numpy(rng.permutation(len(labels)))
     rows = [torch.from_numpy(softmax(logits.astype(np.float32), axis=-1)), torch.from_numpy(labels.astype(np.int64))]
@@ -42,7 +46,8 @@ def neural_network(
     held, kept = [tensor[:n_held] for tensor in rows], [tensor[n_held:] for tensor in rows]
     best_loss, best_state, waited = np.inf, copy.deepcopy(network.state_dict()), 0
     for _ in range(max_epochs):
-        _train_epoch(network, optimizer, kept, batch_size, rng)
+        with autocast(torch.device("cpu"), precision):
+            _train_epoch(network, optimizer, kept, batch_size, rng)
         loss = _mean_loss(network, held)
         waited = 0 if loss < best_loss else waited + 1
         if loss < best_loss:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mia_pruning.constraints.solving import Solver, SparsitySet, prunable_weights
 from mia_pruning.registry import solver
-from mia_pruning.training.loop import Callback
+from mia_pruning.training.objective import Callback, Task
 
 RESIDUALS = ("epoch", "rho", "primal", "dual", "weight_norm")
 
@@ -32,10 +32,10 @@ class Admm(Solver):
     rho: Annotated[Sequence[float], "> 0"] = (0.001, 0.01, 0.1)
     epochs: Annotated[int, ">= 1"] = 15
 
-    def start(self, model: nn.Module, sparsity_set: SparsitySet, rng: np.random.Generator) -> "AdmmPenalty":
+    def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> "AdmmPenalty":
         shares = np.array_split(np.arange(self.epochs), len(self.rho))
         schedule = [rho for rho, share in zip(self.rho, shares, strict=True) for _ in share]
-        return AdmmPenalty(model, sparsity_set, schedule)
+        return AdmmPenalty(task.model, sparsity_set, schedule)
 
 
 class AdmmPenalty(Callback):
@@ -43,6 +43,8 @@ class AdmmPenalty(Callback):
 
     residuals: per layer one row an epoch, columns as in RESIDUALS: primal ||W - Z||, dual rho ||Z - Z_before||, and ||W||.
     """
+
+    passes = 0.0
 
     def __init__(self, model: nn.Module, sparsity_set: SparsitySet, rho_schedule: Sequence[float]) -> None:
         self.sparsity_set = sparsity_set

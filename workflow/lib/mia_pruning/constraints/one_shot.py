@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from mia_pruning.constraints.solving import Found, Solver, SparsitySet, prunable_weights
 from mia_pruning.registry import solver
+from mia_pruning.training.objective import Task
 
 
 @solver
@@ -15,8 +15,8 @@ from mia_pruning.registry import solver
 class Magnitude(Solver):
     """Project the trained weights once."""
 
-    def start(self, model: nn.Module, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
-        return Found(sparsity_set.masks({name: weight.detach() for name, weight in prunable_weights(model).items()}))
+    def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
+        return Found(sparsity_set.masks({name: weight.detach() for name, weight in prunable_weights(task.model).items()}))
 
 
 @solver
@@ -24,9 +24,9 @@ class Magnitude(Solver):
 class Random(Solver):
     """Keep weights at random, as many in each layer as the projection would."""
 
-    def start(self, model: nn.Module, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
+    def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         noise = {
             name: torch.from_numpy(rng.random(tuple(weight.shape))).to(weight.device)
-            for name, weight in prunable_weights(model).items()
+            for name, weight in prunable_weights(task.model).items()
         }
         return Found(sparsity_set.masks(noise))

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from mia_pruning.constraints.cardinality import prunable
-from mia_pruning.training.loop import Callback
+from mia_pruning.training.objective import Callback, Task
 
 
 class SparsitySet(Protocol):
@@ -17,7 +17,12 @@ class SparsitySet(Protocol):
 
 
 class Solution(Protocol):
-    """A solver at work on one model: after its epochs it gives the masks, and tensors worth keeping."""
+    """A solver at work on one model: after its epochs it gives the masks, and tensors worth keeping.
+
+    passes: the sample-passes that it took beside the epochs.
+    """
+
+    passes: float
 
     def masks(self) -> dict[str, Tensor]: ...
 
@@ -25,19 +30,29 @@ class Solution(Protocol):
 
 
 class Solver:
-    """epochs of training happen between `start` and the solution's `masks`; a solution that is a Callback takes part in them."""
+    """epochs of training happen between `start` and the solution's `masks`; a solution that is a Callback takes part in them.
+
+    from_initial   whether it starts from the untrained network
+    rewind_epochs  if a number, the kept weights return to what they were after so many epochs of dense training
+    reads_members  whether the masks depend on training examples by another way than the weights: no privacy that an
+                   objective promises of the weights then covers the masks
+    """
 
     epochs: int = 0
+    from_initial: bool = False
+    rewind_epochs: int | None = None
+    reads_members: bool = False
 
-    def start(self, model: nn.Module, sparsity_set: SparsitySet, rng: np.random.Generator) -> Solution:
+    def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Solution:
         raise NotImplementedError
 
 
 class Found(Callback):
     """A solution that was there at once."""
 
-    def __init__(self, masks: dict[str, Tensor]) -> None:
+    def __init__(self, masks: dict[str, Tensor], passes: float = 0.0) -> None:
         self._masks = masks
+        self.passes = passes
 
     def masks(self) -> dict[str, Tensor]:
         return self._masks

@@ -15,15 +15,22 @@ class InferenceNetwork(nn.Module):
     def __init__(self, n_classes: int) -> None:
         super().__init__()
         self.n_classes = n_classes
-        self.prediction = _layers(n_classes, 1024, 512, 64)
+        self.prediction_input = _layers(n_classes, 1024)
+        self.prediction = _layers(1024, 512, 64)
         self.label = _layers(n_classes, 512, 64)
         self.joint = nn.Sequential(_layers(128, 256, 64), nn.Linear(64, 1))
 
     def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
-        """The log-odds (n,) of membership, from probabilities (n, n_classes) and labels (n,)."""
+        """The log-odds (n,) of membership, from probabilities (n, n_classes) and labels (n,), in float32.
+
+        Under autocast only the wide layers are in lower precision: bfloat16 cannot tell a probability of 0.999 from one of 0.998.
+        """
         one_hot = nn.functional.one_hot(labels, self.n_classes).to(probabilities.dtype)
-        joined = torch.cat([self.prediction(probabilities), self.label(one_hot)], dim=1)
-        return self.joint(joined).squeeze(1)
+        with torch.autocast(probabilities.device.type, enabled=False):
+            first = self.prediction_input(probabilities.float())
+        joined = torch.cat([self.prediction(first), self.label(one_hot)], dim=1)
+        with torch.autocast(probabilities.device.type, enabled=False):
+            return self.joint(joined.float()).squeeze(1)
 
 
 def _layers(*widths: int) -> nn.Sequential:

@@ -1,16 +1,16 @@
-"""Empirical risk minimisation: the ordinary cross-entropy."""
+"""Empirical risk minimisation: the mean cross-entropy of the training examples. The baseline's objective."""
 
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from mia_pruning.registry import objective
+from mia_pruning.training.objective import Objective
 
 
 @objective
 @dataclass(frozen=True)
-class Erm:
+class Erm(Objective):
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy of a batch, and the logits it was computed from."""
         logits = model(images)
         return nn.functional.cross_entropy(logits.float(), labels), logits

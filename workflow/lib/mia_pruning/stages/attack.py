@@ -1,6 +1,6 @@
 """Stage: one attack on every target of one defence."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,26 +21,64 @@ def run_attack(
     target_signals: str,
     shadow_signals: str,
     attack: Mapping[str, Any],
+    attacker: str,
     seed: int,
     output: str,
     record: dict[str, Any],
 ) -> None:
-    """Write scores (n_targets, n_pool). Each group of targets is attacked by shadow models outside the group."""
+    """Write scores (n_targets, n_pool), and which of them (bool, same shape) are of examples that the attacker did not know."""
     split_, labels = read_split(split), read_packed(dataset).labels
     targets = _pool_signals(target_signals, split_, labels)
     shadows = _pool_signals(shadow_signals, split_, labels)
     plug_in = find("attack", attack["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(attack))
     scores = np.full((int(split_.is_target.sum()), split_.pool.size), np.nan)
-    groups = attack_groups(split_.is_target, attack["targets_per_group"])
-    for number, (target_rows, shadow_rows) in enumerate(groups):
-        known = _rows(shadows, shadow_rows, split_.membership[shadow_rows])
-        rng = stream(seed, "attack", attack["use"], number)
-        scores[target_rows] = function(_rows(targets, target_rows, None), known, rng, **options)
+    unknown = split_.candidates[split_.is_target].copy()
+    if attacker == "known_members":
+        trials = _by_known_members(targets, split_, seed)
+    else:
+        trials = _by_shadows(targets, shadows, split_, attack["targets_per_group"])
+    for number, (rows, attacked, known) in enumerate(trials):
+        scores[rows] = function(attacked, known, stream(seed, "attack", attack["use"], number), **options)
+        unknown[rows] = attacked.candidates
     if not np.isfinite(scores).all():
         raise ArithmeticError(f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite")
-    storage.write_arrays(output, record, scores=scores)
-    logger.info("%d targets in %d groups", len(scores), len(groups))
+    storage.write_arrays(output, record, scores=scores, unknown=unknown)
+    logger.info("%d targets", len(scores))
+
+
+#: rows of the membership matrix, what the attacker is to score, and what it learns from
+Trial = tuple[np.ndarray, Signals, Signals]
+
+
+def _by_shadows(targets: Signals, shadows: Signals, split: Split, targets_per_group: int) -> Iterator[Trial]:
+    """Each group of targets is attacked by shadow models outside the group."""
+    for target_rows, shadow_rows in attack_groups(split.is_target, targets_per_group):
+        known = _rows(shadows, shadow_rows, split.membership[shadow_rows])
+        yield target_rows, _rows(targets, target_rows, None), known
+
+
+def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Trial]:
+    """Each target by itself: half of its members and of its non-members are told, the rest is to be guessed."""
+    for row in np.flatnonzero(split.is_target):
+        told = half_of_each(split.candidates[row], split.membership[row], stream(seed, "known_members", int(row)))
+        rows = np.array([row])
+        attacked = Signals(targets.logits[rows], targets.labels, (split.candidates[row] & ~told)[np.newaxis])
+        yield rows, attacked, Signals(targets.logits[rows], targets.labels, told[np.newaxis], split.membership[rows])
+
+
+def half_of_each(candidates: np.ndarray, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random half of the members and of the non-members among the candidates, all bool (n_pool,).
+
+    >>> told = half_of_each(np.ones(8, dtype=bool), np.arange(8) < 4, np.random.default_rng(0))
+    >>> told[:4].sum(), told[4:].sum()
+    (np.int64(2), np.int64(2))
+    """
+    told = np.zeros_like(candidates)
+    for group in (candidates & members, candidates & ~members):
+        columns = rng.permutation(np.flatnonzero(group))
+        told[columns[: columns.size // 2]] = True
+    return told
 
 
 def _pool_signals(path: str, split: Split, labels: np.ndarray) -> Signals:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,16 @@ def evaluate_defence(
     cells = list(_utility_cells(logits, labels, split_, draws))
     roc_rows: list[dict[str, Any]] = []
     for (attack, attacker), path in attacks.items():
-        scores = storage.read_arrays(path)["scores"]
-        cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(scores, split_, draws)]
-        roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(scores, split_)]
-    found = [intervals.replicates(values, draws) for _, values in cells]
+        found = storage.read_arrays(path)
+        guesses = Guesses(found["scores"], found["unknown"], split_.membership[split_.is_target])
+        cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(guesses, draws)]
+        roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
+    replicates = [intervals.replicates(values, draws) for _, values in cells]
     storage.write_arrays(
         output,
         record,
         cells=np.array(json.dumps([key for key, _ in cells])),
-        **{name: np.stack([getattr(of_cell, name) for of_cell in found]) for name in vars(found[0])},
+        **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
         counts=np.array([targets.size, split_.candidates[targets[0]].sum(), split_.test.size]),
     )
     storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr"])
@@ -73,13 +75,27 @@ def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: 
         yield {"attack": "", "attacker": "", "metric": metric}, values
 
 
-def _privacy_cells(scores: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
+@dataclass(frozen=True)
+class Guesses:
+    """One attack's scores of every target (n_targets, n_pool), which of them count, and the truth."""
+
+    scores: np.ndarray
+    unknown: np.ndarray
+    membership: np.ndarray
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """For each target: the scores that count, which columns they are (bool), and their membership."""
+        for scores, columns, members in zip(self.scores, self.unknown, self.membership, strict=True):
+            yield scores[columns], columns, members[columns]
+
+
+def _privacy_cells(guesses: Guesses, draws: Draws) -> Iterator[Cell]:
     """Each membership metric, (n_replicates + 1, n_targets)."""
     columns: dict[str, list[np.ndarray]] = {}
-    for target, candidates, members in _target_rows(scores, split):
-        weights = draws.pool[:, candidates]
-        curve = weighted_roc(target, members, weights)
-        columns.setdefault("attack_accuracy", []).append(balanced_accuracy(target, members, weights))
+    for scores, drawn, members in guesses:
+        weights = draws.pool[:, drawn]
+        curve = weighted_roc(scores, members, weights)
+        columns.setdefault("attack_accuracy", []).append(balanced_accuracy(scores, members, weights))
         columns.setdefault("auc", []).append(curve.auc())
         for metric, fpr in TPR_AT.items():
             columns.setdefault(metric, []).append(curve.tpr_at(fpr))
@@ -87,16 +103,9 @@ def _privacy_cells(scores: np.ndarray, split: Split, draws: Draws) -> Iterator[C
         yield {"metric": metric}, np.stack(values, axis=1)
 
 
-def _target_rows(scores: np.ndarray, split: Split) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each target: the scores of its candidates, which columns they are (bool), and their membership."""
-    candidates, membership = split.candidates[split.is_target], split.membership[split.is_target]
-    for row, target in enumerate(scores):
-        yield target[candidates[row]], candidates[row], membership[row, candidates[row]]
-
-
-def _mean_roc(scores: np.ndarray, split: Split) -> list[dict[str, float]]:
+def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
     """The ROC averaged over targets at fixed false-positive rates, without interpolation."""
-    curves = [weighted_roc(s, m, np.ones((1, m.size), dtype=np.float32)) for s, _, m in _target_rows(scores, split)]
+    curves = [weighted_roc(scores, members, np.ones((1, members.size), dtype=np.float32)) for scores, _, members in guesses]
     return [{"fpr": float(fpr), "tpr": float(np.mean([curve.tpr_at(fpr)[0] for curve in curves]))} for fpr in ROC_GRID]
 
 

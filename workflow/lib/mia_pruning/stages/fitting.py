@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mia_pruning import storage
-from mia_pruning.registry import find, options_of
-from mia_pruning.seeds import stream
+from mia_pruning.seeds import stream, torch_seed
 from mia_pruning.stages.job import identity, logger
-from mia_pruning.stages.networks import build_seeded, read_models, resident
-from mia_pruning.stages.packed import read_packed, read_split
+from mia_pruning.stages.networks import build_seeded, make_objective, read_models, resident
+from mia_pruning.stages.packed import PackedData, read_packed, read_split
 from mia_pruning.training.checkpoint import Checkpoint
-from mia_pruning.training.data import device
-from mia_pruning.training.loop import HISTORY, Callback, Recipe, Trainer
+from mia_pruning.training.data import ResidentData, device
+from mia_pruning.training.loop import HISTORY, NonFiniteLoss, Recipe, Trainer
+from mia_pruning.training.objective import Callback, Task
 
 RECIPE_KEYS = ("batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision")
 REPORTS_PER_MODEL = 4
@@ -53,42 +53,76 @@ def batch_of(snakemake: Any, phase: str, record: dict[str, Any]) -> Batch:
     )
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a model begins a phase with: weights, what the objective left behind, and the sample-passes spent on it so far."""
+
+    weights: Mapping[str, Tensor]
+    carried: Mapping[str, Tensor]
+    passes: float
+
+
 def fit(
     batch: Batch,
     epochs: int,
-    start: Mapping[int, Mapping[str, Tensor]] | None,
-    make_callbacks: Callable[[int, nn.Module], list[Callback]],
+    starts: Mapping[int, Start] | None,
+    make_callbacks: Callable[[int, Task], list[Callback]],
 ) -> Iterator[tuple[int, Trainer]]:
-    """Each model of the batch, trained for `epochs` epochs from the start weights or, without them, from its own seed.
+    """Each model of the batch, trained for `epochs` epochs from its start or, without one, from its own seed.
 
+    A model whose loss does not stay finite is left out, the others go on; at the end NonFiniteLoss names all that failed.
     The caller removes the checkpoints, by `remove_checkpoints`, once its output is written.
     """
     packed, split = read_packed(batch.dataset), read_split(batch.split)
-    recipe = Recipe(**{key: batch.settings["training"][key] for key in RECIPE_KEYS})
     test_data = resident(packed, split.test)
+    reference = resident(packed, split.reference) if split.reference.size else None
+    failed = []
     for position, row in enumerate(batch.rows):
-        network = build_seeded(batch.settings["model"], packed.image_shape, packed.n_classes, batch.seed, row)
-        if start is not None:
-            network.load_state_dict(start[row])
-        network.to(device())
-        trainer = Trainer(
-            model=network,
-            data=resident(packed, split.members(row)),
-            objective=make_objective(batch.settings["objective"]),
-            recipe=recipe,
-            epoch_stream=lambda epoch, row=row: stream(batch.seed, "model", row, batch.phase, epoch),
-            callbacks=make_callbacks(row, network),
-            test_data=test_data,
-            test_every=batch.settings["training"]["test_every"],
-            name=f"model {row}",
-        )
-        _resume_and_run(trainer, epochs, _checkpoint(batch, row), f"model {position + 1} of {len(batch.rows)}")
-        yield row, trainer
+        trainer = _trainer(batch, packed, resident(packed, split.members(row)), reference, row, starts, make_callbacks)
+        trainer.test_data = test_data
+        try:
+            _resume_and_run(trainer, epochs, _checkpoint(batch, row), f"model {position + 1} of {len(batch.rows)}")
+        except NonFiniteLoss as error:
+            logger.error("%s; the other models go on", error)
+            failed.append(str(error))
+        else:
+            yield row, trainer
+    if failed:
+        raise NonFiniteLoss("; ".join(failed))
 
 
-def make_objective(settings: Mapping[str, Any]) -> Any:
-    plug_in = find("objective", settings["use"], "objective.use")
-    return plug_in.load()(**options_of(plug_in, dict(settings)))
+def _trainer(
+    batch: Batch,
+    packed: PackedData,
+    members: ResidentData,
+    reference: ResidentData | None,
+    row: int,
+    starts: Mapping[int, Start] | None,
+    make_callbacks: Callable[[int, Task], list[Callback]],
+) -> Trainer:
+    network = build_seeded(batch.settings, packed.image_shape, packed.n_classes, batch.seed, row)
+    if starts is not None:
+        network.load_state_dict(starts[row].weights)
+    training = batch.settings["training"]
+    task = Task(
+        model=network.to(device()),
+        data=members,
+        batch_size=training["batch_size"],
+        n_classes=packed.n_classes,
+        reference=reference,
+        seed=torch_seed(batch.seed, "model", row, batch.phase, "objective"),
+        carried=starts[row].carried if starts is not None else {},
+    )
+    return Trainer(
+        task=task,
+        objective=make_objective(batch.settings["objective"]),
+        recipe=Recipe(**{key: training[key] for key in RECIPE_KEYS}),
+        epoch_stream=lambda epoch: stream(batch.seed, "model", row, batch.phase, epoch),
+        callbacks=make_callbacks(row, task),
+        test_every=training["test_every"],
+        name=f"model {row}",
+        passes_before=starts[row].passes if starts is not None else 0.0,
+    )
 
 
 def _resume_and_run(trainer: Trainer, epochs: int, checkpoint: Checkpoint, label: str) -> None:
@@ -101,7 +135,7 @@ def _resume_and_run(trainer: Trainer, epochs: int, checkpoint: Checkpoint, label
     def after_epoch(trainer: Trainer) -> None:
         checkpoint.save(trainer.state())
         if trainer.epochs_done % every == 0 or trainer.epochs_done == epochs:
-            _, loss, accuracy, _ = trainer.history[-1]
+            _, loss, accuracy, *_ = trainer.history[-1]
             logger.info("%s, epoch %d/%d: loss %.3f, train accuracy %.3f", label, trainer.epochs_done, epochs, loss, accuracy)
 
     trainer.run(epochs, after_epoch)
@@ -117,9 +151,14 @@ def remove_checkpoints(batch: Batch) -> None:
         _checkpoint(batch, row).remove()
 
 
-def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """The state to store: detached, on the CPU, copied."""
-    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+def finished(trainer: Trainer) -> dict[str, Tensor]:
+    """The tensors to store of a trained model: weights, what its objective leaves behind and what it cost; on the CPU, copied."""
+    tensors = {
+        **storage.under("weights", trainer.model.state_dict()),
+        **storage.under("objective", trainer.pursuit.tensors()),
+        "sample_passes": torch.tensor(trainer.sample_passes, dtype=torch.float64),
+    }
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
 def write_history(path: str, histories: Mapping[int, list[list[float]]]) -> None:
@@ -128,9 +167,12 @@ def write_history(path: str, histories: Mapping[int, list[list[float]]]) -> None
     storage.write_table(path, rows, ["model", *HISTORY])
 
 
-def start_weights(path: str) -> dict[int, dict[str, Tensor]]:
-    """The weights of each model of a batch file, without masks and the like."""
-    return {row: storage.select(tensors, "weights") for row, tensors in read_models(path).items()}
+def read_starts(models: str) -> dict[int, Start]:
+    """What the phase after these models begins with."""
+    return {
+        row: Start(storage.select(tensors, "weights"), storage.select(tensors, "objective"), float(tensors["sample_passes"]))
+        for row, tensors in read_models(models).items()
+    }
 
 
 def use_threads(n_threads: int) -> None:

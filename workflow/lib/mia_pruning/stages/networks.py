@@ -12,20 +12,27 @@ from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import torch_seed
 from mia_pruning.stages.packed import PackedData
 from mia_pruning.training.data import ResidentData, device
+from mia_pruning.training.objective import Objective
 
 
-def build(model: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
-    """The untrained network of a `model` section, channels last."""
+def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
+    """The untrained network of a `model` section, as the `objective` beside it can train it; channels last."""
+    model = settings["model"]
     plug_in = find("model", model["use"], "model.use")
     network = plug_in.load()(image_shape, n_classes, **options_of(plug_in, dict(model)))
-    return network.to(memory_format=torch.channels_last)
+    return make_objective(settings["objective"]).adapt(network).to(memory_format=torch.channels_last)
 
 
-def build_seeded(model: Mapping[str, Any], image_shape: tuple, n_classes: int, seed: int, row: int) -> nn.Module:
+def build_seeded(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, seed: int, row: int) -> nn.Module:
     """The network with the initial weights of model number `row`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model", row))
-        return build(model, image_shape, n_classes)
+        return build(settings, image_shape, n_classes)
+
+
+def make_objective(settings: Mapping[str, Any]) -> Objective:
+    plug_in = find("objective", settings["use"], "objective.use")
+    return plug_in.load()(**options_of(plug_in, dict(settings)))
 
 
 def resident(packed: PackedData, rows: np.ndarray) -> ResidentData:
@@ -47,3 +54,8 @@ def read_models(*paths: str) -> dict[int, dict[str, Tensor]]:
         tensors, metadata = storage.read_tensors(path)
         models.update({row: storage.select(tensors, str(row)) for row in metadata["rows"]})
     return models
+
+
+def read_weights(*paths: str) -> dict[int, dict[str, Tensor]]:
+    """The weights alone of the models of these files, by row."""
+    return {row: storage.select(tensors, "weights") for row, tensors in read_models(*paths).items()}

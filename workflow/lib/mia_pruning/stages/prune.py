@@ -1,20 +1,26 @@
 """Stages: bring dense models into a sparsity set, and retrain them inside it."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mia_pruning import storage
 from mia_pruning.constraints.admm import RESIDUALS
-from mia_pruning.constraints.solving import Solution, Solver, SparsitySet
+from mia_pruning.constraints.solving import Solution, Solver, SparsitySet, prunable_weights
 from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import stream
-from mia_pruning.stages.fitting import Batch, fit, remove_checkpoints, start_weights, weights_of, write_history
+from mia_pruning.stages.fitting import Batch, Start, finished, fit, read_starts, remove_checkpoints, write_history
 from mia_pruning.stages.networks import read_models, write_models
-from mia_pruning.training.loop import Callback
+from mia_pruning.training.loop import Trainer, predict
 from mia_pruning.training.masking import KeepMasked, apply_masks_
+from mia_pruning.training.objective import Callback
+
+#: what the hard projection at a solver's end did: norms by layer, and in the row `all` what became of the test examples' answers
+PROJECTION = ("layer", "weight_norm", "removed_norm", "accuracy_before", "accuracy_after", "answers_changed")
 
 
 def make_constraint(settings: Mapping[str, Any]) -> tuple[SparsitySet, Solver]:
@@ -23,26 +29,45 @@ def make_constraint(settings: Mapping[str, Any]) -> tuple[SparsitySet, Solver]:
     return tuple(plug_in.load()(**options_of(plug_in, dict(settings))) for plug_in in plug_ins)
 
 
-def prune_models(batch: Batch, dense: str, history: str, residuals: str) -> None:
+def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, projection: str) -> None:
     """Write projected weights and masks, and what the solver wants kept (ADMM: Z and U)."""
     sparsity_set, solver = make_constraint(batch.settings["constraint"])
     solutions: dict[int, Solution] = {}
 
-    def start(row, network):
-        solutions[row] = solver.start(network, sparsity_set, stream(batch.seed, "model", row, "solver"))
+    def start(row, task):
+        solutions[row] = solver.start(task, sparsity_set, stream(batch.seed, "model", row, "solver"))
         return [solutions[row]] if isinstance(solutions[row], Callback) else []
 
-    models, histories = {}, {}
-    for row, trainer in fit(batch, solver.epochs, start_weights(dense), start):
+    models, histories, projections = {}, {}, {}
+    starts = None if solver.from_initial else read_starts(dense)
+    rewound = {} if solver.rewind_epochs is None else dict(_rewound(batch, solver.rewind_epochs, starts))
+    for row, trainer in fit(batch, solver.epochs, starts, start):
         masks = solutions[row].masks()
-        apply_masks_(trainer.model, masks)
-        models[row] = _with_masks(weights_of(trainer.model), masks)
-        models[row].update(storage.under("solver", solutions[row].tensors()))
+        passes = trainer.sample_passes + solutions[row].passes
+        if row in rewound:
+            trainer.model.load_state_dict(rewound[row].weights)
+            passes += rewound[row].passes
+        projections[row] = _project(trainer, masks)
+        models[row] = {**finished(trainer), "sample_passes": torch.tensor(passes, dtype=torch.float64)}
+        models[row] |= {**storage.under("masks", masks), **storage.under("solver", solutions[row].tensors())}
         histories[row] = trainer.history
     write_history(history, histories)
     _write_residuals(residuals, models)
+    rows = [{"model": row, **line} for row, lines in projections.items() for line in lines]
+    storage.write_table(projection, rows, ["model", *PROJECTION])
     write_models(batch.output, models, batch.record)
     remove_checkpoints(batch)
+
+
+def _rewound(batch: Batch, epochs: int, dense: Mapping[int, Start]) -> Iterator[tuple[int, Start]]:
+    """Each model after its first epochs of dense training, trained again: the same seed gives the same weights.
+
+    The objective's tensors stay those of the whole dense training, to which the masks owe what they are.
+    """
+    again = dataclasses.replace(batch, phase="train", output=f"{batch.output}.rewound")
+    for row, trainer in fit(again, epochs, None, lambda row, task: []):
+        yield row, Start(storage.select(finished(trainer), "weights"), dense[row].carried, trainer.sample_passes)
+    remove_checkpoints(again)
 
 
 def retrain_models(batch: Batch, pruned: str, history: str) -> None:
@@ -50,16 +75,30 @@ def retrain_models(batch: Batch, pruned: str, history: str) -> None:
     masks = {row: storage.select(tensors, "masks") for row, tensors in read_models(pruned).items()}
     epochs = batch.settings["retrain_epochs"]
     models, histories = {}, {}
-    for row, trainer in fit(batch, epochs, start_weights(pruned), lambda row, network: [KeepMasked(network, masks[row])]):
-        models[row] = _with_masks(weights_of(trainer.model), masks[row])
+    for row, trainer in fit(batch, epochs, read_starts(pruned), lambda row, task: [KeepMasked(task.model, masks[row])]):
+        models[row] = {**finished(trainer), **storage.under("masks", masks[row])}
         histories[row] = trainer.history
     write_history(history, histories)
     write_models(batch.output, models, batch.record)
     remove_checkpoints(batch)
 
 
-def _with_masks(weights: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {**storage.under("weights", weights), **storage.under("masks", masks)}
+@torch.no_grad()
+def _project(trainer: Trainer, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Set the weights outside the masks to zero; rows as in PROJECTION on what that changed."""
+    before = {name: weight.detach().clone() for name, weight in prunable_weights(trainer.model).items()}
+    answers, accuracy = _answers(trainer), trainer.test_accuracy()
+    apply_masks_(trainer.model, masks)
+    removed = {name: before[name] - weight for name, weight in prunable_weights(trainer.model).items()}
+    rows = [{"layer": n, "weight_norm": float(w.norm()), "removed_norm": float(removed[n].norm())} for n, w in before.items()]
+    whole = {column: float(np.linalg.norm([row[column] for row in rows])) for column in ("weight_norm", "removed_norm")}
+    changed = float((answers != _answers(trainer)).double().mean())
+    after = {"accuracy_before": accuracy, "accuracy_after": trainer.test_accuracy(), "answers_changed": changed}
+    return [*rows, {"layer": "all", **whole, **after}]
+
+
+def _answers(trainer: Trainer) -> Tensor:
+    return predict(trainer.model, trainer.test_data).argmax(dim=1)
 
 
 def _write_residuals(path: str, models: Mapping[int, Mapping[str, Tensor]]) -> None:

@@ -6,16 +6,15 @@ from typing import Any
 import numpy as np
 
 from mia_pruning import storage
-from mia_pruning.stages.fitting import start_weights
 from mia_pruning.stages.job import logger
-from mia_pruning.stages.networks import build, resident
+from mia_pruning.stages.networks import build, read_weights, resident
 from mia_pruning.stages.packed import read_packed, read_split
 from mia_pruning.training.data import device
 from mia_pruning.training.loop import predict
 
 
 def query_models(
-    dataset: str, split: str, models: list[str], model: Mapping[str, Any], output: str, record: dict[str, Any]
+    dataset: str, split: str, models: list[str], network: Mapping[str, Any], output: str, record: dict[str, Any]
 ) -> None:
     """Write logits (n_models, n_examples, n_classes) float32; the examples in the order pool, test, reference.
 
@@ -23,12 +22,12 @@ def query_models(
     """
     packed, split_ = read_packed(dataset), read_split(split)
     data = resident(packed, split_.examples)
-    weights = {row: held for path in models for row, held in start_weights(path).items()}
-    network = build(model, packed.image_shape, packed.n_classes).to(device())
+    weights = read_weights(*models)
+    model = build(network, packed.image_shape, packed.n_classes).to(device())
     logits = np.empty((len(weights), len(data), packed.n_classes), dtype=np.float32)
     for row in sorted(weights):
-        network.load_state_dict(weights[row])
-        logits[row] = predict(network, data).numpy()
+        model.load_state_dict(weights[row])
+        logits[row] = predict(model, data).numpy()
         if not np.isfinite(logits[row]).all():
             raise ArithmeticError(f"model {row} answers with logits that are not finite")
     logger.info("%d models on %d examples", len(weights), len(data))

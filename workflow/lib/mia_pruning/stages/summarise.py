@@ -15,9 +15,10 @@ from mia_pruning.types import BASELINE
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
 UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
-COMPRESSION_METRICS = (
-    "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops",
+RELEASE_METRICS = (
+    "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
 )  # fmt: skip
+GUARANTEE_METRICS = ("epsilon", "delta")
 RESULT_COLUMNS = [
     "experiment", "defence", "objective", "constraint", "attack", "attacker", "metric",
     "value", "low", "high", "n_targets", "n_examples", "seeds",
@@ -69,14 +70,14 @@ def read_evaluation(path: str, defence: str) -> Evaluation:
 
 def summarise(
     evaluations: Mapping[str, Mapping[str, Mapping[int, str]]],
-    compressions: Mapping[str, Mapping[str, Mapping[int, str]]],
+    releases: Mapping[str, Mapping[str, Mapping[int, str]]],
     defences: Mapping[str, Mapping[str, str]],
     *,
     results: str,
     differences: str,
     targets: str,
 ) -> None:
-    """evaluations: experiment -> defence -> seed -> file, and so compressions."""
+    """evaluations: experiment -> defence -> seed -> file, and so releases."""
     result_rows: list[dict[str, Any]] = []
     difference_rows: list[dict[str, Any]] = []
     target_rows: list[dict[str, Any]] = []
@@ -87,7 +88,7 @@ def summarise(
         }
         for defence, by_seed in read.items():
             about = {"experiment": experiment, "defence": defence}
-            counts = [storage.read_json(path) for path in compressions[experiment][defence].values()]
+            counts = [storage.read_json(path) for path in releases[experiment][defence].values()]
             rows = [*_interval_rows(by_seed), *_count_rows(counts)]
             result_rows += [{**about, **defences[defence], **row, "seeds": " ".join(map(str, by_seed))} for row in rows]
             target_rows += [{**about, **row} for row in _target_rows(by_seed)]
@@ -124,9 +125,13 @@ def _row(key: Key, found: Interval) -> dict[str, Any]:
 
 
 def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Counted, not estimated: the mean over seeds, no interval."""
-    for metric in COMPRESSION_METRICS:
+    """Counted, not estimated: the mean over seeds, of a guarantee the weakest; no interval."""
+    for metric in RELEASE_METRICS:
         yield {"metric": metric, "value": float(np.mean([of_seed[metric] for of_seed in counts]))}
+    for metric in GUARANTEE_METRICS:
+        promised = [of_seed["guarantee"][metric] for of_seed in counts if metric in of_seed["guarantee"]]
+        if promised:
+            yield {"metric": metric, "value": max(promised)}
 
 
 def _target_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:

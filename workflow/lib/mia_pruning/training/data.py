@@ -20,8 +20,9 @@ class ResidentData:
         # A channels-last tensor has its values in N x H x W x C order, so the packed array needs no transposition.
         self.images = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device)
         self.labels = torch.from_numpy(np.array(labels, dtype=np.int64)).to(device)
-        self._scale = (1 / torch.tensor(deviation, dtype=torch.float32, device=device)).view(1, -1, 1, 1)
-        self._shift = -torch.tensor(mean, dtype=torch.float32, device=device).view(1, -1, 1, 1) * self._scale
+        #: per channel, what one step of the 0-255 scale is after normalising
+        self.scale = (1 / torch.tensor(deviation, dtype=torch.float32, device=device)).view(1, -1, 1, 1)
+        self._shift = -torch.tensor(mean, dtype=torch.float32, device=device).view(1, -1, 1, 1) * self.scale
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -32,8 +33,17 @@ class ResidentData:
         for rows in torch.from_numpy(order).to(self.device).split(batch_size):
             yield self.normalised(self.images[rows]), self.labels[rows]
 
+    def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Normalised images and labels of these rows."""
+        on_device = torch.from_numpy(rows).to(self.device)
+        return self.normalised(self.images[on_device]), self.labels[on_device]
+
+    def normalised_value(self, pixel: float) -> Tensor:
+        """What a pixel's value becomes, per channel, (1, channels, 1, 1)."""
+        return self._shift + pixel * self.scale
+
     def normalised(self, images: Tensor) -> Tensor:
-        return torch.addcmul(self._shift, images.to(torch.float32), self._scale).contiguous(memory_format=torch.channels_last)
+        return torch.addcmul(self._shift, images.to(torch.float32), self.scale).contiguous(memory_format=torch.channels_last)
 
 
 def device() -> torch.device:

@@ -6,43 +6,20 @@ the same batches whether the process started at epoch 0 or at epoch 7.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mia_pruning.training.data import ResidentData
-from mia_pruning.training.optimizers import OPTIMIZERS
+from mia_pruning.training.objective import Callback, Objective, Task
+from mia_pruning.training.optimizers import OPTIMIZERS, load_optimizer_state_, optimizer_state
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class NonFiniteLoss(ArithmeticError):
     """The loss became infinite or NaN; the message says which model, epoch and step."""
-
-
-class Objective(Protocol):
-    def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]: ...
-
-
-class Callback:
-    """Hooks into the loop. The base class does nothing; `state` and `load_state` carry what must survive a restart."""
-
-    def on_gradients(self) -> None:
-        """After the backward pass, before the optimiser's step."""
-
-    def on_step(self) -> None:
-        """After the optimiser's step."""
-
-    def on_epoch(self, epoch: int) -> None:
-        """After the last step of an epoch, counted from 0."""
-
-    def state(self) -> dict[str, Tensor]:
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -57,18 +34,18 @@ class Recipe:
     precision: str
 
 
-HISTORY = ("epoch", "train_loss", "train_accuracy", "test_accuracy")
+HISTORY = ("epoch", "train_loss", "train_accuracy", "test_accuracy", "gain", "sample_passes")
 
 
 @dataclass
 class Trainer:
-    """One model on its way. `history` has one row an epoch, columns as in HISTORY; a test accuracy not measured is NaN.
+    """One model on its way. `history` has one row an epoch, columns as in HISTORY; what was not measured is NaN.
 
-    epoch_stream(epoch) gives the generator of an epoch's order.
+    epoch_stream(epoch) gives the generator of an epoch's order; task is what the objective knows; passes_before are the
+    sample-passes that went into the model before this phase.
     """
 
-    model: nn.Module
-    data: ResidentData
+    task: Task
     objective: Objective
     recipe: Recipe
     epoch_stream: Callable[[int], np.random.Generator]
@@ -76,47 +53,59 @@ class Trainer:
     test_data: ResidentData | None = None
     test_every: int = 5
     name: str = "model"
+    passes_before: float = 0.0
 
     def __post_init__(self) -> None:
+        self.model, self.device = self.task.model, self.task.data.device
         self.optimizer = OPTIMIZERS[self.recipe.optimizer](self.model.parameters(), self.recipe)
+        self.pursuit = self.objective.start(self.task)
+        self.pursuit.attach(self.optimizer)
+        self.hooks = [self.pursuit, *self.callbacks]
         self.history: list[list[float]] = []
 
     @property
     def epochs_done(self) -> int:
         return len(self.history)
 
+    @property
+    def sample_passes(self) -> float:
+        """Forward and backward passes of an example through the network, from its first phase on."""
+        return self.history[-1][-1] if self.history else self.passes_before
+
     def run(self, epochs: int, after_epoch: Callable[["Trainer"], None] = lambda trainer: None) -> None:
         """Train until `epochs` epochs are done in all; after_epoch sees the trainer after each."""
         while self.epochs_done < epochs:
             epoch = self.epochs_done
-            loss, accuracy = self.train_epoch(epoch)
-            for callback in self.callbacks:
-                callback.on_epoch(epoch)
+            loss, accuracy, n_seen = self.train_epoch(epoch)
+            for hook in self.hooks:
+                hook.on_epoch(epoch)
             last = epoch + 1 == epochs
-            test_accuracy = self._test_accuracy() if last or (epoch + 1) % self.test_every == 0 else float("nan")
-            self.history.append([epoch + 1, loss, accuracy, test_accuracy])
+            test_accuracy = self.test_accuracy() if last or (epoch + 1) % self.test_every == 0 else float("nan")
+            passes = self.sample_passes + n_seen * self.pursuit.passes
+            self.history.append([epoch + 1, loss, accuracy, test_accuracy, self.pursuit.gain, passes])
             after_epoch(self)
 
-    def train_epoch(self, epoch: int) -> tuple[float, float]:
-        """Mean loss and accuracy over one pass through the data, each batch measured before its step."""
+    def train_epoch(self, epoch: int) -> tuple[float, float, int]:
+        """Mean loss and accuracy over one pass through the data, each batch measured before its step, and the examples seen."""
         self.model.train()
         rng = self.epoch_stream(epoch)
-        torch.manual_seed(int(rng.integers(1 << 63)))  # for layers that draw, such as dropout
-        total_loss, n_correct = torch.zeros(()), torch.zeros((), dtype=torch.long)
-        for step, (images, labels) in enumerate(self.data.batches(self.recipe.batch_size, rng)):
-            with autocast(self.data.device, self.recipe.precision):
-                loss, logits = self.objective.loss(self.model, images, labels)
+        torch.manual_seed(int(rng.integers(1 << 63)))  # for whatever draws: dropout, noise, perturbations
+        total_loss, n_correct, n_seen = torch.zeros(()), torch.zeros((), dtype=torch.long), 0
+        for step, (images, labels) in enumerate(self.pursuit.batches(rng)):
+            with autocast(self.device, self.recipe.precision):
+                loss, logits = self.pursuit.loss(images, labels)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            for callback in self.callbacks:
-                callback.on_gradients()
+            self.pursuit.backward(loss)
+            for hook in self.hooks:
+                hook.on_gradients()
             self.optimizer.step()
-            for callback in self.callbacks:
-                callback.on_step()
+            for hook in self.hooks:
+                hook.on_step()
             total_loss += loss.detach().cpu() * len(labels)
             n_correct += (logits.detach().argmax(dim=1) == labels).sum().cpu()
+            n_seen += len(labels)
             self._stop_if_not_finite(total_loss, epoch, step)
-        return float(total_loss) / len(self.data), float(n_correct) / len(self.data)
+        return float(total_loss) / max(n_seen, 1), float(n_correct) / max(n_seen, 1), n_seen
 
     def _stop_if_not_finite(self, total_loss: Tensor, epoch: int, step: int) -> None:
         if not torch.isfinite(total_loss):
@@ -125,33 +114,26 @@ class Trainer:
                 f"lower learning_rate = {self.recipe.learning_rate} or use precision float32"
             )
 
-    def _test_accuracy(self) -> float:
+    def test_accuracy(self) -> float:
+        """Of the model as it is now; NaN without test data."""
         if self.test_data is None:
             return float("nan")
         return float((predict(self.model, self.test_data).argmax(dim=1) == self.test_data.labels.cpu()).double().mean())
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that decides how training goes on: weights, optimiser, callbacks, history."""
+        """Everything that decides how training goes on: weights, optimiser, objective, callbacks, history."""
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
-        for index, entries in self.optimizer.state_dict()["state"].items():
-            tensors.update({f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in entries.items()})
-        for position, callback in enumerate(self.callbacks):
-            tensors.update({f"callback/{position}/{name}": value for name, value in callback.state().items()})
+        tensors |= {f"optimizer/{name}": value for name, value in optimizer_state(self.optimizer).items()}
+        for position, hook in enumerate(self.hooks):
+            tensors |= {f"hook/{position}/{name}": value for name, value in hook.state().items()}
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64).reshape(-1, len(HISTORY))
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict(_under(tensors, "model/"))
-        entries: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under(tensors, "optimizer/").items():
-            index, _, key = name.partition("/")
-            entries.setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": entries})
-        # A fused optimiser walks through memory: its state must lie in the parameter's layout, not in the file's.
-        for parameter, held in self.optimizer.state.items():
-            held.update({k: torch.empty_like(parameter).copy_(v) for k, v in held.items() if v.shape == parameter.shape})
-        for position, callback in enumerate(self.callbacks):
-            callback.load_state(_under(tensors, f"callback/{position}/"))
+        load_optimizer_state_(self.optimizer, _under(tensors, "optimizer/"))
+        for position, hook in enumerate(self.hooks):
+            hook.load_state(_under(tensors, f"hook/{position}/"))
         self.history = [[int(epoch), *rest] for epoch, *rest in tensors["history"].tolist()]
 
 

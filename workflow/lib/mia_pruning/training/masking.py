@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mia_pruning.training.loop import Callback
+from mia_pruning.training.objective import Callback
 
 
 def apply_masks_(model: nn.Module, masks: dict[str, Tensor]) -> None:

@@ -3,8 +3,8 @@ import torch
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
-from mia_pruning.stages.compression import measure_compression
 from mia_pruning.stages.prune import prune_models
+from mia_pruning.stages.release import measure_release
 
 MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
 N_WEIGHTS = 2 * 25 + 3 * 2 * 25 + 8 * 3 + 3 * 8
@@ -14,10 +14,12 @@ N_WEIGHTS = 2 * 25 + 3 * 2 * 25 + 8 * 3 + 3 * 8
 def measured(files, batch, tmp_path):
     def run(keep):
         constraint = {"use": "cardinality", "solver": "magnitude", "keep": keep}
-        paths = [str(tmp_path / name) for name in ("pruned.safetensors", "history.csv", "residuals.csv")]
-        prune_models(batch([1, 2], "prune", paths[0], constraint=constraint), files.dense, *paths[1:])
+        pruned = str(tmp_path / "pruned.safetensors")
+        tables = {name: str(tmp_path / f"{name}.csv") for name in ("history", "residuals", "projection")}
+        prune_models(batch([1, 2], "prune", pruned, constraint=constraint), files.dense, **tables)
         dense, sparse, counts = (str(tmp_path / name) for name in ("dense.safetensors", "sparse.safetensors", "counts.json"))
-        measure_compression(files.dataset, paths[0], MODEL, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+        settings = {"model": MODEL, "base": MODEL, "objective": {"use": "erm"}, "constraint": constraint}
+        measure_release(files.dataset, pruned, settings, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
         return storage.read_json(counts), dense, sparse
 
     return run

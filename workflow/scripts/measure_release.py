@@ -1,13 +1,13 @@
-"""Write one model of a defence in both encodings and count what pruning saves."""
+"""Write one model of a defence in both encodings, count what pruning saves and what training cost and promises."""
 
-from mia_pruning.stages.compression import measure_compression
 from mia_pruning.stages.job import job
+from mia_pruning.stages.release import measure_release
 
 with job(snakemake) as record:
-    measure_compression(
+    measure_release(
         snakemake.input.dataset,
         snakemake.input.models,
-        snakemake.params.model,
+        snakemake.params.settings,
         dense=snakemake.output.dense,
         sparse=snakemake.output.sparse,
         output=snakemake.output.counts,

@@ -1,0 +1,171 @@
+"""DP-SGD (Abadi et al. 2016) by Opacus: each example's gradient is clipped and Gaussian noise is added to their sum.
+
+Batches are drawn by Poisson sampling, each example by itself with probability batch_size / members, which is what the accountants
+assume. Gradients are clipped without being stored for each example (ghost clipping, Li et al. 2022). Noise comes from a seeded
+generator, so that a study can be repeated: good for measuring, not for a release that an adversary waits for.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from opacus.accountants import create_accountant
+from opacus.accountants.utils import get_noise_multiplier
+from opacus.grad_sample import GradSampleModuleFastGradientClipping
+from opacus.optimizers import DPOptimizerFastGradientClipping
+from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
+from opacus.validators import ModuleValidator
+from torch import Tensor, nn
+
+from mia_pruning.registry import objective
+from mia_pruning.training.objective import FORWARD, Objective, Plan, Pursuit, Task
+from mia_pruning.types import StudyError
+
+ACCOUNTANTS = ("rdp", "prv")
+
+
+@objective
+@dataclass(frozen=True)
+class DpSgd(Objective):
+    """noise: the noise's deviation in units of clip. epsilon: instead of it, what `epochs` epochs may spend at most.
+
+    The noise is the same in every phase, so a defence that goes on training spends more than `epochs` of dense training do; what
+    was spent in all is in the results.
+    """
+
+    noise: Annotated[float | None, "> 0"] = None
+    epsilon: Annotated[float | None, "> 0"] = None
+    epochs: Annotated[int | None, ">= 1"] = None
+    delta: Annotated[float, "> 0, < 1"] = 1e-5
+    clip: Annotated[float, "> 0"] = 1.0
+    accountant: str = "prv"
+
+    def __post_init__(self) -> None:
+        if (self.noise is None) == (self.epsilon is None):
+            raise StudyError("noise and epsilon: one of them is needed, and not both")
+        if (self.epochs is None) != (self.epsilon is None):
+            raise StudyError("epochs: it is needed with epsilon, and only then: the epochs in which epsilon may be spent")
+        if self.accountant not in ACCOUNTANTS:
+            raise StudyError(f"accountant = {self.accountant!r}: allowed is one of {', '.join(ACCOUNTANTS)}")
+
+    def adapt(self, network: nn.Module) -> nn.Module:
+        """Batch normalisation mixes examples, so group normalisation stands in its place."""
+        return ModuleValidator.fix(network) if ModuleValidator.validate(network) else network
+
+    def check(self, plan: Plan) -> None:
+        if plan.precision != "float32":
+            raise StudyError(
+                f"gradients are clipped in float32, but training.precision = {plan.precision!r}; "
+                "set training: {precision: float32} in this objective"
+            )
+        if plan.batch_size > plan.n_members:
+            raise StudyError(f"batch_size = {plan.batch_size}: allowed is at most the {plan.n_members} members")
+        if self.delta >= 1 / plan.n_members:
+            raise StudyError(f"delta = {self.delta}: allowed is less than 1 / members = {1 / plan.n_members:.2g}")
+        self.noise_for(plan.n_members, plan.batch_size)
+
+    def noise_for(self, n_members: int, batch_size: int) -> float:
+        """The noise multiplier: as given, or the least that keeps `epochs` epochs within epsilon."""
+        if self.noise is not None:
+            return self.noise
+        steps = self.epochs * n_steps(n_members, batch_size)
+        try:
+            return _least_noise(self.epsilon, self.delta, batch_size / n_members, steps, self.accountant)
+        except (ValueError, RuntimeError) as error:
+            raise StudyError(
+                f"epsilon = {self.epsilon}: no noise reaches it in {self.epochs} epochs at delta = {self.delta} ({error})"
+            ) from error
+
+    def start(self, task: Task) -> "PrivatePursuit":
+        return PrivatePursuit(self, task)
+
+    def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = model(images)
+        return nn.functional.cross_entropy(logits.float(), labels), logits
+
+    def guarantee(self, carried: Mapping[str, Tensor]) -> dict[str, Any]:
+        """epsilon and delta of every step that the model took in all its phases, and the steps they rest on."""
+        accountant = create_accountant(self.accountant)
+        accountant.history = [(noise, rate, int(steps)) for noise, rate, steps in carried["spent"].tolist()]
+        return {
+            "epsilon": float(accountant.get_epsilon(delta=self.delta)),
+            "delta": self.delta,
+            "accountant": self.accountant,
+            "clip": self.clip,
+            "phases": [dict(zip(("noise", "sample_rate", "steps"), entry, strict=True)) for entry in accountant.history],
+        }
+
+
+class PrivatePursuit(Pursuit):
+    passes = 1.0 + (1.0 - FORWARD)  # ghost clipping goes back twice
+
+    def __init__(self, objective: DpSgd, task: Task) -> None:
+        super().__init__(objective, task)
+        self.noise = objective.noise_for(len(task.data), task.batch_size)
+        self.rate = task.batch_size / len(task.data)
+        self.steps = 0
+        self.hooked = GradSampleModuleFastGradientClipping(task.model, max_grad_norm=objective.clip, loss_reduction="mean")
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        self.private = DPOptimizerFastGradientClipping(
+            optimizer,
+            noise_multiplier=self.noise,
+            max_grad_norm=self.objective.clip,
+            expected_batch_size=self.task.batch_size,
+        )
+
+    def batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """As many batches as an epoch has; an example may be in several, in one or in none."""
+        for _ in range(n_steps(len(self.task.data), self.task.batch_size)):
+            yield self.task.data.batch(np.flatnonzero(rng.random(len(self.task.data)) < self.rate))
+
+    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.task.model(images)
+        self._losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+        return self._losses.sum() / max(len(labels), 1), logits
+
+    def backward(self, loss: Tensor) -> None:
+        """Clipped, summed, noised and divided by the expected batch size."""
+        if len(self._losses):
+            with warnings.catch_warnings():  # torch says that images need no gradient, which is so
+                warnings.filterwarnings("ignore", message="Full backward hook is firing")
+                DPTensorFastGradientClipping(self.hooked, self.private, self._losses, "mean").backward()
+        else:
+            for parameter in self.task.model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+        self.private.pre_step()
+        for parameter in self.private.params:
+            parameter.summed_grad = None
+        self.steps += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Rows (noise, sample rate, steps), one a phase."""
+        now = torch.tensor([[self.noise, self.rate, self.steps]], dtype=torch.float64)
+        return {"spent": torch.cat([self.task.carried["spent"], now]) if self.task.carried else now}
+
+    def state(self) -> dict[str, Tensor]:
+        return {"steps": torch.tensor(self.steps)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        self.steps = int(state["steps"])
+
+
+@cache
+def _least_noise(epsilon: float, delta: float, sample_rate: float, steps: int, accountant: str) -> float:
+    return get_noise_multiplier(
+        target_epsilon=epsilon, target_delta=delta, sample_rate=sample_rate, steps=steps, accountant=accountant
+    )
+
+
+def n_steps(n_members: int, batch_size: int) -> int:
+    """Steps of an epoch: as many as give each example one expected visit.
+
+    >>> n_steps(2000, 64)
+    31
+    """
+    return max(1, math.floor(n_members / batch_size + 0.5))

@@ -1,0 +1,67 @@
+"""Stage: what a defence gives away and costs, on files really written, layers really counted and steps really taken."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mia_pruning import storage
+from mia_pruning.constraints.cardinality import prunable
+from mia_pruning.metrics.compression import count_weights, dense_flops, encode_sparse, sparse_flops
+from mia_pruning.stages.networks import build, make_objective, read_models
+from mia_pruning.stages.packed import read_packed
+from mia_pruning.stages.prune import make_constraint
+
+
+def measure_release(
+    dataset: str,
+    models: str,
+    settings: Mapping[str, Any],
+    *,
+    dense: str,
+    sparse: str,
+    output: str,
+    record: dict[str, Any],
+) -> None:
+    """Write the batch's first model in both encodings, ready to ship, and its counts, which are the same for all models.
+
+    settings: model, objective and constraint of the defence, and the experiment's own model as `base`, which compression counts
+    from: a small dense network is compressed too.
+    """
+    packed = read_packed(dataset)
+    row, tensors = next(iter(read_models(models).items()))
+    held = storage.select(tensors, "weights")
+    storage.write_tensors(dense, held, {"provenance": record})
+    storage.write_tensors(sparse, encode_sparse(held), {"provenance": record})
+    weights = {name: held[name] for name in prunable({name: tuple(t.shape) for name, t in held.items()})}
+    n_weights, n_nonzero = count_weights(weights)
+    flops = dense_flops(build(settings, packed.image_shape, packed.n_classes), packed.image_shape)
+    counts = {
+        "model": row,
+        "n_parameters": sum(tensor.numel() for tensor in held.values()),
+        "n_weights": n_weights,
+        "n_nonzero": n_nonzero,
+        "compression": _n_base_weights(settings, packed.image_shape, packed.n_classes) / n_nonzero,
+        "dense_bytes": Path(dense).stat().st_size,
+        "sparse_bytes": Path(sparse).stat().st_size,
+        "dense_flops": sum(flops.values()),
+        "sparse_flops": sparse_flops(flops, weights),
+        "sample_passes": float(tensors["sample_passes"]),
+        "layers": {name: count_weights({name: weight}) for name, weight in weights.items()},
+    }
+    guarantee = make_objective(settings["objective"]).guarantee(storage.select(tensors, "objective"))
+    if guarantee:
+        guarantee["not_covered"] = _not_covered(settings["constraint"])
+    storage.write_json(output, {**counts, "guarantee": guarantee, "provenance": record})
+
+
+def _n_base_weights(settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> int:
+    base = build({"model": settings["base"], "objective": settings["objective"]}, image_shape, n_classes)
+    return count_weights({n: t for n, t in base.state_dict().items() if n in prunable({n: tuple(t.shape)})})[0]
+
+
+def _not_covered(constraint: Mapping[str, Any]) -> list[str]:
+    """What a guarantee about the weights leaves out."""
+    left_out = ["the choice of hyper-parameters", "the mean and deviation of the pixels, which are of the whole data set"]
+    if constraint["use"] != "none" and make_constraint(constraint)[1].reads_members:
+        left_out.append("the mask, which was chosen on training examples without noise")
+    return left_out
