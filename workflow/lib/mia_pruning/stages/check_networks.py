@@ -22,6 +22,8 @@ def problem(question: dict[str, Any]) -> str | None:
     try:
         network = build(question["model"], (height, width, channels), question["n_classes"])
         shape = tuple(network.eval()(torch.zeros(1, channels, height, width)).shape)
+    except StudyError as error:
+        return f"{model_key}.{error}"
     except Exception as error:  # whatever somebody's model raises
         reason = f"{type(error).__name__}: {error}"
         return f"{model_key}: {question['model']} cannot take images of {height} x {width} x {channels}: {reason}"
