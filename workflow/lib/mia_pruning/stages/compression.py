@@ -23,12 +23,14 @@ def measure_compression(
     row, tensors = next(iter(start_weights(models).items()))
     storage.write_tensors(dense, tensors, {"provenance": record})
     storage.write_tensors(sparse, encode_sparse(tensors), {"provenance": record})
-    weights = {name: tensors[name] for name in prunable({name: tuple(t.shape) for name, t in tensors.items()})}
+    network = build(model, packed.image_shape, packed.n_classes)
+    parameters = {name: tensors[name] for name, _ in network.named_parameters()}
+    weights = {name: parameters[name] for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})}
     n_weights, n_nonzero = count_weights(weights)
-    flops = dense_flops(build(model, packed.image_shape, packed.n_classes), packed.image_shape)
+    flops = dense_flops(network, packed.image_shape)
     counts = {
         "model": row,
-        "n_parameters": sum(tensor.numel() for tensor in tensors.values()),
+        "n_parameters": sum(parameter.numel() for parameter in parameters.values()),
         "n_weights": n_weights,
         "n_nonzero": n_nonzero,
         "compression": n_weights / n_nonzero,
