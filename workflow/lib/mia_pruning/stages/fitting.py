@@ -18,7 +18,9 @@ from mia_pruning.training.checkpoint import Checkpoint
 from mia_pruning.training.data import device
 from mia_pruning.training.loop import HISTORY, Callback, Recipe, Trainer
 
-RECIPE_KEYS = ("batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision")
+RECIPE_KEYS = (
+    "batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision", "schedule", "augmentation",
+)  # fmt: skip
 REPORTS_PER_MODEL = 4
 
 

@@ -1,10 +1,12 @@
-"""Examples resident on the device as uint8; a batch is gathered, converted and normalised there. No per-example Python."""
+"""Examples resident on the device as uint8; a batch is gathered, augmented and normalised there. No per-example Python."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Augmentation = Callable[[Tensor, np.random.Generator], Tensor]
 
 
 class ResidentData:
@@ -26,11 +28,19 @@ class ResidentData:
     def __len__(self) -> int:
         return self.labels.shape[0]
 
-    def batches(self, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised images (b, channels, height, width) float32 and labels (b,), shuffled if a generator is given."""
+    def batches(
+        self, batch_size: int, rng: np.random.Generator | None = None, augmentations: Sequence[Augmentation] = ()
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised images (b, channels, height, width) float32 and labels (b,), shuffled if a generator is given.
+
+        augmentations change each uint8 batch in turn; they draw from the generator, without which there are none.
+        """
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         for rows in torch.from_numpy(order).to(self.device).split(batch_size):
-            yield self.normalised(self.images[rows]), self.labels[rows]
+            images = self.images[rows]
+            for augment in augmentations:
+                images = augment(images, rng)
+            yield self.normalised(images), self.labels[rows]
 
     def normalised(self, images: Tensor) -> Tensor:
         return torch.addcmul(self._shift, images.to(torch.float32), self._scale).contiguous(memory_format=torch.channels_last)

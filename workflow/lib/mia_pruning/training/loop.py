@@ -4,7 +4,7 @@ The order of the examples is drawn from a stream named after the epoch, so no ge
 the same batches whether the process started at epoch 0 or at epoch 7.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mia_pruning.training.augmentation import AUGMENTATIONS
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.optimizers import OPTIMIZERS
+from mia_pruning.training.schedules import SCHEDULES, set_learning_rate_
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -55,6 +57,8 @@ class Recipe:
     weight_decay: float
     momentum: float
     precision: str
+    schedule: str = "constant"
+    augmentation: Sequence[str] = ()
 
 
 HISTORY = ("epoch", "train_loss", "train_accuracy", "test_accuracy")
@@ -86,9 +90,11 @@ class Trainer:
         return len(self.history)
 
     def run(self, epochs: int, after_epoch: Callable[["Trainer"], None] = lambda trainer: None) -> None:
-        """Train until `epochs` epochs are done in all; after_epoch sees the trainer after each."""
+        """Train until `epochs` epochs, the schedule's length, are done in all; after_epoch sees the trainer after each."""
+        schedule = SCHEDULES[self.recipe.schedule]
         while self.epochs_done < epochs:
             epoch = self.epochs_done
+            set_learning_rate_(self.optimizer, self.recipe.learning_rate * schedule(epoch, epochs))
             loss, accuracy = self.train_epoch(epoch)
             for callback in self.callbacks:
                 callback.on_epoch(epoch)
@@ -103,7 +109,8 @@ class Trainer:
         rng = self.epoch_stream(epoch)
         torch.manual_seed(int(rng.integers(1 << 63)))  # for layers that draw, such as dropout
         total_loss, n_correct = torch.zeros(()), torch.zeros((), dtype=torch.long)
-        for step, (images, labels) in enumerate(self.data.batches(self.recipe.batch_size, rng)):
+        augmentations = [AUGMENTATIONS[name] for name in self.recipe.augmentation]
+        for step, (images, labels) in enumerate(self.data.batches(self.recipe.batch_size, rng, augmentations)):
             with autocast(self.data.device, self.recipe.precision):
                 loss, logits = self.objective.loss(self.model, images, labels)
             self.optimizer.zero_grad(set_to_none=True)
