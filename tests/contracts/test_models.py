@@ -1,18 +1,25 @@
 """What every registered model promises: an untrained network for an input shape and a number of classes."""
 
+import itertools
+import math
+
 import pytest
 import torch
 
 from mia_pruning import registry
+from mia_pruning.constraints.cardinality import ALLOCATIONS, Cardinality
 from mia_pruning.constraints.solving import prunable_weights
+from mia_pruning.metrics.compression import dense_flops
 
 MODELS = registry.catalogue("model")
-SHAPES = [((28, 28, 1), 10), ((32, 32, 3), 7)]
+SHAPES = [((28, 28, 1), 10), ((28, 28, 3), 100), ((32, 32, 1), 2), ((32, 32, 3), 7), ((64, 64, 3), 10)]
+SMALL = {"width": 0.25}
 
 
 def built(name, image_shape=(32, 32, 3), n_classes=7, seed=0):
     torch.manual_seed(seed)
-    return MODELS[name].load()(image_shape, n_classes)
+    options = {key: value for key, value in SMALL.items() if key in MODELS[name].options}
+    return MODELS[name].load()(image_shape, n_classes, **options)
 
 
 def images(image_shape=(32, 32, 3), n=4):
@@ -72,3 +79,52 @@ def test_the_state_of_one_network_fits_another(name):
     other.load_state_dict(one.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(other(images()), one(images()), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_in_bfloat16_and_channels_last_gives_finite_logits_and_gradients(name):
+    network = built(name).train().to(memory_format=torch.channels_last)
+    batch = images().to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(batch)
+    logits.float().square().sum().backward()
+    assert logits.dtype == torch.bfloat16
+    assert torch.isfinite(logits).all()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_answer_in_bfloat16_is_near_the_one_in_float32(name):
+    network, batch = built(name).eval(), images()
+    with torch.no_grad():
+        wanted = network(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = network(batch).float()
+    assert (found - wanted).norm() < 0.05 * wanted.norm()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_operations_of_every_layer_to_prune_are_counted(name):
+    network = built(name)
+    layers = {weight.removesuffix(".weight") for weight in prunable_weights(network)}
+    flops = dense_flops(network, (32, 32, 3))
+    assert flops.keys() == layers
+    assert all(count > 0 for count in flops.values())
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+def test_a_tenth_of_the_weights_can_be_kept_exactly(name, allocation):
+    weights = {key: weight.detach() for key, weight in prunable_weights(built(name)).items()}
+    masks = Cardinality(compression=10, allocation=allocation).masks(weights)
+    assert sum(int(mask.sum()) for mask in masks.values()) == math.floor(sum(w.numel() for w in weights.values()) / 10)
+    assert all(mask.any() for mask in masks.values())
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "width" in MODELS[name].options])
+def test_a_width_scales_the_number_of_weights_about_by_its_square(name):
+    n_weights = [
+        sum(weight.numel() for weight in prunable_weights(MODELS[name].load()((32, 32, 3), 7, width=width)).values())
+        for width in (0.25, 0.5, 1.0)
+    ]
+    assert all(2.5 < wide / narrow < 4.5 for narrow, wide in itertools.pairwise(n_weights))

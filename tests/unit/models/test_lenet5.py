@@ -31,6 +31,14 @@ def test_the_options_set_the_widths():
     assert (network.conv1.out_channels, network.conv2.out_channels, network.fc1.out_features) == (6, 16, 84)
 
 
+@pytest.mark.parametrize(
+    ("width", "widths"), [(1.0, (20, 50, 500)), (0.25, (5, 12, 125)), (2.0, (40, 100, 1000)), (1e-9, (1, 1, 1))]
+)
+def test_the_width_scales_channels_and_hidden_units(width, widths):
+    network = lenet5((28, 28, 1), 10, width=width)
+    assert (network.conv1.out_channels, network.conv2.out_channels, network.fc1.out_features) == widths
+
+
 def test_it_computes_convolution_relu_and_pooling():
     network, images = lenet5((28, 28, 1), 10), torch.randn(3, 1, 28, 28)
     value = images

@@ -15,7 +15,7 @@ SPLIT = {"protocol": "pool", "examples": 40, "models": 4, "reference": 6, "test"
 MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
 TRAINING = {
     "epochs": 3, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.01, "weight_decay": 0.0, "momentum": 0.9,
-    "precision": "float32", "test_every": 2,
+    "precision": "float32", "schedule": "constant", "augmentation": [], "test_every": 2,
 }  # fmt: skip
 RECORD = {"rule": "train_models", "wildcards": {"seed": "0"}, "params": {"code": "c"}, "inputs": {}, "commit": "a"}
 

@@ -32,11 +32,21 @@ def test_a_network_that_fits_its_data_and_constraint_is_no_problem(constraint):
     [
         {"image_shape": [8, 8, 1]},
         {"model": {**SETTINGS["model"], "channels": [1, 2, 3]}},
-        {"model": {**SETTINGS["model"], "hidden": -1}},
     ],
 )
 def test_a_network_that_cannot_take_the_images_is_refused_by_its_key(change):
     assert asked(**change).startswith("experiments.e.model: {'use': 'lenet5'")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"form": "cifar10"}, "experiments.e.model.form = 'cifar10': allowed is one of cifar, imagenet"),
+        ({"form": "imagenet"}, "experiments.e.model.form = 'imagenet': it takes images of 3 channels, these have 1"),
+    ],
+)
+def test_an_option_that_the_network_refuses_is_named_by_its_key(options, message):
+    assert asked(model={"use": "vgg16", **options}).startswith(message)
 
 
 def test_a_network_that_answers_in_another_shape_is_refused(tmp_path, monkeypatch):

@@ -111,6 +111,13 @@ def test_a_model_trained_alone_equals_the_same_trained_in_a_batch(files, batch, 
         assert name == "sample_passes" or not torch.equal(tensor, together[1][name])
 
 
+@pytest.mark.parametrize("change", [{"schedule": "cosine"}, {"augmentation": ["flip"]}, {"augmentation": ["crop"]}])
+def test_schedule_and_augmentation_reach_the_training(files, batch, tmp_path, change):
+    train_models(batch([0], "train", tmp_path / "changed.safetensors", training=change), str(tmp_path / "history.csv"))
+    changed, plain = read_models(str(tmp_path / "changed.safetensors"))[0], read_models(files.dense)[0]
+    assert not torch.equal(changed["weights/conv1.weight"], plain["weights/conv1.weight"])
+
+
 def test_every_phase_model_and_epoch_has_a_random_stream_of_its_own(files, batch, tmp_path, pruning_tables, monkeypatch):
     drawn = []
     real = fitting.stream

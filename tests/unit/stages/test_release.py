@@ -3,6 +3,7 @@ import torch
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
+from mia_pruning.stages.networks import build, write_models
 from mia_pruning.stages.prune import prune_models
 from mia_pruning.stages.release import measure_release
 
@@ -36,6 +37,20 @@ def test_counts_equal_a_hand_count(measured):
     assert counts["dense_flops"] == sum(flops.values())
     assert counts["sparse_flops"] == flops["conv1"] + flops["conv2"] // 10 + flops["fc1"] // 4 + flops["fc2"]
     assert counts["layers"]["conv2.weight"] == [150, 15]
+
+
+def test_running_statistics_are_no_parameters(files, tmp_path):
+    model = {"use": "resnet18", "width": 0.05}
+    settings = {"model": model, "base": model, "objective": {"use": "erm"}, "constraint": {"use": "none"}}
+    network = build(settings, (16, 16, 1), 3)
+    models, dense, sparse, counts = (
+        str(tmp_path / name) for name in ("m.safetensors", "d.safetensors", "s.safetensors", "c.json")
+    )
+    tensors = {**storage.under("weights", network.state_dict()), "sample_passes": torch.tensor(7.0)}
+    write_models(models, {0: tensors}, {"rule": "r"})
+    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+    assert list(network.buffers())
+    assert storage.read_json(counts)["n_parameters"] == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_the_shipped_files_hold_the_same_model_and_their_sizes_are_measured(measured, tmp_path):

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mia_pruning.training.augmentation import AUGMENTATIONS
 from mia_pruning.training.data import ResidentData
 
 CPU = torch.device("cpu")
@@ -51,6 +52,49 @@ def test_a_generator_shuffles_images_and_labels_together_and_decides_the_order()
     assert first == order(np.random.default_rng(0))
     assert first != order(np.random.default_rng(1))
     assert order(None) == list(range(23))
+
+
+def test_without_augmentations_no_further_number_is_drawn():
+    data, rng, wanted = toy()[-1], np.random.default_rng(3), np.random.default_rng(3)
+    list(data.batches(5, rng))
+    wanted.permutation(23)
+    assert rng.random() == wanted.random()
+
+
+def test_augmentations_change_each_uint8_batch_in_turn_before_it_is_normalised():
+    data = toy()[-1]
+
+    def doubled(images, rng):
+        assert images.dtype == torch.uint8
+        return images // 4 * 2
+
+    def shifted(images, rng):
+        return images + rng.integers(1, 9)
+
+    plain = list(data.batches(5, np.random.default_rng(0)))
+    data.augmentations = [doubled, shifted]
+    augmented = list(data.batches(5, np.random.default_rng(0)))
+    rng = np.random.default_rng(0)
+    order = rng.permutation(23)
+    for position, ((_, labels), (found, found_labels)) in enumerate(zip(plain, augmented, strict=True)):
+        raw = data.images[torch.from_numpy(order[5 * position : 5 * position + 5])]
+        assert torch.equal(found_labels, labels)
+        assert torch.equal(found, data.normalised(raw // 4 * 2 + rng.integers(1, 9)))
+
+
+def test_augmenting_leaves_the_resident_images_as_they_are():
+    data = toy()[-1]
+    before = data.images.clone()
+    data.augmentations = list(AUGMENTATIONS.values())
+    list(data.batches(5, np.random.default_rng(0)))
+    assert torch.equal(data.images, before)
+
+
+def test_without_a_generator_nothing_is_augmented():
+    data = toy()[-1]
+    plain = [images for images, _ in data.batches(5)]
+    data.augmentations = list(AUGMENTATIONS.values())
+    assert all(torch.equal(images, wanted) for (images, _), wanted in zip(data.batches(5), plain, strict=True))
 
 
 def test_it_keeps_a_copy_in_the_packed_type():

@@ -6,6 +6,7 @@ from torch import nn
 from mia_pruning.constraints.admm import Admm
 from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.constraints.solving import prunable_weights
+from mia_pruning.training.augmentation import AUGMENTATIONS
 from mia_pruning.training.checkpoint import Checkpoint
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.loop import NonFiniteLoss, Recipe, Trainer, predict
@@ -41,6 +42,18 @@ def network(seed=0):
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
+def large_examples(*augmentation):
+    """Images of 16 x 16, large enough to be moved, and as lopsided as a mirror image needs."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 2), dtype=np.uint8)
+    given = {"mean": [120.0] * 2, "deviation": [50.0] * 2, "device": torch.device("cpu")}
+    return ResidentData(images, np.arange(40) % 3, augmentations=[AUGMENTATIONS[name] for name in augmentation], **given)
+
+
+def large_network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(2, 4, 3, stride=2), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
 def no_callback(model):
     return []
 
@@ -56,7 +69,7 @@ def masked(model):
 def trainer(make_callbacks=no_callback, optimizer="adam", precision="float32", model=None, objective=None, **change):
     model = model or network()
     recipe = {"batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.01, "momentum": 0.9}
-    recipe |= {name: change.pop(name) for name in list(change) if name in recipe}
+    recipe |= {name: change.pop(name) for name in list(change) if name in Recipe.__dataclass_fields__}
     data = change.pop("data", None) or examples()
     return Trainer(
         Task(model, data, recipe["batch_size"], 3, examples(20, seed=2)),
@@ -117,6 +130,58 @@ def test_every_optimizer_resumes_with_the_same_bits(tmp_path, optimizer, momentu
     resumed.load_state(checkpoint.load())
     resumed.run(EPOCHS)
     assert_same(resumed.state(), whole.state())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_scheduled_and_augmented_training_resumes_with_the_same_bits(tmp_path, optimizer):
+    change = {"optimizer": optimizer, "schedule": "cosine"}
+    whole = trainer(data=large_examples("crop", "flip"), model=large_network(), **change)
+    whole.run(EPOCHS)
+    for epoch in range(1, EPOCHS + 1):
+        checkpoint = Checkpoint(tmp_path / f"{epoch}.safetensors", "same")
+        run_until(trainer(data=large_examples("crop", "flip"), model=large_network(), **change), epoch, checkpoint)
+        resumed = trainer(data=large_examples("crop", "flip"), model=large_network(seed=5), **change)
+        resumed.load_state(checkpoint.load())
+        resumed.run(EPOCHS)
+        assert_same(resumed.state(), whole.state())
+
+
+@pytest.mark.parametrize(("schedule", "factors"), [("constant", [1, 1, 1, 1]), ("cosine", [1, 0.853553, 0.5, 0.146447])])
+def test_the_learning_rate_of_each_epoch_is_the_schedules(schedule, factors):
+    seen = []
+
+    class Watching(CrossEntropy):
+        def loss(self, model, images, labels):
+            seen.append(training.optimizer.param_groups[0]["lr"])
+            return super().loss(model, images, labels)
+
+    training = trainer(objective=Watching(), schedule=schedule, batch_size=50)
+    training.run(4)
+    assert seen == pytest.approx([0.01 * factor for factor in factors], rel=1e-5)
+
+
+def test_a_constant_schedule_steps_by_exactly_the_learning_rate():
+    training = trainer(learning_rate=0.1)
+    training.run(3)
+    assert training.optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_augmentations_change_the_training_images():
+    seen = {}
+
+    class Watching(CrossEntropy):
+        def loss(self, model, images, labels):
+            seen.setdefault(augmentation, []).append(images)
+            return super().loss(model, images, labels)
+
+    for augmentation in ((), ("flip",), ("flip", "crop")):
+        trainer(data=large_examples(*augmentation), model=large_network(), objective=Watching()).run(1)
+    plain, flipped, both = (torch.cat(batches) for batches in seen.values())
+    same, mirrored = ((flipped == images).flatten(1).all(dim=1) for images in (plain, plain.flip(3)))
+    assert (same ^ mirrored).all()
+    assert same.any()
+    assert mirrored.any()
+    assert not torch.equal(flipped, both)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated
 
 from torch import nn
 
+from mia_pruning.models.forms import scaled
 from mia_pruning.registry import model
 
 
@@ -13,16 +15,18 @@ def lenet5(
     image_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    channels: Sequence[int] = (20, 50),
-    hidden: int = 500,
+    channels: Annotated[Sequence[int], ">= 1"] = (20, 50),
+    hidden: Annotated[int, ">= 1"] = 500,
+    width: Annotated[float, "> 0, <= 4"] = 1.0,
 ) -> nn.Module:
     """Two 5 x 5 convolutions with 2 x 2 max-pooling and two linear layers, ReLU between them.
 
-    Pooling stands before ReLU: the two commute, and ReLU then sees a quarter of the values.
+    width scales channels and hidden. Pooling stands before ReLU: the two commute, and ReLU then sees a quarter of the values.
     """
-    height, width, n_inputs = image_shape
-    first, second = channels
-    flat = second * _after_block(_after_block(height)) * _after_block(_after_block(width))
+    first, second = (scaled(n, width) for n in channels)
+    n_hidden = scaled(hidden, width)
+    rows, columns, n_inputs = image_shape
+    flat = second * _after_block(_after_block(rows)) * _after_block(_after_block(columns))
     layers = OrderedDict(
         conv1=nn.Conv2d(n_inputs, first, kernel_size=5),
         pool1=nn.MaxPool2d(2),
@@ -31,9 +35,9 @@ def lenet5(
         pool2=nn.MaxPool2d(2),
         relu2=nn.ReLU(),
         flatten=nn.Flatten(),
-        fc1=nn.Linear(flat, hidden),
+        fc1=nn.Linear(flat, n_hidden),
         relu3=nn.ReLU(),
-        fc2=nn.Linear(hidden, n_classes),
+        fc2=nn.Linear(n_hidden, n_classes),
     )
     return nn.Sequential(layers)
 

@@ -122,7 +122,7 @@ class PrivatePursuit(Pursuit):
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """As many batches as an epoch has; an example may be in several, in one or in none."""
         for _ in range(n_steps(len(self.task.data), self.task.batch_size)):
-            yield self.task.data.batch(np.flatnonzero(rng.random(len(self.task.data)) < self.rate))
+            yield self.task.data.batch(np.flatnonzero(rng.random(len(self.task.data)) < self.rate), rng)
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.task.model(images)

@@ -27,6 +27,8 @@ def problem(question: dict[str, Any]) -> str | None:
     try:
         network = build(settings, (height, width, channels), question["n_classes"])
         shape = tuple(network.eval()(torch.zeros(1, channels, height, width)).shape)
+    except StudyError as error:
+        return f"{experiment}.model.{error}"
     except Exception as error:  # whatever somebody's model raises
         reason = f"{type(error).__name__}: {error}"
         return f"{experiment}.model: {settings['model']} cannot take images of {height} x {width} x {channels}: {reason}"

@@ -18,7 +18,7 @@ from mia_pruning.training.data import ResidentData, device
 from mia_pruning.training.loop import HISTORY, NonFiniteLoss, Recipe, Trainer
 from mia_pruning.training.objective import Callback, Task
 
-RECIPE_KEYS = ("batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision")
+RECIPE_KEYS = ("batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision", "schedule")
 REPORTS_PER_MODEL = 4
 
 
@@ -67,21 +67,29 @@ def fit(
     epochs: int,
     starts: Mapping[int, Start] | None,
     make_callbacks: Callable[[int, Task], list[Callback]],
+    *,
+    schedule_epochs: int | None = None,
 ) -> Iterator[tuple[int, Trainer]]:
     """Each model of the batch, trained for `epochs` epochs from its start or, without one, from its own seed.
+
+    schedule_epochs: the length of the learning rate's schedule, if training is to stop before its end.
 
     A model whose loss does not stay finite is left out, the others go on; at the end NonFiniteLoss names all that failed.
     The caller removes the checkpoints, by `remove_checkpoints`, once its output is written.
     """
     packed, split = read_packed(batch.dataset), read_split(batch.split)
     test_data = resident(packed, split.test)
-    reference = resident(packed, split.reference) if split.reference.size else None
+    augmentation = batch.settings["training"]["augmentation"]
+    reference = resident(packed, split.reference, augmentation) if split.reference.size else None
     failed = []
     for position, row in enumerate(batch.rows):
-        trainer = _trainer(batch, packed, resident(packed, split.members(row)), reference, row, starts, make_callbacks)
+        trainer = _trainer(
+            batch, packed, resident(packed, split.members(row), augmentation), reference, row, starts, make_callbacks
+        )
         trainer.test_data = test_data
         try:
-            _resume_and_run(trainer, epochs, _checkpoint(batch, row), f"model {position + 1} of {len(batch.rows)}")
+            label = f"model {position + 1} of {len(batch.rows)}"
+            _resume_and_run(trainer, epochs, schedule_epochs, _checkpoint(batch, row), label)
         except NonFiniteLoss as error:
             logger.error("%s; the other models go on", error)
             failed.append(str(error))
@@ -125,7 +133,7 @@ def _trainer(
     )
 
 
-def _resume_and_run(trainer: Trainer, epochs: int, checkpoint: Checkpoint, label: str) -> None:
+def _resume_and_run(trainer: Trainer, epochs: int, schedule_epochs: int | None, checkpoint: Checkpoint, label: str) -> None:
     state = checkpoint.load()
     if state is not None:
         trainer.load_state(state)
@@ -138,7 +146,7 @@ def _resume_and_run(trainer: Trainer, epochs: int, checkpoint: Checkpoint, label
             _, loss, accuracy, *_ = trainer.history[-1]
             logger.info("%s, epoch %d/%d: loss %.3f, train accuracy %.3f", label, trainer.epochs_done, epochs, loss, accuracy)
 
-    trainer.run(epochs, after_epoch)
+    trainer.run(epochs, after_epoch, schedule_epochs=schedule_epochs)
 
 
 def _checkpoint(batch: Batch, row: int) -> Checkpoint:

@@ -1,6 +1,6 @@
 """Networks of a study: building them untrained, the examples they see on their device, the file that holds a batch of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from mia_pruning import storage
 from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import torch_seed
 from mia_pruning.stages.packed import PackedData
+from mia_pruning.training.augmentation import AUGMENTATIONS
 from mia_pruning.training.data import ResidentData, device
 from mia_pruning.training.objective import Objective
 
@@ -35,10 +36,11 @@ def make_objective(settings: Mapping[str, Any]) -> Objective:
     return plug_in.load()(**options_of(plug_in, dict(settings)))
 
 
-def resident(packed: PackedData, rows: np.ndarray) -> ResidentData:
-    """These examples of a packed data set on the device that models run on."""
+def resident(packed: PackedData, rows: np.ndarray, augmentations: Sequence[str] = ()) -> ResidentData:
+    """These examples of a packed data set on the device that models run on; augmentations are by name."""
     statistics = {key: packed.description[key] for key in ("mean", "deviation")}
-    return ResidentData(packed.images[rows], packed.labels[rows], device=device(), **statistics)
+    changes = [AUGMENTATIONS[name] for name in augmentations]
+    return ResidentData(packed.images[rows], packed.labels[rows], device=device(), augmentations=changes, **statistics)
 
 
 def write_models(path: str, models: Mapping[int, Mapping[str, Tensor]], record: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def _rewound(batch: Batch, epochs: int, dense: Mapping[int, Start]) -> Iterator[
     The objective's tensors stay those of the whole dense training, to which the masks owe what they are.
     """
     again = dataclasses.replace(batch, phase="train", output=f"{batch.output}.rewound")
-    for row, trainer in fit(again, epochs, None, lambda row, task: []):
+    for row, trainer in fit(again, epochs, None, lambda row, task: [], schedule_epochs=batch.settings["training"]["epochs"]):
         yield row, Start(storage.select(finished(trainer), "weights"), dense[row].carried, trainer.sample_passes)
     remove_checkpoints(again)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from mia_pruning import storage
 from mia_pruning.constraints.cardinality import prunable
 from mia_pruning.metrics.compression import count_weights, dense_flops, encode_sparse, sparse_flops
@@ -32,12 +34,14 @@ def measure_release(
     held = storage.select(tensors, "weights")
     storage.write_tensors(dense, held, {"provenance": record})
     storage.write_tensors(sparse, encode_sparse(held), {"provenance": record})
-    weights = {name: held[name] for name in prunable({name: tuple(t.shape) for name, t in held.items()})}
+    network = build(settings, packed.image_shape, packed.n_classes)
+    parameters = {name: held[name] for name, _ in network.named_parameters()}
+    weights = _prunable(parameters)
     n_weights, n_nonzero = count_weights(weights)
-    flops = dense_flops(build(settings, packed.image_shape, packed.n_classes), packed.image_shape)
+    flops = dense_flops(network, packed.image_shape)
     counts = {
         "model": row,
-        "n_parameters": sum(tensor.numel() for tensor in held.values()),
+        "n_parameters": sum(parameter.numel() for parameter in parameters.values()),
         "n_weights": n_weights,
         "n_nonzero": n_nonzero,
         "compression": _n_base_weights(settings, packed.image_shape, packed.n_classes) / n_nonzero,
@@ -56,7 +60,11 @@ def measure_release(
 
 def _n_base_weights(settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> int:
     base = build({"model": settings["base"], "objective": settings["objective"]}, image_shape, n_classes)
-    return count_weights({n: t for n, t in base.state_dict().items() if n in prunable({n: tuple(t.shape)})})[0]
+    return count_weights(_prunable(dict(base.named_parameters())))[0]
+
+
+def _prunable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: parameters[name] for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})}
 
 
 def _not_covered(constraint: Mapping[str, Any]) -> list[str]:

@@ -1,22 +1,32 @@
-"""Examples resident on the device as uint8; a batch is gathered, converted and normalised there. No per-example Python."""
+"""Examples resident on the device as uint8; a batch is gathered, augmented and normalised there. No per-example Python."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+Augmentation = Callable[[Tensor, np.random.Generator], Tensor]
+
 
 class ResidentData:
     """Images (n, height, width, channels) uint8 and labels (n,), kept on the device, channels last.
 
-    mean and deviation are per channel, on the 0-255 scale.
+    mean and deviation are per channel, on the 0-255 scale; augmentations change the uint8 batches of a training in turn.
     """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, *, mean: list[float], deviation: list[float], device: torch.device
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        mean: list[float],
+        deviation: list[float],
+        device: torch.device,
+        augmentations: Sequence[Augmentation] = (),
     ) -> None:
         self.device = device
+        self.augmentations = augmentations
         # A channels-last tensor has its values in N x H x W x C order, so the packed array needs no transposition.
         self.images = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device)
         self.labels = torch.from_numpy(np.array(labels, dtype=np.int64)).to(device)
@@ -28,15 +38,18 @@ class ResidentData:
         return self.labels.shape[0]
 
     def batches(self, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised images (b, channels, height, width) float32 and labels (b,), shuffled if a generator is given."""
+        """Normalised images (b, channels, height, width) float32, labels (b,); shuffled and augmented if a generator is given."""
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
-        for rows in torch.from_numpy(order).to(self.device).split(batch_size):
-            yield self.normalised(self.images[rows]), self.labels[rows]
+        for first in range(0, len(self), batch_size):
+            yield self.batch(order[first : first + batch_size], rng)
 
-    def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Normalised images and labels of these rows."""
+    def batch(self, rows: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Normalised images and labels of these rows, augmented if a generator is given."""
         on_device = torch.from_numpy(rows).to(self.device)
-        return self.normalised(self.images[on_device]), self.labels[on_device]
+        images = self.images[on_device]
+        for augment in self.augmentations if rng is not None else ():
+            images = augment(images, rng)
+        return self.normalised(images), self.labels[on_device]
 
     def normalised_value(self, pixel: float) -> Tensor:
         """What a pixel's value becomes, per channel, (1, channels, 1, 1)."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.objective import Callback, Objective, Task
 from mia_pruning.training.optimizers import OPTIMIZERS, load_optimizer_state_, optimizer_state
+from mia_pruning.training.schedules import SCHEDULES, set_learning_rate_
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -32,6 +33,7 @@ class Recipe:
     weight_decay: float
     momentum: float
     precision: str
+    schedule: str = "constant"
 
 
 HISTORY = ("epoch", "train_loss", "train_accuracy", "test_accuracy", "gain", "sample_passes")
@@ -72,10 +74,21 @@ class Trainer:
         """Forward and backward passes of an example through the network, from its first phase on."""
         return self.history[-1][-1] if self.history else self.passes_before
 
-    def run(self, epochs: int, after_epoch: Callable[["Trainer"], None] = lambda trainer: None) -> None:
-        """Train until `epochs` epochs are done in all; after_epoch sees the trainer after each."""
+    def run(
+        self,
+        epochs: int,
+        after_epoch: Callable[["Trainer"], None] = lambda trainer: None,
+        *,
+        schedule_epochs: int | None = None,
+    ) -> None:
+        """Train until `epochs` epochs are done in all; after_epoch sees the trainer after each.
+
+        schedule_epochs: the schedule's length, if training is to stop before its end.
+        """
+        schedule = SCHEDULES[self.recipe.schedule]
         while self.epochs_done < epochs:
             epoch = self.epochs_done
+            set_learning_rate_(self.optimizer, self.recipe.learning_rate * schedule(epoch, schedule_epochs or epochs))
             loss, accuracy, n_seen = self.train_epoch(epoch)
             for hook in self.hooks:
                 hook.on_epoch(epoch)
