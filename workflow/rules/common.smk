@@ -135,9 +135,14 @@ def finished_folder(experiment, constraint):
     return "trained" if STUDY.is_dense(experiment, constraint) else f"{constraint}/retrained"
 
 
-def finished_models(wildcards):
-    folder = f"{RUN}/{{objective}}/{finished_folder(wildcards.experiment, wildcards.constraint)}".format(**wildcards)
+def batch_files(wildcards, folder):
+    """The files of all models of an objective's folder."""
+    folder = f"{RUN}/{{objective}}/{folder}".format(**wildcards)
     return [f"{folder}/{batch}.safetensors" for batch in batch_names(wildcards.experiment)]
+
+
+def finished_models(wildcards):
+    return batch_files(wildcards, finished_folder(wildcards.experiment, wildcards.constraint))
 
 
 # --- attacks and evaluation -------------------------------------------------------------------------------------------
@@ -198,11 +203,19 @@ def histories():
     return list(parts.values())
 
 
+def over_pruned(pattern):
+    """The pattern of every defence that is more than dense training."""
+    return [
+        (about, path)
+        for about, path in over_defences(pattern)
+        if not STUDY.is_dense(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])
+    ]
+
+
 def pruning_tables(table):
     """A table that pruning writes for every batch; a solver without residuals leaves that one empty."""
     return [
         (about, f"{folder}/pruned/{batch}.{table}.csv")
-        for about, folder in over_defences(DEFENCE)
-        if not STUDY.is_dense(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])
+        for about, folder in over_pruned(DEFENCE)
         for batch in batch_names(about["experiment"])
     ]

@@ -41,6 +41,7 @@ rule summarise_study:
         history=paths(histories()),
         residuals=paths(pruning_tables("residuals")),
         projection=paths(pruning_tables("projection")),
+        distance=paths(over_pruned(f"{DEFENCE}/distance.csv")),
     output:
         results="results/{study}/results.csv",
         differences="results/{study}/differences.csv",
@@ -50,6 +51,7 @@ rule summarise_study:
         history="results/{study}/history.csv",
         residuals="results/{study}/residuals.csv",
         projection="results/{study}/projection.csv",
+        distance="results/{study}/distance.csv",
     log:
         "results/{study}/logs/summarise_study.log",
     benchmark:
@@ -64,6 +66,7 @@ rule summarise_study:
         about={
             "evaluations": [about for about, _ in over_defences("")],
             "history": [about for about, _ in histories()],
+            "pruned": [about for about, _ in over_pruned("")],
             "pruning": [about for about, _ in pruning_tables("residuals")],
         },
         code=code_of("summarise_study.py"),

@@ -1,6 +1,6 @@
 """From tables to what people read."""
 
-TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "projection"]
+TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "projection", "distance"]
 
 
 rule draw_figure:

@@ -55,3 +55,32 @@ rule measure_release:
         "Measuring the release of {wildcards.experiment}, {wildcards.objective} + {wildcards.constraint}"
     script:
         "../scripts/measure_release.py"
+
+
+rule measure_distance:
+    input:
+        dataset=packed_data,
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
+        dense=lambda wildcards: batch_files(wildcards, "trained"),
+        pruned=lambda wildcards: batch_files(wildcards, f"{wildcards.constraint}/pruned"),
+        retrained=lambda wildcards: batch_files(wildcards, f"{wildcards.constraint}/retrained"),
+    output:
+        f"{DEFENCE}/distance.csv",
+    log:
+        f"{DEFENCE}/logs/measure_distance.log",
+    benchmark:
+        f"{DEFENCE}/benchmarks/measure_distance.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        settings=network_settings,
+        code=fit_code("measure_distance.py"),
+    message:
+        "Measuring subnetworks of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
+    script:
+        "../scripts/measure_distance.py"

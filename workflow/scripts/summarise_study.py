@@ -19,5 +19,6 @@ with job(snakemake):
         "history": "history",
         "residuals": "pruning",
         "projection": "pruning",
+        "distance": "pruned",
     }.items():
         collect_tables(snakemake.output[table], zip(about[keys], snakemake.input[table], strict=True))

@@ -10,8 +10,10 @@ from scipy.special import log_softmax
 
 from mia_pruning import storage
 from mia_pruning.attacks.confidence import top_confidence
+from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
+from mia_pruning.metrics.divergence import accuracy_bound, held_out_gain, js_divergence
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.seeds import stream
@@ -41,7 +43,7 @@ def evaluate_defence(
     rng = stream(seed, "bootstrap")
     draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, rng)
     logits = storage.read_array(signals)[targets]
-    cells = list(_utility_cells(logits, labels, split_, draws))
+    cells = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(logits, labels, split_, draws)]
     roc_rows: list[dict[str, Any]] = []
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
@@ -75,6 +77,15 @@ def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: 
         yield {"attack": "", "attacker": "", "metric": metric}, values
 
 
+def _theory_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
+    """The divergence between members' and non-members' log-odds of the true class, and the attack accuracy that it allows."""
+    statistic = label_log_odds(log_softmax(logits[:, : split.pool.size].astype(np.float64), axis=-1), labels[split.pool])
+    guesses = Guesses(statistic, split.candidates[split.is_target], split.membership[split.is_target])
+    divergence = np.stack([js_divergence(values, members, draws.pool[:, drawn]) for values, drawn, members in guesses], axis=1)
+    yield {"attack": "", "attacker": "", "metric": "js_divergence"}, divergence
+    yield {"attack": "", "attacker": "", "metric": "js_accuracy_bound"}, np.vectorize(accuracy_bound)(divergence)
+
+
 @dataclass(frozen=True)
 class Guesses:
     """One attack's scores of every target (n_targets, n_pool), which of them count, and the truth."""
@@ -97,6 +108,7 @@ def _privacy_cells(guesses: Guesses, draws: Draws) -> Iterator[Cell]:
         curve = weighted_roc(scores, members, weights)
         columns.setdefault("attack_accuracy", []).append(balanced_accuracy(scores, members, weights))
         columns.setdefault("auc", []).append(curve.auc())
+        columns.setdefault("gain", []).append(held_out_gain(scores, members, weights))
         for metric, fpr in TPR_AT.items():
             columns.setdefault(metric, []).append(curve.tpr_at(fpr))
     for metric, values in columns.items():

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mia_pruning import storage
+from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
 from mia_pruning.types import BASELINE
 
@@ -18,6 +19,8 @@ UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
 RELEASE_METRICS = (
     "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
 )  # fmt: skip
+#: the range of a metric that is no rate
+BOUNDS = {"generalisation_gap": (-1.0, 1.0), "gain": (-np.inf, 0.0), "js_divergence": (0.0, LOG_2)}
 GUARANTEE_METRICS = ("epsilon", "delta")
 RESULT_COLUMNS = [
     "experiment", "defence", "objective", "constraint", "attack", "attacker", "metric",
@@ -103,7 +106,7 @@ def summarise(
 def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
     runs = list(by_seed.values())
     for key in runs[0].replicates:
-        bounds = (-1.0, 1.0) if key.metric == "generalisation_gap" else (0.0, 1.0)
+        bounds = BOUNDS.get(key.metric, (0.0, 1.0))
         found = interval([run.replicates[key] for run in runs], bounds)
         n_examples = sum(run.n_test if key.metric == "test_accuracy" else run.n_pool for run in runs)
         yield {**_row(key, found), "n_targets": sum(run.n_targets for run in runs), "n_examples": n_examples}
@@ -115,7 +118,8 @@ def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evalu
     n_targets = sum(run.n_targets for run, _ in runs)
     for key in runs[0][0].replicates:
         if key in runs[0][1].replicates:
-            bounds = (-2.0, 2.0) if key.metric == "generalisation_gap" else (-1.0, 1.0)
+            low, high = BOUNDS.get(key.metric, (0.0, 1.0))
+            bounds = low - high, high - low
             paired = [a.replicates[key] - b.replicates[key] for a, b in runs]
             yield {**_row(key, interval(paired, bounds)), "n_targets": n_targets}
 

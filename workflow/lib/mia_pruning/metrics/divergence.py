@@ -1,0 +1,74 @@
+"""How far members' and non-members' outputs are apart: the theory of the Min-Max game, measured.
+
+The gain of the best inference model is G(h*) = JS - log 2, where JS is the Jensen-Shannon divergence, in nats, between the two
+distributions; it is least, -log 2, where they are equal. JS also bounds what any attacker can reach who sees no more than the
+outputs it was measured on: by Fano's inequality the error P of a guess about a fair coin obeys log 2 - JS <= H(P), H the binary
+entropy.
+
+Distributions are counted in bins with equally many examples. Every function takes weights, one row a bootstrap replicate.
+"""
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import xlogy
+
+N_BINS = 20
+LOG_2 = float(np.log(2))
+
+
+def js_divergence(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The divergence, (n_replicates,), between the statistic's (n,) distributions over members and over non-members.
+
+    Counting overestimates entropy differences; the bias is taken out to first order (Miller 1955): half of the occupied bins less
+    one, over the number of examples, for each entropy. So the estimate can be slightly below 0.
+    """
+    p, q = _counts(statistic, members, weights)
+    n_members, n_others = p.sum(axis=1, keepdims=True), q.sum(axis=1, keepdims=True)
+    mixture = (p / n_members + q / n_others) / 2
+    halves = (_entropy(p) + _entropy(q)) / 2
+    bias = ((p > 0).sum(axis=1) - 1) / (4 * n_members[:, 0]) + ((q > 0).sum(axis=1) - 1) / (4 * n_others[:, 0])
+    bias -= ((mixture > 0).sum(axis=1) - 1) / (2 * (n_members + n_others)[:, 0])
+    return -xlogy(mixture, mixture).sum(axis=1) - halves - bias
+
+
+def held_out_gain(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """G, (n_replicates,), of the inference model that is best on one half of the examples, on the other half; both ways, averaged.
+
+    At most JS - log 2 in the mean, and -log 2 for a model that tells nothing.
+    """
+    first = np.arange(statistic.size) % 2 == 0
+    halves = [_counts(statistic, members, weights * half) for half in (first, ~first)]
+    return (_gain(*halves[0], *halves[1]) + _gain(*halves[1], *halves[0])) / 2
+
+
+def accuracy_bound(divergence: float) -> float:
+    """The highest balanced accuracy that a divergence allows.
+
+    >>> accuracy_bound(0.0), round(accuracy_bound(float(np.log(2))), 6)
+    (0.5, 1.0)
+    """
+    uncertainty = LOG_2 - min(max(divergence, 0.0), LOG_2)
+    if uncertainty >= LOG_2:
+        return 0.5
+    return 1 - brentq(lambda error: -xlogy(error, error) - xlogy(1 - error, 1 - error) - uncertainty, 0.0, 0.5)
+
+
+def _counts(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted counts (n_replicates, N_BINS) of members and of non-members; the bins are the pooled sample's quantiles."""
+    edges = np.quantile(statistic, np.linspace(0, 1, N_BINS + 1)[1:-1])
+    is_in = (np.searchsorted(edges, statistic, side="right")[:, np.newaxis] == np.arange(N_BINS)).astype(np.float32)
+    counts = [(weights * chosen) @ is_in for chosen in (members, ~members)]
+    return counts[0].astype(np.float64), counts[1].astype(np.float64)
+
+
+def _entropy(counts: np.ndarray) -> np.ndarray:
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return -xlogy(shares, shares).sum(axis=1)
+
+
+def _gain(p: np.ndarray, q: np.ndarray, held_p: np.ndarray, held_q: np.ndarray) -> np.ndarray:
+    """The gain on held-out counts of the model fitted to p and q, half an example added to each bin."""
+    share_p, share_q = ((counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True) for counts in (p, q))
+    log_member, log_other = np.log(share_p / (share_p + share_q)), np.log(share_q / (share_p + share_q))
+    on_members = (held_p * log_member).sum(axis=1) / held_p.sum(axis=1)
+    return (on_members + (held_q * log_other).sum(axis=1) / held_q.sum(axis=1)) / 2

@@ -1,0 +1,51 @@
+"""How far a subnetwork's answers are from the dense network's, against its sparsity."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from mia_pruning.registry import figure
+from mia_pruning.reporting.style import LABELS, colours, in_order, readable
+from mia_pruning.reporting.tables import Drawing, Tables, pick
+
+STAGES = {"pruned": ("o", "none"), "retrained": ("s", "full")}
+
+
+@figure
+def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
+    table = _with_compression(tables["distance"], tables["results"])
+    colour = colours(in_order(tables["results"], "defence"))
+    drawn, axis = plt.subplots(figsize=(7.5, 4.2))
+    for (experiment, defence, stage), row in table.set_index(["experiment", "defence", "stage"]).iterrows():
+        marker, fill = STAGES[stage]
+        label = f"{readable(experiment)}: {readable(defence)}, {stage}"
+        axis.errorbar(
+            row["compression"], row["mean"], yerr=row["deviation"], fmt=marker, fillstyle=fill, color=colour[defence],
+            capsize=2, label=label,
+        )  # fmt: skip
+    axis.set(xlabel=LABELS["compression"], ylabel="distance of the answers (total variation)", xscale="log")
+    if len(table):
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+    return Drawing(
+        drawn,
+        table,
+        _finding(table),
+        "Half the L1 distance between the dense network's and the subnetwork's probabilities, mean over test examples, after the "
+        "hard projection and after retraining. Bars are one standard deviation over models.",
+    )
+
+
+def _with_compression(distance: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    keys = ["experiment", "defence", "stage"]
+    spread = distance.groupby(keys, sort=False)["total_variation"].agg(mean="mean", deviation="std", n_models="size").reset_index()
+    compression = pick(results, metric="compression")[["experiment", "defence", "value"]].rename(columns={"value": "compression"})
+    return spread.merge(compression, on=["experiment", "defence"])
+
+
+def _finding(table: pd.DataFrame) -> str:
+    if table.empty:
+        return "This study prunes nothing."
+    of = {stage: rows.loc[rows["mean"].idxmax()] for stage, rows in table.groupby("stage")}
+    parts = [f"{row['mean']:.3f} when {stage} ({readable(row['defence'])})" for stage, row in of.items()]
+    return f"The largest mean distance from the dense network is {', '.join(parts)}."
