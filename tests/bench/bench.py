@@ -7,6 +7,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -36,8 +37,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after one that is not counted")
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    images, labels = fashion_mnist_t10k().load()
-    images, labels = images[:N_EXAMPLES], labels[:N_EXAMPLES].astype(np.int64)
+    loaded = fashion_mnist_t10k().load(Path())
+    images, labels = loaded.images[:N_EXAMPLES], loaded.labels[:N_EXAMPLES].astype(np.int64)
     print(f"{provenance.cpu_model()}, one core, torch {torch.__version__}, {rounds} rounds; CPU seconds: median (min to max)\n")
     plain, admm = _trainer(images, labels), _with_admm(images, labels)
     exact = _trainer(images, labels, "float32")
