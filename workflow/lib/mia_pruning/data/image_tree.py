@@ -26,11 +26,12 @@ class ImageTree:
     labels: np.ndarray
 
     def identity(self) -> str:
-        """A digest of the images' names and sizes."""
+        """A digest of the images' names, sizes and times of change."""
         digest = blake2b(digest_size=16)
         for name in self.names:
-            digest.update(f"{name}\0{(self.folder / name).stat().st_size}\n".encode())
-        return f"names and sizes: {digest.hexdigest()}"
+            status = os.stat(f"{self.folder}/{name}")
+            digest.update(f"{name}\0{status.st_size} {status.st_mtime_ns}\n".encode())
+        return f"names, sizes and times of change: {digest.hexdigest()}"
 
     def load(self, resolution: int, undecodable: str, work: Path) -> Loaded:
         """The examples: the centre square of each image, resized to the resolution."""
