@@ -23,6 +23,7 @@ def folder(tmp_path):
             pixels = np.full((8, 8, 3), 50 * number + ord(name) - 97, np.uint8)
             Image.fromarray(pixels).save(tmp_path / "in" / name / f"{number}{['.png', '.PNG'][number % 2]}")
     (tmp_path / "in" / "a" / "notes.txt").touch()
+    (tmp_path / "in" / "a" / "._0.png").touch()
     (tmp_path / "in" / "readme").touch()
     (tmp_path / "in" / ".cache").mkdir()
     return tmp_path / "in"

@@ -105,6 +105,12 @@ def test_contents_that_break_the_promise_are_refused(images, labels, message):
         check_contents(images, Loaded(images, labels), source_of(promised))
 
 
+def test_a_data_set_of_which_all_is_skipped_is_refused():
+    images = np.zeros((0, 2, 2, 1), np.uint8)
+    with pytest.raises(StudyError, match="toy: no example is left of 2, all were skipped"):
+        check_contents(images, Loaded(images, np.zeros(0, int), skipped=("a", "b")), source_of(np.zeros((2, 2, 2, 1))))
+
+
 def test_skipped_examples_are_no_broken_promise():
     images = np.zeros((3, 2, 2, 1), np.uint8)
     check_contents(images, Loaded(images, np.zeros(3, int), skipped=("a/1.png",)), source_of(np.zeros((4, 2, 2, 1))))

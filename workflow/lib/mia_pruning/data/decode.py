@@ -7,6 +7,7 @@ another resolution never continue them.
 
 import io
 import json
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,9 @@ from mia_pruning import storage
 from mia_pruning.provenance import fingerprint
 from mia_pruning.types import StudyError
 
+logger = logging.getLogger("mia_pruning")
 MAX_PROCESSES = 8
+CHUNKS_PER_MESSAGE = 50
 #: a JPEG is decoded at a fraction of its size that is still this many times the resolution
 OVERSAMPLING = 2
 #: the first row of a chunk, and the reason for each of its files that did not decode
@@ -49,6 +52,8 @@ def decode(
             done[start] = failed
             notes.write(json.dumps([start, failed]) + "\n")
             notes.flush()
+            if len(done) % CHUNKS_PER_MESSAGE == 0:
+                logger.info("decoded %d of %d images", min(len(done) * rows, len(names)), len(names))
     failed = {name: reason for start in sorted(done) for name, reason in done[start].items()}
     return (_without(array, names, failed, work) if failed else array), failed
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import http.client
+import logging
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from mia_pruning.types import StudyError
 
 TIMEOUT_SECONDS = 30
 BLOCK_BYTES = 2**18
+logger = logging.getLogger("mia_pruning")
 #: a mirror is asked again as long as it brings something, but not for ever
 ATTEMPTS = 20
 
@@ -66,6 +68,7 @@ def _from_any(urls: Sequence[str], file: IO[bytes], part: Path, digest: str) -> 
 
 def _attempt(url: str, file: IO[bytes], part: Path, digest: str) -> str | None:
     """Complete `part` from this address: None if it then has the digest, else the reason; wrong content is thrown away."""
+    logger.info("downloading %s from byte %d", url, file.tell())
     try:
         _append_rest(url, file)
     except urllib.error.HTTPError as error:

@@ -55,10 +55,14 @@ def list_tree(folder: Path, n_classes: int | None = None, per_class: int | None 
 
 
 def _images(folder: Path, wanted: int | None) -> Sequence[str]:
-    found = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(SUFFIXES))
+    found = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and _is_image(entry.name))
     if len(found) < (wanted or 1):
         raise StudyError(f"{folder}: holds {len(found)} images ({', '.join(SUFFIXES)}), needed are {wanted or 'some'}")
     return found[:wanted]
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def check_undecodable(undecodable: str) -> None:

@@ -38,6 +38,8 @@ def check_contents(images: np.ndarray, loaded: Loaded, source: DatasetSource) ->
         raise StudyError(f"{source.name}: images are {images.dtype} {images.shape}, promised were uint8 {expected}")
     if labels.shape != expected[:1]:
         raise StudyError(f"{source.name}: {labels.shape[0]} labels for {images.shape[0]} images")
+    if not labels.size:
+        raise StudyError(f"{source.name}: no example is left of {source.n_examples}, all were skipped")
     if labels.min() < 0 or labels.max() >= len(source.class_names):
         raise StudyError(
             f"{source.name}: labels lie in {labels.min()}..{labels.max()}, allowed is 0..{len(source.class_names) - 1}"
