@@ -1,12 +1,22 @@
 """The speed figures that README quotes, measured as ratios within one process, in CPU seconds of one core. Run by `make bench`.
 
+Packing image files is measured apart, because it takes several processes: in seconds of wall time, and in peak memory of the job
+and of its largest worker. Its JPEG files are made here, of noise, unless --images names a folder of class folders.
+
 No figure here is asserted anywhere: machines differ and are shared. Compare ratios, and runs of one machine.
 """
 
 import argparse
+import json
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
+import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -35,10 +45,12 @@ MEAN, DEVIATION = [73.0], [90.0]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after one that is not counted")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--images", type=Path, help="a folder of class folders of 64 x 64 JPEG files, instead of noise")
+    given = parser.parse_args()
+    rounds = given.rounds
     torch.set_num_threads(1)
-    images, labels = fashion_mnist_t10k().load()
-    images, labels = images[:N_EXAMPLES], labels[:N_EXAMPLES].astype(np.int64)
+    loaded = fashion_mnist_t10k().load(Path())
+    images, labels = loaded.images[:N_EXAMPLES], loaded.labels[:N_EXAMPLES].astype(np.int64)
     print(f"{provenance.cpu_model()}, one core, torch {torch.__version__}, {rounds} rounds; CPU seconds: median (min to max)\n")
     plain, admm = _trainer(images, labels), _with_admm(images, labels)
     exact = _trainer(images, labels, "float32")
@@ -57,7 +69,9 @@ def main() -> None:
     print(f"  bfloat16 against DataLoader: {ratio(seconds, 'DataLoader and PIL transforms, float32', 'resident, bfloat16')}")
     print(f"  ADMM epoch against plain:    {ratio(seconds, 'resident, bfloat16, with ADMM', 'resident, bfloat16')}\n")
     attack = in_turn({"attack": _threshold_attack()}, rounds)["attack"]
-    print(f"Threshold attack, loss, 250,000 shadow and 250,000 target scores of 10 classes\n  {spread(attack)}")
+    print(f"Threshold attack, loss, 250,000 shadow and 250,000 target scores of 10 classes\n  {spread(attack)}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        _measure_packing(given.images or _noise_images(Path(folder) / "few"), rounds)
 
 
 def in_turn(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -143,6 +157,58 @@ def _threshold_attack() -> Callable[[], np.ndarray]:
 
     targets, shadows = signals(False), signals(True)
     return lambda: loss(targets, shadows, rng, per_class=False)
+
+
+def _noise_images(folder: Path, n_classes: int = 10, per_class: int = 500) -> Path:
+    rng = np.random.default_rng(0)
+    for name in map(str, range(n_classes)):
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+            coarse.resize((64, 64)).save(folder / name / f"{number}.jpg")
+    return folder
+
+
+def _four_times(folder: Path, copy: Path) -> Path:
+    """A folder with four links to each image of another."""
+    for path in folder.glob("*/*"):
+        (copy / path.parent.name).mkdir(parents=True, exist_ok=True)
+        for number in range(4):
+            (copy / path.parent.name / f"{number}_{path.name}").symlink_to(path.absolute())
+    return copy
+
+
+PACK = """
+    import json, resource, sys, time
+    from mia_pruning.data.image_folder import image_folder
+    from mia_pruning.stages.pack import pack_dataset
+
+    started = time.perf_counter()
+    source = image_folder(folder=sys.argv[1], resolution=64)
+    pack_dataset(source, f"{sys.argv[2]}/dataset.json", {})
+    seconds = time.perf_counter() - started
+    # Not ru_maxrss of the job itself, which counts from before exec, when it still was the process that started it.
+    peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
+    print(json.dumps([source.n_examples, seconds, peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024]))
+    """
+
+
+def _packed(folder: Path) -> list[float]:
+    """Number of images, seconds, and MiB of the job and of its largest worker, in a process of its own."""
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, "-c", textwrap.dedent(PACK), str(folder), output]
+        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def _measure_packing(few: Path, rounds: int) -> None:
+    print(f"Packing 64 x 64 JPEG files with {len(os.sched_getaffinity(0))} processes, wall time")
+    with tempfile.TemporaryDirectory() as folder:
+        for images in (few, _four_times(few, Path(folder))):
+            found = [_packed(images) for _ in range(rounds + 1)][1:]
+            n_images, seconds, job, worker = zip(*found, strict=True)
+            rate = n_images[0] / statistics.median(seconds)
+            memory = f"peak {max(job):.0f} MiB, a worker {max(worker):.0f} MiB"
+            print(f"  {n_images[0]:6.0f} images   {spread(list(seconds))}   {rate:6.0f} images/s   {memory}")
 
 
 if __name__ == "__main__":

@@ -205,3 +205,24 @@ def test_select_and_under_are_inverse_and_take_whole_prefixes():
     tensors = {"1/w": 1, "1/m/w": 2, "10/w": 3}
     assert storage.select(tensors, "1") == {"w": 1, "m/w": 2}
     assert storage.select(storage.under("1", {"w": 1, "m/w": 2}), "1") == {"w": 1, "m/w": 2}
+
+
+@given(
+    array=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, max_side=6)),
+    chunk_bytes=st.integers(1, 40),
+    cut=st.integers(0, 6),
+)
+def test_chunks_are_the_array_whole_and_in_order(tmp_path_factory, array, chunk_bytes, cut):
+    path = tmp_path_factory.mktemp("chunks") / "a.npy"
+    storage.write_chunks(path, array.shape, np.split(array, [min(cut, len(array))]))
+    np.testing.assert_array_equal(np.load(path), array, strict=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "CHUNK_BYTES", chunk_bytes)
+        chunks = list(storage.read_chunks(path))
+    np.testing.assert_array_equal(np.concatenate(chunks), array, strict=True)
+    assert all(len(chunk) == 1 or chunk.nbytes <= chunk_bytes for chunk in chunks)
+
+
+def test_rows_that_are_not_given_are_zero(tmp_path):
+    storage.write_chunks(tmp_path / "a.npy", (4, 2), [np.ones((1, 2), np.uint8)])
+    assert np.load(tmp_path / "a.npy").tolist() == [[1, 1], [0, 0], [0, 0], [0, 0]]

@@ -43,8 +43,23 @@ def settings_of(wildcards):
 # --- data ---------------------------------------------------------------------------------------------------------
 
 
-def source_files(wildcards):
-    return [str(path) for path in STUDY.sources[wildcards.dataset].files]
+def unpublished_files(wildcards):
+    """The source files that only their time of change identifies; the others may come and go."""
+    return [str(path) for path, digest in STUDY.sources[wildcards.dataset].files.items() if digest is None]
+
+
+def source_identity(wildcards):
+    """Which data these are, wherever they lie."""
+    source = STUDY.sources[wildcards.dataset]
+    return {"identity": source.identity, "digests": {path.name: digest for path, digest in source.files.items()}}
+
+
+def packing_processes(wildcards):
+    return STUDY.sources[wildcards.dataset].n_processes
+
+
+def packing_minutes(wildcards):
+    return 10 + STUDY.sources[wildcards.dataset].n_examples // 5000
 
 
 def packed_data(wildcards):

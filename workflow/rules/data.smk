@@ -1,9 +1,34 @@
-"""From a data set's own files to packed arrays, and who trains on what."""
+"""From a data set's own files, fetched where they are missing, to packed arrays, and who trains on what."""
+
+
+rule fetch_dataset:
+    input:
+        unpublished_files,
+    output:
+        "results/data/{dataset}/source.json",
+    log:
+        "results/logs/fetch_dataset/{dataset}.log",
+    benchmark:
+        "results/benchmarks/fetch_dataset/{dataset}.tsv"
+    localrule: True  # the node that plans is the one with a network
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        dataset=lambda wildcards: STUDY["datasets"][wildcards.dataset],
+        source=source_identity,
+        code=lambda wildcards: code_of("fetch_dataset.py", *STUDY.plug_ins("datasets", wildcards.dataset)),
+    message:
+        "Fetching {wildcards.dataset}"
+    script:
+        "../scripts/fetch_dataset.py"
 
 
 rule pack_dataset:
     input:
-        source_files,
+        "results/data/{dataset}/source.json",
     output:
         description="results/data/{dataset}/dataset.json",
         images="results/data/{dataset}/images.npy",
@@ -15,9 +40,10 @@ rule pack_dataset:
         "results/benchmarks/pack_dataset/{dataset}.tsv"
     conda:
         ENVIRONMENT
+    threads: packing_processes
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=2000,
+        runtime=packing_minutes,
     params:
         dataset=lambda wildcards: STUDY["datasets"][wildcards.dataset],
         code=lambda wildcards: code_of("pack_dataset.py", *STUDY.plug_ins("datasets", wildcards.dataset)),

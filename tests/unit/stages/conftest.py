@@ -9,7 +9,7 @@ from mia_pruning.stages.fitting import Batch
 from mia_pruning.stages.pack import pack_dataset
 from mia_pruning.stages.split import split_examples
 from mia_pruning.stages.train import train_models
-from mia_pruning.types import DatasetSource
+from mia_pruning.types import DatasetSource, Loaded
 
 SPLIT = {"protocol": "pool", "examples": 40, "models": 4, "reference": 6, "test": 30}
 MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
@@ -29,7 +29,7 @@ def files(tmp_path_factory):
     images = (labels * 60 + 30)[:, None, None, None] + rng.integers(0, 60, (90, 16, 16, 1))
     images, labels = images.astype(np.uint8), labels.astype(np.uint8)
     images[80], images[81], labels[80:82] = images[2], images[2], labels[2]
-    source = DatasetSource("toy", {}, 90, (16, 16, 1), ("a", "b", "c"), "CC0", "nobody", lambda: (images, labels))
+    source = DatasetSource("toy", {}, 90, (16, 16, 1), ("a", "b", "c"), "CC0", "nobody", lambda work: Loaded(images, labels))
     paths = SimpleNamespace(
         dataset=str(folder / "dataset.json"), split=str(folder / "membership.npz"), dense=str(folder / "dense.safetensors")
     )

@@ -73,10 +73,10 @@ def _imported_files(node: ast.AST, path: Path) -> list[Path]:
     return [file for name in first_party if (file := module_file(name)).is_file()]
 
 
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hex."""
+def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
+    """SHA-256, or another digest, of a file in hex."""
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def fingerprint(content: Any) -> str:

@@ -7,10 +7,11 @@ provenance record of the job that made it.
 
 import csv
 import json
+import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from typing import Any
 import numpy as np
 
 from mia_pruning.types import StudyError
+
+#: how much of an array is in memory at a time where it is read or written in chunks
+CHUNK_BYTES = 2**23
 
 
 @contextmanager
@@ -61,6 +65,35 @@ def read_array(path: str | Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise StudyError(f"{path}: not a readable array file ({error}); delete it and run again") from error
+
+
+def rows_per_chunk(row_bytes: int) -> int:
+    """How many rows of this size fit into a chunk, at least one."""
+    return max(1, CHUNK_BYTES // max(1, row_bytes))
+
+
+def read_chunks(path: str | Path) -> Iterator[np.ndarray]:
+    """The rows of an array file in order, some at a time.
+
+    The file is read, not mapped: pages of a mapping count as memory of the process until it ends.
+    """
+    array = read_array(path)
+    row_bytes = array[:1].nbytes
+    with Path(path).open("rb") as file:
+        file.seek(array.offset)
+        for start in range(0, len(array), rows_per_chunk(row_bytes)):
+            rows = min(rows_per_chunk(row_bytes), len(array) - start)
+            yield np.frombuffer(file.read(rows * row_bytes), array.dtype).reshape(rows, *array.shape[1:])
+
+
+def write_chunks(path: str | Path, shape: tuple[int, ...], chunks: Iterable[np.ndarray]) -> None:
+    """Rows of unsigned bytes, some at a time, as one array file of this shape; rows that are not given are zero."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        start = file.tell()
+        for chunk in chunks:
+            file.write(np.ascontiguousarray(chunk, dtype=np.uint8).data)
+        file.truncate(start + math.prod(shape))
 
 
 def write_arrays(path: str | Path, provenance: Mapping[str, Any], **arrays: np.ndarray) -> None:

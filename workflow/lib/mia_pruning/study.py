@@ -18,7 +18,7 @@ import jsonschema
 import yaml
 
 from mia_pruning import registry
-from mia_pruning.data.pack import check_sources
+from mia_pruning.data.sources import check_sources
 from mia_pruning.data.split import check_size
 from mia_pruning.provenance import code_digest, fingerprint, module_file
 from mia_pruning.types import BASELINE, DatasetSource, StudyError
@@ -300,10 +300,14 @@ def _check_own_model(experiment: dict[str, Any], objective: str, objectives: Map
 
 
 def _source(entry: Mapping[str, Any], where: str) -> DatasetSource:
-    """The data set's description, its files checked."""
+    """The data set's description, its files checked as far as they are there."""
     plug_in = registry.find("dataset", entry["use"], f"{where}.use")
     options = {key: value for key, value in entry.items() if key != "use"}
-    source = plug_in.load()(**registry.check_options(options, [plug_in], where, ("use",)))
+    checked = registry.check_options(options, [plug_in], where, ("use",))
+    try:
+        source = plug_in.load()(**checked)
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from error
     check_sources(source, where)
     return source
 

@@ -15,11 +15,32 @@ class StudyError(ValueError):
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """The examples of a data set.
+
+    images      uint8 (n, height, width, channels): an array, or the .npy file in the work folder that holds it
+    labels      (n,) integers in [0, n_classes)
+    skipped     names of the source's examples that were left out
+    notes       sentences on what was done to the pixels
+    class_names where the source knew before only how many there are
+    """
+
+    images: np.ndarray | Path
+    labels: np.ndarray
+    skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DatasetSource:
     """What a data set is, known before a byte of it is decoded.
 
-    files maps each source file to its SHA-256 in hex, or to None where nobody published one.
-    load() returns images, uint8 (n, height, width, channels), and labels, integers (n,) in [0, n_classes).
+    files maps each source file to its published digest, `md5:...` or `sha256:...` in hex, or to None where nobody published one.
+    load(work) returns the examples; it may keep unfinished work in the folder `work`, which it makes if it needs it.
+    fetch() brings the files that are missing; None where only the user can.
+    identity says which data these are where the source is a folder rather than files.
+    n_processes is how many load() uses, at most.
     """
 
     name: str
@@ -29,7 +50,10 @@ class DatasetSource:
     class_names: tuple[str, ...]
     licence: str
     citation: str
-    load: Callable[[], tuple[np.ndarray, np.ndarray]]
+    load: Callable[[Path], Loaded]
+    fetch: Callable[[], None] | None = None
+    identity: str | None = None
+    n_processes: int = 1
 
 
 @dataclass(frozen=True)

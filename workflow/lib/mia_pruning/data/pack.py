@@ -1,61 +1,121 @@
-"""Packing: a data set of any source becomes one memory-mapped uint8 array, its labels and a description."""
+"""Packing: a data set of any source becomes one memory-mapped uint8 array, its labels and a description.
 
+Pixels are seen in chunks, so that memory does not grow with the data set.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mia_pruning.provenance import file_digest
-from mia_pruning.types import DatasetSource, StudyError
+from mia_pruning.types import DatasetSource, Loaded, StudyError
+
+DIGEST_BYTES = 16
 
 
-def check_sources(source: DatasetSource, where: str) -> None:
-    """Refuse a data set whose files are missing or are not the published ones. `where` names the config entry."""
-    for path, expected in source.files.items():
-        if not path.is_file():
-            raise StudyError(f"{where}: the file {path} is missing")
-        if expected is not None and (found := file_digest(path)) != expected:
-            raise StudyError(f"{where}: {path} is damaged or altered: its SHA-256 is {found}, published is {expected}")
+@dataclass(frozen=True)
+class Summary:
+    """What one pass over the pixels tells.
+
+    mean, deviation  (n_channels,) float64, on the 0-255 scale
+    first_copies     (n,) for each example the index of the first example with the same pixels
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    first_copies: np.ndarray
 
 
-def check_contents(images: np.ndarray, labels: np.ndarray, source: DatasetSource) -> None:
+def check_contents(images: np.ndarray, loaded: Loaded, source: DatasetSource) -> None:
     """Refuse arrays that are not what the source promised."""
-    expected = (source.n_examples, *source.image_shape)
+    labels = loaded.labels
+    expected = (source.n_examples - len(loaded.skipped), *source.image_shape)
     if images.shape != expected or images.dtype != np.uint8:
         raise StudyError(f"{source.name}: images are {images.dtype} {images.shape}, promised were uint8 {expected}")
     if labels.shape != expected[:1]:
         raise StudyError(f"{source.name}: {labels.shape[0]} labels for {images.shape[0]} images")
+    if not labels.size:
+        raise StudyError(f"{source.name}: no example is left of {source.n_examples}, all were skipped")
     if labels.min() < 0 or labels.max() >= len(source.class_names):
         raise StudyError(
             f"{source.name}: labels lie in {labels.min()}..{labels.max()}, allowed is 0..{len(source.class_names) - 1}"
         )
 
 
-def describe(images: np.ndarray, labels: np.ndarray, source: DatasetSource) -> dict[str, Any]:
+def summarise(chunks: Iterable[np.ndarray], name: str) -> Summary:
+    """The summary of uint8 images that come in chunks (k, height, width, channels). Refuses a channel that is constant."""
+    counts: np.ndarray | int = 0
+    digests = []
+    for chunk in chunks:
+        counts = counts + value_counts(chunk)
+        digests.append(image_digests(chunk))
+    mean, deviation = moments(counts)
+    constant = np.flatnonzero(deviation == 0)
+    if constant.size:
+        raise StudyError(
+            f"{name}: channel {constant[0]} is {mean[constant[0]]:g} in every pixel of every image; "
+            "it tells nothing and cannot be normalised, so leave it out"
+        )
+    return Summary(mean, deviation, first_copies(np.concatenate(digests)))
+
+
+def value_counts(images: np.ndarray) -> np.ndarray:
+    """How often each of the 256 values stands in each channel, shape (n_channels, 256).
+
+    >>> value_counts(np.array([[[[7, 0]]], [[[7, 1]]]], dtype=np.uint8))[:, [0, 1, 7]].tolist()
+    [[0, 0, 2], [1, 1, 0]]
+    """
+    return np.stack([np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(images.shape[-1])])
+
+
+def moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each row's values 0..255 from their counts (n_channels, 256).
+
+    >>> moments(np.eye(256)[[0, 2]].sum(axis=0, keepdims=True))
+    (array([1.]), array([1.]))
+    """
+    values, n = np.arange(counts.shape[1]), counts.sum(axis=1)
+    mean = counts @ values / n
+    squared_distances = (values - mean[:, np.newaxis]) ** 2
+    return mean, np.sqrt((counts * squared_distances).sum(axis=1) / n)
+
+
+def image_digests(images: np.ndarray) -> np.ndarray:
+    """A 128-bit digest of each image's bytes, shape (n,): two of n images collide by chance with probability n^2 / 2^129."""
+    rows = np.ascontiguousarray(images).reshape(images.shape[0], -1)
+    digests = b"".join(blake2b(row, digest_size=DIGEST_BYTES).digest() for row in rows)
+    return np.frombuffer(digests, np.dtype((np.void, DIGEST_BYTES)))
+
+
+def first_copies(keys: np.ndarray) -> np.ndarray:
+    """For each key (n,) the index of the first equal one, shape (n,).
+
+    >>> first_copies(np.array([5, 8, 5])).tolist()
+    [0, 1, 0]
+    """
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return first[inverse]
+
+
+def describe(summary: Summary, loaded: Loaded, source: DatasetSource) -> dict[str, Any]:
     """The description that is stored beside the arrays; mean and deviation are per channel, on the 0-255 scale."""
-    channels = images.reshape(-1, images.shape[-1])
     return {
         "name": source.name,
         "licence": source.licence,
         "citation": source.citation,
         "files": {Path(path).name: file_digest(path) for path in source.files},
-        "n_examples": int(images.shape[0]),
-        "image_shape": list(images.shape[1:]),
-        "class_names": list(source.class_names),
-        "class_counts": np.bincount(labels, minlength=len(source.class_names)).tolist(),
-        "mean": channels.mean(axis=0, dtype=np.float64).tolist(),
-        "deviation": channels.std(axis=0, dtype=np.float64).tolist(),
-        "n_duplicates": int((first_copies(images) != np.arange(images.shape[0])).sum()),
+        "identity": source.identity,
+        "n_examples": int(loaded.labels.size),
+        "image_shape": list(source.image_shape),
+        "class_names": list(loaded.class_names or source.class_names),
+        "class_counts": np.bincount(loaded.labels, minlength=len(source.class_names)).tolist(),
+        "mean": summary.mean.tolist(),
+        "deviation": summary.deviation.tolist(),
+        "n_duplicates": int((summary.first_copies != np.arange(summary.first_copies.size)).sum()),
+        "skipped": {"count": len(loaded.skipped), "names": list(loaded.skipped)},
+        "notes": list(loaded.notes),
     }
-
-
-def first_copies(images: np.ndarray) -> np.ndarray:
-    """For each example the index of the first example with the same pixels, shape (n,).
-
-    >>> first_copies(np.array([[1, 2], [3, 4], [1, 2]], dtype=np.uint8)).tolist()
-    [0, 1, 0]
-    """
-    rows = np.ascontiguousarray(images).reshape(images.shape[0], -1)
-    as_bytes = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
-    _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
-    return first[inverse]

@@ -1,0 +1,76 @@
+"""Published data sets in the layout of torchvision's folders: where they lie, and how missing files are brought.
+
+Their names, digests and addresses are written down in the plug-ins, so that planning a study imports no torch; a test compares
+them with torchvision's.
+"""
+
+import gzip
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from mia_pruning import storage
+from mia_pruning.data.download import download
+from mia_pruning.types import StudyError
+
+PARTS = {"all": ("train", "test"), "train": ("train",), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to download: its name, its published digest, and the addresses of the folders that hold it."""
+
+    name: str
+    digest: str
+    mirrors: tuple[str, ...]
+
+
+def data_folder(folder: str | None) -> Path:
+    """The folder of all downloaded data: the option, else the environment's MIA_PRUNING_DATA, else `data` where the run is."""
+    return Path(folder or os.environ.get("MIA_PRUNING_DATA") or "data")
+
+
+def parts_of(part: str) -> tuple[str, ...]:
+    """The official parts that an option `part` asks for.
+
+    >>> parts_of("all")
+    ('train', 'test')
+    """
+    if part not in PARTS:
+        raise StudyError(f"part = {part!r}: allowed is one of {', '.join(PARTS)}")
+    return PARTS[part]
+
+
+def bring(archive: Archive, folder: Path, files: Mapping[Path, str]) -> None:
+    """Download the archive into `folder` if one of its files is missing, and unpack the missing ones only."""
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        packed = folder / archive.name
+        download([mirror + archive.name for mirror in archive.mirrors], packed, archive.digest)
+        _unpack(packed, missing)
+
+
+def _unpack(packed: Path, missing: Iterable[Path]) -> None:
+    for path in missing:
+        with _member(packed, path) as content, storage.atomic(path) as temporary, temporary.open("wb") as file:
+            shutil.copyfileobj(content, file)
+
+
+@contextmanager
+def _member(packed: Path, path: Path) -> Iterator[IO[bytes]]:
+    """The content that belongs at `path`: of a tar archive the member folder/file, of any other the whole."""
+    if not packed.name.endswith(".tar.gz"):
+        with gzip.open(packed) as content:
+            yield content
+        return
+    member = f"{path.parent.name}/{path.name}"
+    with tarfile.open(packed) as archive:
+        content = archive.extractfile(member) if member in archive.getnames() else None
+        if content is None:
+            raise StudyError(f"{packed}: holds no file {member}")
+        yield content
