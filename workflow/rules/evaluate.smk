@@ -46,6 +46,7 @@ rule summarise_study:
         results="results/{study}/results.csv",
         differences="results/{study}/differences.csv",
         targets="results/{study}/targets.csv",
+        guarantees="results/{study}/guarantees.csv",
         roc="results/{study}/roc.csv",
         confidence="results/{study}/confidence.csv",
         history="results/{study}/history.csv",

@@ -38,6 +38,8 @@ rule write_report:
         results="results/{study}/results.csv",
         differences="results/{study}/differences.csv",
         verdicts="results/{study}/verdicts.csv",
+        guarantees="results/{study}/guarantees.csv",
+        projection="results/{study}/projection.csv",
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
         datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
         claims=BASE / "report" / "claims.yaml",

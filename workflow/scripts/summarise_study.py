@@ -12,6 +12,7 @@ with job(snakemake):
         results=snakemake.output.results,
         differences=snakemake.output.differences,
         targets=snakemake.output.targets,
+        guarantees=snakemake.output.guarantees,
     )
     for table, keys in {
         "roc": "evaluations",

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from mia_pruning import storage
 from mia_pruning.data.split import make_split
 from mia_pruning.stages.evaluate import TPR_AT, evaluate_defence
-from mia_pruning.stages.summarise import PRIVACY_METRICS, UTILITY_METRICS, Key, read_evaluation
+from mia_pruning.stages.summarise import PRIVACY_METRICS, THEORY_METRICS, UTILITY_METRICS, Key, read_evaluation
 
 POOL = {"protocol": "pool", "examples": 60, "models": 4, "reference": 4, "test": 30}
 DISJOINT = {**POOL, "protocol": "disjoint", "shadow_examples": 20, "shadow_models": 2}
@@ -53,7 +53,7 @@ def evaluated(request, tmp_path):
 def test_the_cells_are_all_metrics_with_the_replicates_of_each(evaluated):
     run, *_ = evaluated
     found = run()
-    utility = [Key("", "", metric) for metric in UTILITY_METRICS]
+    utility = [Key("", "", metric) for metric in (*UTILITY_METRICS, *THEORY_METRICS)]
     assert list(found.replicates) == [*utility, *(Key("net", "adaptive", metric) for metric in PRIVACY_METRICS)]
     for values in found.replicates.values():
         assert values.per_target.shape == (4,)

@@ -45,7 +45,7 @@ def study(tmp_path):
             storage.write_json(counts, {**dict.fromkeys(RELEASE_METRICS, 100 * number + seed), "guarantee": {}})
             evaluations.setdefault("e", {}).setdefault(defence, {})[seed] = str(path)
             releases.setdefault("e", {}).setdefault(defence, {})[seed] = str(counts)
-    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     summarise(evaluations, releases, DEFENCES, **outputs)
     tables = {name: pd.read_csv(path).fillna({"attack": "", "attacker": ""}) for name, path in outputs.items()}
     return tables, written
@@ -75,7 +75,7 @@ def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
     arrays |= {"per_target": np.zeros((3, 4)), "counts": np.array([4, 30, 20])}
     storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
     storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
-    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     summarise({"e": {"baseline": {0: tmp_path / "a.npz"}}}, {"e": {"baseline": {0: tmp_path / "a.json"}}}, DEFENCES, **outputs)
     results = pd.read_csv(outputs["results"]).set_index("metric")
     assert (results.loc[["test_accuracy", "auc"], "low"] == 0).all()
@@ -125,7 +125,7 @@ def test_identical_defences_differ_by_exactly_nothing(tmp_path):
         write_evaluation(tmp_path / f"{name}.npz", 1, CELLS)
         storage.write_json(tmp_path / f"{name}.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     evaluations, releases = ({"e": {n: {0: tmp_path / f"{n}.{end}"} for n in ("baseline", "same")}} for end in ("npz", "json"))
-    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     summarise(evaluations, releases, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), **outputs)
     differences = pd.read_csv(outputs["differences"])
     assert (differences[["value", "low", "high"]] == 0).all(axis=None)

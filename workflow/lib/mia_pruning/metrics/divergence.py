@@ -32,11 +32,12 @@ def js_divergence(statistic: np.ndarray, members: np.ndarray, weights: np.ndarra
 
 
 def held_out_gain(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """G, (n_replicates,), of the inference model that is best on one half of the examples, on the other half; both ways, averaged.
+    """G, (n_replicates,), of the inference model that is best on one half of the examples, on the other; both ways, averaged.
 
     At most JS - log 2 in the mean, and -log 2 for a model that tells nothing.
     """
-    first = np.arange(statistic.size) % 2 == 0
+    # Every other member and every other non-member, so that both halves have both.
+    first = np.where(members, np.cumsum(members), np.cumsum(~members)) % 2 == 0
     halves = [_counts(statistic, members, weights * half) for half in (first, ~first)]
     return (_gain(*halves[0], *halves[1]) + _gain(*halves[1], *halves[0])) / 2
 

@@ -21,9 +21,14 @@ FIGURE_HEADINGS = {
     "attack_by_compression": "Attack accuracy and compression",
     "roc": "Low false-positive rates",
     "confidence": "What the attacker sees",
+    "compute": "What it costs to train",
     "training": "Training",
-    "residuals": "ADMM residuals",
+    "divergence": "T1: divergence, gain and the attacks that they allow",
+    "subnetwork_distance": "T2: is there a subnetwork near the dense network?",
+    "residuals": "T3: does ADMM converge?",
 }
+#: figures that the theory section shows
+THEORY = ("divergence", "subnetwork_distance", "residuals")
 
 
 def write_report(
@@ -49,7 +54,10 @@ def write_report(
         answers=answer(loaded["verdicts"], statements),
         claims=[_claim_view(claim, loaded["verdicts"]) for claim in claims["claims"]],
         headline=claims["headline"],
-        figures=[_figure_view(name, figures[name]) for name in sorted(figures, key=_figure_order)],
+        figures=[_figure_view(name, figures[name]) for name in sorted(figures, key=_figure_order) if name not in THEORY],
+        theory=[_figure_view(name, figures[name]) for name in THEORY],
+        projections=_projection_rows(loaded["projection"]),
+        guarantees=_guarantee_rows(loaded["guarantees"]),
         overviews=[_overview(loaded["results"], name, claims["headline"]) for name in in_order(loaded["results"], "experiment")],
         attacks=[_attack_table(loaded["results"], name) for name in in_order(loaded["results"], "experiment")],
         differences=[
@@ -117,6 +125,8 @@ def _overview(results: pd.DataFrame, experiment: str, headline: Mapping[str, str
         "bytes, dense": {"metric": "dense_bytes"},
         "bytes, sparse": {"metric": "sparse_bytes"},
         "FLOPs, zeros skipped": {"metric": "sparse_flops"},
+        "sample-passes": {"metric": "sample_passes"},
+        "epsilon": {"metric": "epsilon"},
     }
     rows = pick(results, experiment=experiment)
     body = [
@@ -138,6 +148,21 @@ def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
         for key in sorted(keys, key=_attacker_last)
     ]
     return {"experiment": experiment, "columns": defences, "rows": body}
+
+
+def _projection_rows(projection: pd.DataFrame) -> list[dict[str, Any]]:
+    """What the hard projection did to each defence, mean over models."""
+    whole = pick(projection, layer="all")
+    whole = whole.assign(removed=whole["removed_norm"] / whole["weight_norm"])
+    columns = ["removed", "accuracy_before", "accuracy_after", "answers_changed"]
+    means = whole.groupby(["experiment", "defence"], sort=False)[columns].mean().reset_index()
+    return [{**row, **{column: number(row[column], "") for column in columns}} for row in means.to_dict("records")]
+
+
+def _guarantee_rows(guarantees: pd.DataFrame) -> list[dict[str, Any]]:
+    """The weakest guarantee over seeds of each defence that has one."""
+    weakest = guarantees.sort_values("epsilon", ascending=False).groupby(["experiment", "defence"], sort=False).first()
+    return [{**row, "epsilon": number(row["epsilon"], "")} for row in weakest.reset_index().to_dict("records")]
 
 
 def _attacker_last(key: tuple[str, str]) -> str:

@@ -14,13 +14,19 @@ from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
 from mia_pruning.types import BASELINE
 
-PRIVACY_METRICS = ("attack_accuracy", "auc", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
+PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
 UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
+THEORY_METRICS = ("js_divergence", "js_accuracy_bound")
 RELEASE_METRICS = (
     "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
 )  # fmt: skip
 #: the range of a metric that is no rate
-BOUNDS = {"generalisation_gap": (-1.0, 1.0), "gain": (-np.inf, 0.0), "js_divergence": (0.0, LOG_2)}
+BOUNDS = {
+    "generalisation_gap": (-1.0, 1.0),
+    "gain": (-np.inf, 0.0),
+    "js_divergence": (-np.inf, LOG_2),
+    "js_accuracy_bound": (0.5, 1.0),
+}
 GUARANTEE_METRICS = ("epsilon", "delta")
 RESULT_COLUMNS = [
     "experiment", "defence", "objective", "constraint", "attack", "attacker", "metric",
@@ -38,6 +44,9 @@ DIFFERENCE_COLUMNS = [
     "high",
     "n_targets",
 ]
+GUARANTEE_COLUMNS = [
+    "experiment", "defence", "seed", "epsilon", "delta", "accountant", "clip", "phases", "not_covered",
+]  # fmt: skip
 TARGET_COLUMNS = ["experiment", "seed", "defence", "attack", "attacker", "metric", "target", "value"]
 
 
@@ -79,11 +88,13 @@ def summarise(
     results: str,
     differences: str,
     targets: str,
+    guarantees: str,
 ) -> None:
     """evaluations: experiment -> defence -> seed -> file, and so releases."""
     result_rows: list[dict[str, Any]] = []
     difference_rows: list[dict[str, Any]] = []
     target_rows: list[dict[str, Any]] = []
+    guarantee_rows: list[dict[str, Any]] = []
     for experiment, by_defence in evaluations.items():
         read = {
             defence: {seed: read_evaluation(path, defence) for seed, path in by_seed.items()}
@@ -95,12 +106,14 @@ def summarise(
             rows = [*_interval_rows(by_seed), *_count_rows(counts)]
             result_rows += [{**about, **defences[defence], **row, "seeds": " ".join(map(str, by_seed))} for row in rows]
             target_rows += [{**about, **row} for row in _target_rows(by_seed)]
+            guarantee_rows += [{**about, **row} for row in _guarantee_rows(dict(zip(by_seed, counts, strict=True)))]
         for minus, defence in itertools.permutations(read, 2):
             about = {"experiment": experiment, "defence": defence, "minus": minus}
             difference_rows += [{**about, **row} for row in _difference_rows(read[defence], read[minus])]
     storage.write_table(results, result_rows, RESULT_COLUMNS)
     storage.write_table(differences, difference_rows, DIFFERENCE_COLUMNS)
     storage.write_table(targets, target_rows, TARGET_COLUMNS)
+    storage.write_table(guarantees, guarantee_rows, GUARANTEE_COLUMNS)
 
 
 def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
@@ -136,6 +149,23 @@ def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         promised = [of_seed["guarantee"][metric] for of_seed in counts if metric in of_seed["guarantee"]]
         if promised:
             yield {"metric": metric, "value": max(promised)}
+
+
+def _guarantee_rows(counts: Mapping[int, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What each seed's guarantee says; nothing where there is none."""
+    for seed, of_seed in counts.items():
+        promised = of_seed["guarantee"]
+        if promised:
+            phases = "; ".join(
+                f"{p['steps']} steps, noise {p['noise']:.3f}, sample rate {p['sample_rate']:.4f}"
+                for p in promised.get("phases", [])
+            )
+            yield {
+                "seed": seed,
+                **{key: promised.get(key) for key in ("epsilon", "delta", "accountant", "clip")},
+                "phases": phases,
+                "not_covered": "; ".join(promised["not_covered"]),
+            }
 
 
 def _target_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:

@@ -26,15 +26,17 @@ def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         for _, row in table.dropna(subset=[metric]).iterrows():
             label = f"{readable(row['experiment'])}: {readable(row['defence'])}"
             bars = error_bars(row.to_frame().T, metric)
-            axis.errorbar(row["sample_passes"], row[metric], yerr=bars, fmt="o", color=colour[row["defence"]], capsize=2, label=label)
+            axis.errorbar(
+                row["sample_passes"], row[metric], yerr=bars, fmt="o", color=colour[row["defence"]], capsize=2, label=label
+            )
         axis.set(xlabel="sample-passes of training, one model", ylabel=LABELS[metric], xscale="log")
     axes[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return Drawing(
         drawn,
         table,
         _finding(table),
-        "A sample-pass is one example forward and backward through the network, a forward pass alone a third of it, from the first "
-        "epoch of dense training to the last of retraining. Bars are 95 % intervals over targets and examples.",
+        "A sample-pass is one example forward and backward through the network, a forward pass alone a third of it, from the "
+        "first epoch of dense training to the last of retraining. Bars are 95 % intervals over targets and examples.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The theory of the Min-Max game: the divergence of members' and non-members' outputs, the gain and the attacks that it allows."""
+"""The theory of the Min-Max game: how far members' and non-members' outputs are apart, and what that allows."""
 
 from collections.abc import Mapping
 
@@ -37,9 +37,9 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         table,
         _finding(table),
         "Left: the theory's minimum, JS - log 2, against the gain that the headline attack's scores reach on examples held out. "
-        "Right: the attack accuracy that the divergence allows (Fano), against the one measured. The divergence is that of the true "
-        "class's log-odds, counted in 20 bins, less the bias of counting; an attack that sees more than these can lie above "
-        "the line. Bars are 95 % intervals over targets and examples.",
+        "Right: the attack accuracy that the divergence allows (Fano), against the one measured. The divergence is that of the "
+        "true class's log-odds, counted in 20 bins, less the bias of counting; an attack that sees more than these can lie "
+        "above the line. Bars are 95 % intervals over targets and examples.",
     )
 
 

@@ -38,7 +38,9 @@ def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 def _with_compression(distance: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     keys = ["experiment", "defence", "stage"]
-    spread = distance.groupby(keys, sort=False)["total_variation"].agg(mean="mean", deviation="std", n_models="size").reset_index()
+    spread = (
+        distance.groupby(keys, sort=False)["total_variation"].agg(mean="mean", deviation="std", n_models="size").reset_index()
+    )
     compression = pick(results, metric="compression")[["experiment", "defence", "value"]].rename(columns={"value": "compression"})
     return spread.merge(compression, on=["experiment", "defence"])
 
