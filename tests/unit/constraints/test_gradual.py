@@ -81,10 +81,13 @@ def test_the_smallest_weights_go_and_the_others_keep_their_values():
 
 
 class Zeros(Callback):
-    """Remembers which weights were zero after each step."""
+    """Remembers which weights, and which gradients, were zero at each step."""
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.gradients = [], []
+
+    def on_gradients(self):
+        self.gradients.append({name: weight.grad == 0 for name, weight in prunable_weights(self.model).items()})
 
     def on_step(self):
         self.seen.append({name: weight.detach() == 0 for name, weight in prunable_weights(self.model).items()})
@@ -96,8 +99,8 @@ def test_a_pruned_weight_is_zero_after_every_later_step():
     watch.model = training.model
     training.run(4)
     assert len(watch.seen) == 16
-    for one, after in zip(watch.seen, watch.seen[1:], strict=False):
-        assert all(after[name][zero].all() for name, zero in one.items())
+    for one, after, gradients in zip(watch.seen, watch.seen[1:], watch.gradients[1:], strict=False):
+        assert all(after[name][zero].all() and gradients[name][zero].all() for name, zero in one.items())
     assert watch.seen[0]["0.weight"].sum() == 0
     assert watch.seen[4]["0.weight"].sum() > 0
 

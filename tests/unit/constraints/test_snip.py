@@ -61,8 +61,10 @@ def slow_sensitivity(model, batches, step=1e-5):
     return found
 
 
-def test_the_sensitivity_equals_what_the_loss_loses_by_each_weight_alone():
-    model = network().double()
+@pytest.mark.parametrize("training", [True, False])
+def test_the_sensitivity_equals_what_the_loss_loses_by_each_weight_alone(training):
+    """In training mode, whichever mode the network is in."""
+    model = network().double().train(training)
     batches = [(images.double(), labels) for images, labels in examples().batches(8, np.random.default_rng(1))]
     slow = slow_sensitivity(model, batches[:2])
     fast = connection_sensitivity(model, batches[:2])
