@@ -29,8 +29,8 @@ def network():
     return model.to(memory_format=torch.channels_last)
 
 
-def task(model):
-    rng = np.random.default_rng(0)
+def task(model, members=0):
+    rng = np.random.default_rng(members)
     images, labels = rng.integers(0, 256, (20, 4, 4, 2), dtype=np.uint8), rng.integers(0, 5, 20)
     data = ResidentData(images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu"))
     return Task(model, data, 10, 5)
@@ -87,11 +87,17 @@ def test_projecting_changes_no_weight(name, options):
 
 
 def solution_of(solver, sparsity_set, model, seed=0):
-    """Start a solver and give it its epochs of a training that moves the weights at random."""
+    """Start a solver and give it its epochs."""
     solver = SOLVERS[solver].load()()
     solution = solver.start(task(model), sparsity_set, np.random.default_rng(seed))
-    rng = torch.Generator().manual_seed(1)
-    for epoch in range(solver.epochs):
+    train_(model, solution, range(solver.epochs))
+    return solution
+
+
+def train_(model, solution, epochs):
+    """A training that moves the weights at random."""
+    for epoch in epochs:
+        rng = torch.Generator().manual_seed(epoch)
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.grad = torch.randn(parameter.shape, generator=rng)
@@ -101,7 +107,6 @@ def solution_of(solver, sparsity_set, model, seed=0):
                 parameter.add_(parameter.grad, alpha=-0.1)
         solution.on_step()
         solution.on_epoch(epoch)
-    return solution
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -126,6 +131,28 @@ def test_the_generator_decides_the_masks(solver):
     sparsity_set = made("cardinality", {"compression": 3})
     one, same = (solution_of(solver, sparsity_set, network(), seed=4).masks() for _ in range(2))
     assert all(torch.equal(mask, same[layer]) for layer, mask in one.items())
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_solution_that_is_restored_half_way_ends_with_the_same_masks_and_weights(solver):
+    sparsity_set, plug_in = made("cardinality", {"compression": 3}), SOLVERS[solver].load()()
+    half = plug_in.epochs // 2
+    one, other = network(), network()
+    whole, resumed = (plug_in.start(task(model), sparsity_set, np.random.default_rng(0)) for model in (one, other))
+    train_(one, whole, range(half))
+    other.load_state_dict(one.state_dict())
+    resumed.load_state({name: value.clone() for name, value in whole.state().items()})
+    for model, solution in ((one, whole), (other, resumed)):
+        train_(model, solution, range(half, plug_in.epochs))
+    assert all(torch.equal(mask, resumed.masks()[layer]) for layer, mask in whole.masks().items())
+    assert all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_masks_depend_on_members_without_training_only_where_the_solver_says_so(solver):
+    plug_in, sparsity_set = SOLVERS[solver].load()(), made("cardinality", {"compression": 3})
+    masks = [plug_in.start(task(network(), members), sparsity_set, np.random.default_rng(0)).masks() for members in (0, 1)]
+    assert plug_in.reads_members == any(not torch.equal(mask, masks[1][layer]) for layer, mask in masks[0].items())
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -7,6 +7,7 @@ from mia_pruning.constraints.admm import Admm, AdmmPenalty
 from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.constraints.solving import prunable_weights
 from mia_pruning.training.objective import Task
+from mia_pruning.types import StudyError
 
 SET = Cardinality(compression=4)
 
@@ -138,13 +139,21 @@ def test_the_last_epoch_keeps_rho():
         ((0.1, 0.2, 0.3), 6, [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
         ((0.1, 0.2, 0.3), 7, [0.1, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
         ([0.1], 2, [0.1, 0.1]),
-        ([0.1, 0.2, 0.3], 2, [0.1, 0.2]),
+        ([0.1, 0.2, 0.3], 3, [0.1, 0.2, 0.3]),
     ],
 )
 def test_each_rho_gets_an_equal_share_of_the_epochs(rho, epochs, wanted):
     penalty = Admm(rho=rho, epochs=epochs).start(Task(network(), None, 1), SET, np.random.default_rng(0))
     assert penalty.rho_schedule == wanted
     assert penalty.rho == wanted[0]
+
+
+@pytest.mark.parametrize(("rho", "epochs"), [([0.1, 0.2, 0.3], 2), ((0.1, 0.2), 1)])
+def test_a_rho_that_would_get_no_epoch_is_refused(rho, epochs):
+    with pytest.raises(StudyError) as refused:
+        Admm(rho=rho, epochs=epochs)
+    wanted = f"rho = {list(rho)}: {len(rho)} values for {epochs} epochs; allowed is at most one an epoch"
+    assert str(refused.value) == wanted
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3])

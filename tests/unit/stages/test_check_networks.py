@@ -5,8 +5,11 @@ from mia_pruning.stages.check_networks import problem
 SETTINGS = {
     "model": {"use": "lenet5", "channels": [2, 3], "hidden": 8},
     "objective": {"use": "erm"},
-    "constraint": {"use": "cardinality", "solver": "magnitude", "compression": 4, "keep": None, "allocation": "uniform"},
-}
+    "constraint": {
+        "use": "cardinality", "solver": "magnitude", "compression": 4, "keep": None, "allocation": "uniform",
+        "retrain_epochs": 0,
+    },
+}  # fmt: skip
 QUESTION = {
     "experiment": "e",
     "objective": "o",
@@ -25,6 +28,19 @@ def asked(**change):
 @pytest.mark.parametrize("constraint", [SETTINGS["constraint"], {"use": "none", "solver": "magnitude"}])
 def test_a_network_that_fits_its_data_and_constraint_is_no_problem(constraint):
     assert asked(constraint=constraint) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"solver": "lottery_ticket", "rewind_epochs": 5, "retrain_epochs": 1},
+        {"solver": "snip", "n_batches": 5, "retrain_epochs": 1},
+        {"solver": "gradual_magnitude", "epochs": 1},
+        {"solver": "admm", "rho": [0.1, 0.2], "epochs": 2},
+    ],
+)
+def test_a_solver_at_the_edge_of_what_it_can_do_is_no_problem(change):
+    assert asked(constraint={**SETTINGS["constraint"], **change}) is None
 
 
 @pytest.mark.parametrize(
@@ -66,6 +82,18 @@ def test_a_network_that_answers_in_another_shape_is_refused(tmp_path, monkeypatc
         ({"compression": None, "keep": {"fc9": 0.5}}, "constraints.c.keep.fc9: no such layer"),
         ({"use": "none", "solver": "magnetude"}, "constraints.c.solver = 'magnetude': no such solver. Did you mean 'magnitude'?"),
         ({"allocation": "even"}, "constraints.c.allocation = 'even': allowed is one of"),
+        ({"use": "none", "solver": "snip"}, "constraints.c.solver = 'snip': use = 'none' leaves it nothing to do"),
+        ({"solver": "admm", "rho": [0.1, 0.2], "epochs": 1}, "constraints.c.rho = [0.1, 0.2]: 2 values for 1 epochs; allowed is"),
+        (
+            {"solver": "lottery_ticket", "rewind_epochs": 6, "retrain_epochs": 1},
+            "constraints.c.rewind_epochs = 6: allowed is at most training.epochs = 5",
+        ),
+        ({"solver": "lottery_ticket", "rewind_epochs": 2}, "constraints.c.retrain_epochs = 0: this solver ends with a network"),
+        ({"solver": "snip"}, "constraints.c.retrain_epochs = 0: this solver ends with a network that has yet to be trained"),
+        (
+            {"solver": "snip", "n_batches": 6, "retrain_epochs": 1},
+            "constraints.c.n_batches = 6: allowed is at most the 5 of an epoch",
+        ),
     ],
 )
 def test_a_constraint_that_does_not_fit_the_network_is_refused_by_its_key(change, message):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mia_pruning.stages import fitting
+from mia_pruning.stages import fitting, prune
 from mia_pruning.stages.job import identity
 from mia_pruning.stages.networks import read_models
 from mia_pruning.stages.prune import prune_models, retrain_models
@@ -12,6 +12,8 @@ from mia_pruning.stages.train import train_models
 from mia_pruning.training.checkpoint import Checkpoint
 
 ADMM = {"use": "cardinality", "solver": "admm", "compression": 3, "rho": [0.01, 0.1], "epochs": 3}
+GRADUAL = {"use": "cardinality", "solver": "gradual_magnitude", "compression": 3, "epochs": 3}
+TICKET = {"use": "cardinality", "solver": "lottery_ticket", "compression": 3, "rewind_epochs": 3}
 
 
 class Killed(BaseException):
@@ -68,6 +70,44 @@ def test_a_job_killed_after_any_epoch_goes_on_to_the_same_files(
     assert not list((tmp_path / "killed").glob(".*"))  # the checkpoints are gone
     for table in (tmp_path / "whole").glob("*.csv"):
         assert (tmp_path / "killed" / table.name).read_text() == table.read_text()
+
+
+@pytest.mark.parametrize("constraint", [GRADUAL, TICKET], ids=lambda constraint: constraint["solver"])
+@pytest.mark.parametrize("n_epochs", [1, 3, 5])
+def test_pruning_killed_after_any_epoch_goes_on_to_the_same_files(
+    files, batch, tmp_path, pruning_tables, monkeypatch, constraint, n_epochs
+):
+    def run(folder):
+        folder.mkdir(exist_ok=True)
+        job = batch([0, 1], "prune", folder / "models.safetensors", constraint=constraint, training={"schedule": "cosine"})
+        prune_models(job, files.dense, **pruning_tables(folder))
+
+    run(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        kill_after(patch, n_epochs)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed")
+    run(tmp_path / "killed")
+    assert_same_models(tmp_path / "killed" / "models.safetensors", tmp_path / "whole" / "models.safetensors")
+    assert not list((tmp_path / "killed").glob(".*"))
+    for table in (tmp_path / "whole").glob("*.csv"):
+        assert (tmp_path / "killed" / table.name).read_text() == table.read_text()
+
+
+def test_a_job_killed_while_it_writes_does_not_rewind_again(files, batch, tmp_path, pruning_tables, monkeypatch):
+    job = batch([0], "prune", tmp_path / "models.safetensors", constraint=TICKET)
+    with monkeypatch.context() as patch:
+        patch.setattr(prune, "write_models", die)
+        with pytest.raises(Killed):
+            prune_models(job, files.dense, **pruning_tables(tmp_path))
+    saved = []
+    monkeypatch.setattr(Checkpoint, "save", lambda self, state: saved.append(len(state["history"])))
+    prune_models(job, files.dense, **pruning_tables(tmp_path))
+    assert saved == []
+
+
+def die(*arguments):
+    raise Killed
 
 
 def test_a_resumed_job_does_not_train_the_epochs_done_again(batch, tmp_path, monkeypatch):

@@ -6,24 +6,32 @@ import pytest
 import torch
 
 from mia_pruning import storage
-from mia_pruning.constraints.cardinality import erdos_renyi
-from mia_pruning.stages.networks import read_models
+from mia_pruning.constraints.cardinality import erdos_renyi, largest
+from mia_pruning.stages.networks import build_seeded, read_models
 from mia_pruning.stages.prune import make_constraint, prune_models, retrain_models
+from mia_pruning.stages.train import train_models
+from mia_pruning.training.checkpoint import Checkpoint
 
+MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
 CONSTRAINTS = {
     "admm": {"use": "cardinality", "solver": "admm", "compression": 4, "rho": [0.01, 0.1], "epochs": 2},
     "magnitude": {"use": "cardinality", "solver": "magnitude", "compression": 4},
     "random": {"use": "cardinality", "solver": "random", "compression": 4},
+    "snip": {"use": "cardinality", "solver": "snip", "compression": 4, "n_batches": 2},
+    "gradual_magnitude": {"use": "cardinality", "solver": "gradual_magnitude", "compression": 4, "epochs": 2},
+    "lottery_ticket": {"use": "cardinality", "solver": "lottery_ticket", "compression": 4, "rewind_epochs": 1},
 }
+#: of each model, and of its dense training for 3 epochs
+N_MEMBERS, DENSE_PASSES = 20, 60
 
 
 @pytest.fixture
 def pruned(files, batch, tmp_path, pruning_tables):
     """Prunes models 0 and 1; returns the paths of models, history and residuals."""
 
-    def run(constraint):
+    def run(constraint, dense=None, **settings):
         path, tables = str(tmp_path / "pruned.safetensors"), pruning_tables(tmp_path)
-        prune_models(batch([0, 1], "prune", path, constraint=constraint), files.dense, **tables)
+        prune_models(batch([0, 1], "prune", path, constraint=constraint, **settings), dense or files.dense, **tables)
         return path, tables["history"], tables["residuals"]
 
     return run
@@ -78,10 +86,11 @@ def test_admm_keeps_z_u_and_residuals(pruned):
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_retraining_keeps_every_zero_and_trains_the_rest(batch, tmp_path, pruned, name, optimizer):
-    models, *_ = pruned(CONSTRAINTS[name])
-    job = batch([0, 1], "retrain", tmp_path / "retrained.safetensors", training={"optimizer": optimizer}, retrain_epochs=2)
+@pytest.mark.parametrize(("objective", "optimizer"), [("erm", "adam"), ("erm", "sgd"), ("min_max", "adam")])
+def test_retraining_keeps_every_zero_and_trains_the_rest(batch, tmp_path, pruned, name, objective, optimizer):
+    settings = {"training": {"optimizer": optimizer}, "objective": {"use": objective}}
+    models, *_ = pruned(CONSTRAINTS[name], **settings)
+    job = batch([0, 1], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=2, **settings)
     retrain_models(job, models, str(tmp_path / "history.csv"))
     for row in (0, 1):
         before, masks = parts(models, row, "weights"), parts(models, row, "masks")
@@ -89,6 +98,7 @@ def test_retraining_keeps_every_zero_and_trains_the_rest(batch, tmp_path, pruned
         for layer, mask in masks.items():
             assert torch.equal(parts(job.output, row, "masks")[layer], mask)
             assert not after[layer][~mask].any()
+            assert int(mask.sum()) == erdos_renyi({n: tuple(m.shape) for n, m in masks.items()}, 4)[layer]
         assert not torch.equal(after["fc2.weight"], before["fc2.weight"])
     assert len(pd.read_csv(tmp_path / "history.csv")) == 4
 
@@ -104,6 +114,107 @@ def test_without_constraint_the_dense_model_trains_on(files, batch, tmp_path, pr
         continued = parts(job.output, 0, "weights")[layer]
         assert continued.shape == weight.shape
         assert not torch.equal(continued, weight)
+
+
+@pytest.fixture
+def dense_after(batch, tmp_path):
+    """Trains models 0 and 1 for so many epochs of a constant learning rate; returns the path."""
+
+    def run(epochs, **settings):
+        path = tmp_path / f"after_{epochs}.safetensors"
+        training = {**settings.pop("training", {}), "epochs": epochs}
+        train_models(batch([0, 1], "train", path, training=training, **settings), str(tmp_path / "after.csv"))
+        return str(path)
+
+    return run
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+@pytest.mark.parametrize("objective", ["erm", "min_max"])
+@pytest.mark.parametrize("model", [MODEL, {"use": "resnet18", "width": 0.05}], ids=lambda model: model["use"])
+def test_a_ticket_has_the_bits_of_dense_training_after_so_many_epochs(pruned, dense_after, model, objective, epochs):
+    settings = {"model": model, "objective": {"use": objective}}
+    dense, early = dense_after(3, **settings), dense_after(epochs, **settings)
+    models, *_ = pruned({**CONSTRAINTS["lottery_ticket"], "rewind_epochs": epochs}, dense, **settings)
+    for row in (0, 1):
+        masks, found = parts(models, row, "masks"), parts(models, row, "weights")
+        assert_masks_are_largest(masks, parts(dense, row, "weights"))
+        for name, tensor in parts(early, row, "weights").items():
+            assert torch.equal(found[name], tensor.masked_fill(~masks.get(name, torch.tensor(True)), 0)), name
+        moved = not torch.equal(parts(early, row, "weights")["conv1.weight"], parts(dense, row, "weights")["conv1.weight"])
+        assert moved == (epochs < 3)
+
+
+def assert_masks_are_largest(masks, weights):
+    for layer, mask in masks.items():
+        assert torch.equal(mask, largest(weights[layer], int(mask.sum())))
+
+
+def test_a_ticket_that_is_rewound_to_nothing_has_the_initial_weights(files, pruned):
+    models, *_ = pruned({**CONSTRAINTS["lottery_ticket"], "rewind_epochs": 0})
+    for row in (0, 1):
+        initial = build_seeded({"model": MODEL, "objective": {"use": "erm"}}, (16, 16, 1), 3, 0, row).state_dict()
+        masks = parts(models, row, "masks")
+        assert_masks_are_largest(masks, parts(files.dense, row, "weights"))
+        for name, tensor in parts(models, row, "weights").items():
+            assert torch.equal(tensor, initial[name].masked_fill(~masks.get(name, torch.tensor(True)), 0)), name
+
+
+def test_rewinding_stops_in_the_midst_of_the_dense_trainings_schedule(batch, tmp_path, pruned, monkeypatch):
+    cosine = {"training": {"schedule": "cosine"}}
+    states = {}
+    save = Checkpoint.save
+    monkeypatch.setattr(
+        Checkpoint, "save", lambda self, state: states.setdefault((self.path.name, len(state["history"])), copied(state))
+    )
+    dense = str(tmp_path / "dense.safetensors")
+    train_models(batch([0, 1], "train", dense, **cosine), str(tmp_path / "history.csv"))
+    monkeypatch.setattr(Checkpoint, "save", save)
+    models, *_ = pruned({**CONSTRAINTS["lottery_ticket"], "rewind_epochs": 2}, dense, **cosine)
+    for row in (0, 1):
+        wanted = storage.select(states[f".dense.model_{row}.checkpoint.safetensors", 2], "model")
+        masks, found = parts(models, row, "masks"), parts(models, row, "weights")
+        assert all(torch.equal(found[name], t.masked_fill(~masks.get(name, torch.tensor(True)), 0)) for name, t in wanted.items())
+
+
+def copied(state):
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def test_snip_prunes_the_initial_weights_and_not_the_largest(files, pruned):
+    models, history, _ = pruned(CONSTRAINTS["snip"])
+    assert pd.read_csv(history).empty
+    for row in (0, 1):
+        initial = build_seeded({"model": MODEL, "objective": {"use": "erm"}}, (16, 16, 1), 3, 0, row).state_dict()
+        masks = parts(models, row, "masks")
+        for name, tensor in parts(models, row, "weights").items():
+            assert torch.equal(tensor, initial[name].masked_fill(~masks.get(name, torch.tensor(True)), 0)), name
+        assert any(not torch.equal(mask, largest(initial[name], int(mask.sum()))) for name, mask in masks.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [
+        ("magnitude", DENSE_PASSES),
+        ("admm", DENSE_PASSES + 2 * N_MEMBERS),
+        ("gradual_magnitude", DENSE_PASSES + 2 * N_MEMBERS),
+        ("snip", 2 * 8),  # two batches, and no dense training went into it
+        ("lottery_ticket", DENSE_PASSES + 1 * N_MEMBERS),
+    ],
+)
+def test_all_that_went_into_a_model_is_counted(batch, tmp_path, pruned, name, passes):
+    models, *_ = pruned(CONSTRAINTS[name])
+    job = batch([0, 1], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=3)
+    retrain_models(job, models, str(tmp_path / "history.csv"))
+    for row in (0, 1):
+        assert float(read_models(models)[row]["sample_passes"]) == passes
+        assert float(read_models(job.output)[row]["sample_passes"]) == passes + 3 * N_MEMBERS
+
+
+def test_rewound_epochs_cost_what_their_objective_costs(pruned, dense_after):
+    objective = {"objective": {"use": "min_max"}}
+    models, *_ = pruned({**CONSTRAINTS["lottery_ticket"], "rewind_epochs": 2}, dense_after(3, **objective), **objective)
+    assert float(read_models(models)[0]["sample_passes"]) == pytest.approx((3 + 2) * N_MEMBERS * 4 / 3)
 
 
 def test_a_constraint_takes_its_own_options_and_its_solver_the_others():

@@ -4,8 +4,9 @@ import torch
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
 from mia_pruning.stages.networks import build, write_models
-from mia_pruning.stages.prune import prune_models
+from mia_pruning.stages.prune import prune_models, retrain_models
 from mia_pruning.stages.release import measure_release
+from mia_pruning.stages.train import train_models
 
 MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
 N_WEIGHTS = 2 * 25 + 3 * 2 * 25 + 8 * 3 + 3 * 8
@@ -51,6 +52,25 @@ def test_running_statistics_are_no_parameters(files, tmp_path):
     measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
     assert list(network.buffers())
     assert storage.read_json(counts)["n_parameters"] == sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("solver", "n_steps"), [("snip", 3), ("magnitude", 12), ("lottery_ticket", 12)])
+def test_a_mask_that_was_chosen_on_members_is_named_among_what_a_guarantee_leaves_out(batch, files, tmp_path, solver, n_steps):
+    """Its steps are those of all that the weights and the mask owe to noisy training: an epoch has 3."""
+    settings = {"objective": {"use": "dp_sgd", "noise": 1.0, "delta": 0.01}, "model": MODEL}
+    constraint = {"use": "cardinality", "solver": solver, "compression": 4}
+    dense, pruned, sparse = (str(tmp_path / f"{name}.safetensors") for name in ("dense", "pruned", "sparse"))
+    job = batch([0], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=1, **settings)
+    counts, history = str(tmp_path / "counts.json"), str(tmp_path / "history.csv")
+    train_models(batch([0], "train", dense, **settings), history)
+    tables = {name: str(tmp_path / f"{name}.csv") for name in ("history", "residuals", "projection")}
+    prune_models(batch([0], "prune", pruned, constraint=constraint, **settings), dense, **tables)
+    retrain_models(job, pruned, history)
+    release = {**settings, "base": MODEL, "constraint": constraint}
+    measure_release(files.dataset, job.output, release, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+    guarantee = storage.read_json(counts)["guarantee"]
+    assert any("mask" in left_out for left_out in guarantee["not_covered"]) == (solver == "snip")
+    assert sum(phase["steps"] for phase in guarantee["phases"]) == n_steps
 
 
 def test_the_shipped_files_hold_the_same_model_and_their_sizes_are_measured(measured, tmp_path):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from mia_pruning.constraints.solving import Solver, SparsitySet, prunable_weights
 from mia_pruning.registry import solver
 from mia_pruning.training.objective import Callback, Task
+from mia_pruning.types import StudyError
 
 RESIDUALS = ("epoch", "rho", "primal", "dual", "weight_norm")
 
@@ -31,6 +32,12 @@ class Admm(Solver):
 
     rho: Annotated[Sequence[float], "> 0"] = (0.001, 0.01, 0.1)
     epochs: Annotated[int, ">= 1"] = 15
+
+    def __post_init__(self) -> None:
+        if len(self.rho) > self.epochs:
+            raise StudyError(
+                f"rho = {list(self.rho)}: {len(self.rho)} values for {self.epochs} epochs; allowed is at most one an epoch"
+            )
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> "AdmmPenalty":
         shares = np.array_split(np.arange(self.epochs), len(self.rho))

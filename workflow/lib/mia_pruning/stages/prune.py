@@ -1,7 +1,7 @@
 """Stages: bring dense models into a sparsity set, and retrain them inside it."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from mia_pruning.constraints.admm import RESIDUALS
 from mia_pruning.constraints.solving import Solution, Solver, SparsitySet, prunable_weights
 from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import stream
-from mia_pruning.stages.fitting import Batch, Start, finished, fit, read_starts, remove_checkpoints, write_history
+from mia_pruning.stages.fitting import Batch, finished, fit, read_starts, remove_checkpoints, write_history
 from mia_pruning.stages.networks import read_models, write_models
 from mia_pruning.training.loop import Trainer, predict
 from mia_pruning.training.masking import KeepMasked, apply_masks_
@@ -40,13 +40,14 @@ def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, proj
 
     models, histories, projections = {}, {}, {}
     starts = None if solver.from_initial else read_starts(dense)
-    rewound = {} if solver.rewind_epochs is None else dict(_rewound(batch, solver.rewind_epochs, starts))
+    again = dataclasses.replace(batch, phase="train", output=f"{batch.output}.rewound")
+    rewound = {} if solver.rewind_epochs is None else _rewound(again, solver.rewind_epochs)
     for row, trainer in fit(batch, solver.epochs, starts, start):
         masks = solutions[row].masks()
         passes = trainer.sample_passes + solutions[row].passes
         if row in rewound:
-            trainer.model.load_state_dict(rewound[row].weights)
-            passes += rewound[row].passes
+            trainer.model.load_state_dict(storage.select(rewound[row], "weights"))
+            passes += float(rewound[row]["sample_passes"])
         projections[row] = _project(trainer, masks)
         models[row] = {**finished(trainer), "sample_passes": torch.tensor(passes, dtype=torch.float64)}
         models[row] |= {**storage.under("masks", masks), **storage.under("solver", solutions[row].tensors())}
@@ -57,17 +58,16 @@ def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, proj
     storage.write_table(projection, rows, ["model", *PROJECTION])
     write_models(batch.output, models, batch.record)
     remove_checkpoints(batch)
+    remove_checkpoints(again)
 
 
-def _rewound(batch: Batch, epochs: int, dense: Mapping[int, Start]) -> Iterator[tuple[int, Start]]:
+def _rewound(again: Batch, epochs: int) -> dict[int, dict[str, Tensor]]:
     """Each model after its first epochs of dense training, trained again: the same seed gives the same weights.
 
-    The objective's tensors stay those of the whole dense training, to which the masks owe what they are.
+    Of the objective's tensors none are taken: those of the whole dense training stay, to which the masks owe what they are.
     """
-    again = dataclasses.replace(batch, phase="train", output=f"{batch.output}.rewound")
-    for row, trainer in fit(again, epochs, None, lambda row, task: [], schedule_epochs=batch.settings["training"]["epochs"]):
-        yield row, Start(storage.select(finished(trainer), "weights"), dense[row].carried, trainer.sample_passes)
-    remove_checkpoints(again)
+    total = again.settings["training"]["epochs"]
+    return {row: finished(trainer) for row, trainer in fit(again, epochs, None, lambda row, task: [], schedule_epochs=total)}
 
 
 def retrain_models(batch: Batch, pruned: str, history: str) -> None:

@@ -1,0 +1,21 @@
+"""The lottery ticket (Frankle and Carbin 2019): a trained network's largest weights, trained anew from where they began."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from mia_pruning.constraints.one_shot import Magnitude
+from mia_pruning.registry import solver
+
+
+@solver
+@dataclass(frozen=True)
+class LotteryTicket(Magnitude):
+    """rewind_epochs: the kept weights return to what they were after so many epochs of dense training; 0 is initialisation.
+
+    Source: Frankle and Carbin 2019, section 2, one-shot pruning; rewinding to a later epoch: Frankle et al. 2020.
+
+    Differs: each layer keeps as many weights as the constraint gives it, and retraining begins its schedule and its optimiser
+    anew instead of going on from the epoch that was rewound to.
+    """
+
+    rewind_epochs: Annotated[int, ">= 0"] = 0
