@@ -1,8 +1,8 @@
 """DP-SGD (Abadi et al. 2016) by Opacus: each example's gradient is clipped and Gaussian noise is added to their sum.
 
 Batches are drawn by Poisson sampling, each example by itself with probability batch_size / members, which is what the accountants
-assume. No example's whole gradient is ever stored: norms are taken layer by layer (ghost clipping, Li et al. 2022). Noise comes from
-a seeded generator, so that a study can be repeated: good for measuring, not for a release that an adversary waits for.
+assume. No example's whole gradient is ever stored: norms are taken layer by layer (ghost clipping, Li et al. 2022). Noise comes
+from a seeded generator, so that a study can be repeated: good for measuring, not for a release that an adversary waits for.
 """
 
 import math

@@ -21,7 +21,8 @@ def problem(question: dict[str, Any]) -> str | None:
     experiment, settings = f"experiments.{question['experiment']}", question["settings"]
     height, width, channels = question["image_shape"]
     try:
-        make_objective(settings["objective"]).check(Plan(**question["plan"]))
+        for plan in question["plans"]:
+            make_objective(settings["objective"]).check(Plan(**plan))
     except StudyError as error:
         return f"objectives.{question['objective']}.{error} (in {experiment})"
     try:
