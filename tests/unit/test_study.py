@@ -131,6 +131,86 @@ def test_a_setting_that_cannot_work_is_refused_by_its_key(changes, message):
     assert message in refusal(**changes)
 
 
+OVERLAYS = {"e": "experiments__e__objectives", "c": "experiments__e__constraints"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"e": {"erms": {}}}, "experiments.e.objectives.erms = 'erms': not defined. Did you mean 'erm'?"),
+        ({"e": {"erm": {"use": "ern"}}}, "experiments.e.objectives.erm.use = 'ern': no such objective. Did you mean 'erm'?"),
+        ({"e": {"erm": {"use": 3}}}, "experiments.e.objectives.erm.use = 3: allowed is string"),
+        ({"e": {"erm": {"weight": 2}}}, "experiments.e.objectives.erm.weight: unknown key"),
+        ({"e": {"erm": {"training": 3}}}, "experiments.e.objectives.erm.training = 3: allowed is object"),
+        ({"e": {"erm": {"training": {"epohcs": 3}}}}, "experiments.e.objectives.erm.training.epohcs: unknown key. Did you mean"),
+        ({"e": {"erm": {"training": {"use": "x"}}}}, "experiments.e.objectives.erm.training.use: unknown key"),
+        ({"e": {"erm": {"model": {"hiden": 3}}}}, "experiments.e.objectives.erm.model.hiden: unknown key. Did you mean"),
+        ({"objectives__erm": {"use": "erm", "training": {"epochs": 0}}}, "objectives.erm.training.epochs = 0: allowed is >= 1"),
+        ({"c": {"admm": {"rho": [0]}}}, "experiments.e.constraints.admm.rho = [0]: allowed is Sequence[float] > 0"),
+        ({"c": {"admm": {"retrain_epochs": -1}}}, "experiments.e.constraints.admm.retrain_epochs = -1: allowed is >= 0"),
+        ({"c": {"admm": {"solver": "adm"}}}, "experiments.e.constraints.admm.solver = 'adm': no such solver"),
+        ({"c": {"none": {"retrain_epochs": 2}}}, "experiments.e.constraints.none: the baseline is dense"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_an_overlay_that_cannot_work_is_refused_by_its_own_key(changes, message):
+    assert message in refusal(**{OVERLAYS.get(path, path): value for path, value in changes.items()})
+
+
+def with_overlays(objectives=None, constraints=None, **changes):
+    overlays = {"experiments__e__objectives": objectives or {}, "experiments__e__constraints": constraints or {}}
+    return Study(complete(changed(**overlays, **changes)))
+
+
+def test_an_overlay_changes_what_it_names_and_nothing_else():
+    plain, found = Study(complete(changed())), with_overlays({"erm": {"training": {"epochs": 3}}}, {"admm": {"compression": 5}})
+    assert found.training("e", "erm") == {**plain.training("e", "erm"), "epochs": 3}
+    assert found.model("e", "erm") == plain.model("e", "erm")
+    assert found.objective("e", "erm") == plain.objective("e", "erm")
+    assert found.constraint("e", "admm") == {**plain.constraint("e", "admm"), "compression": 5}
+    assert found["constraints"] == plain["constraints"]
+
+
+def test_an_experiments_overlay_is_laid_over_the_objectives_own():
+    erm = {"use": "erm", "training": {"epochs": 3, "batch_size": 7}, "model": {"hidden": 9}}
+    found = with_overlays({"erm": {"training": {"epochs": 4}, "model": {"channels": [2, 3]}}}, objectives__erm=erm)
+    assert (found.training("e", "erm")["epochs"], found.training("e", "erm")["batch_size"]) == (4, 7)
+    assert (found.model("e", "erm")["hidden"], found.model("e", "erm")["channels"]) == (9, [2, 3])
+
+
+def test_an_overlay_that_uses_another_plug_in_starts_from_its_defaults():
+    found = with_overlays({"erm": {"use": "label_smoothing"}}, {"admm": {"solver": "magnitude"}})
+    assert found.objective("e", "erm") == {"use": "label_smoothing", "smoothing": 0.1}
+    assert found.constraint("e", "admm").keys() == {"use", "solver", "retrain_epochs", "compression", "keep", "allocation"}
+    assert found.constraint("e", "admm")["compression"] == 10
+
+
+def test_the_plug_ins_of_an_experiment_are_those_of_its_overlays():
+    found = with_overlays({"erm": {"use": "label_smoothing"}}, {"admm": {"solver": "magnitude"}})
+    assert [plug_in.name for plug_in in found.plug_ins("objectives", "erm", "e")] == ["label_smoothing"]
+    assert [plug_in.name for plug_in in found.plug_ins("objectives", "erm")] == ["erm"]
+    assert [plug_in.name for plug_in in found.plug_ins("constraints", "admm", "e")] == ["cardinality", "magnitude"]
+
+
+def test_overlays_are_completed_once_and_for_all():
+    once = with_overlays({"erm": {"use": "label_smoothing", "model": {"use": "vgg16"}}}, {"admm": {"compression": 5}}).settings
+    assert json.loads(json.dumps(complete(once))) == json.loads(json.dumps(once))
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_an_objectives_model_means_the_same_whatever_other_experiments_use(order):
+    """Another model's overlay takes that model's defaults; it does not spoil the overlay of an experiment that has the model."""
+    settings = changed(objectives__small={"use": "erm", "model": {"use": "lenet5", "hidden": 5}})
+    one = settings["experiments"].pop("e")
+    experiments = {"a": one, "b": {**one, "model": {"use": "vgg16", "form": "cifar"}}}
+    settings["experiments"] = {name: experiments[name] for name in order}
+    found = Study(complete(settings))
+    assert (found.model("a", "small")["channels"], found.model("a", "small")["hidden"]) == ([6, 12], 5)
+    assert found.model("b", "small")["hidden"] == 5
+    assert found.model("b", "small")["channels"] != [6, 12]
+    assert found.model("b", "erm")["use"] == "vgg16"
+
+
 def test_everything_that_is_wrong_is_listed_at_once():
     message = refusal(attacks__correctness__targets_per_group=3, constraints__admm__rho=[0], defences__pruned__constraint="x")
     assert message.count("\n  - ") == 3
@@ -229,3 +309,26 @@ def test_networks_that_do_not_fit_are_refused_and_asked_for_again(asked, tmp_pat
         with pytest.raises(StudyError, match="too small"):
             check_networks(Study(complete(changed())), tmp_path)
     assert len(questions) == 2
+
+
+def test_objectives_that_cannot_be_met_are_refused_before_the_first_job(tmp_path):
+    """The whole way from the file to the refusal, the process that builds the networks included."""
+    training = {"training": {"precision": "float32", "batch_size": 50}}
+    objectives = {
+        "erm": {"use": "erm"},
+        "rough": {"use": "dp_sgd", "noise": 1.0, "training": {"precision": "bfloat16"}},
+        "loose": {"use": "dp_sgd", "noise": 1.0, "delta": 0.005, **training},
+        "strict": {"use": "dp_sgd", "epsilon": 0.001, "epochs": 3, **training},
+        "large": {"use": "dp_sgd", "noise": 1.0, "training": {"batch_size": 201}},
+        "private": {"use": "dp_sgd", "epsilon": 3.0, "epochs": 3, "accountant": "rdp", **training},
+    }
+    defences = {name: {"objective": name, "constraint": "none"} for name in objectives if name != "erm"}
+    settings = changed(objectives=objectives, defences={"baseline": {"objective": "erm", "constraint": "none"}, **defences})
+    with pytest.raises(StudyError) as refused:
+        load_study(settings, DEFAULT, [], tmp_path)
+    message = str(refused.value)
+    assert "objectives.rough.gradients are clipped in float32, but training.precision = 'bfloat16'" in message
+    assert "objectives.loose.delta = 0.005: allowed is less than 1 / members = 0.005" in message
+    assert "objectives.strict.epsilon = 0.001: no noise reaches it in 3 epochs" in message
+    assert "objectives.large.batch_size = 201: allowed is at most the 200 members" in message
+    assert "objectives.private" not in message

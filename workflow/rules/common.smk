@@ -132,10 +132,10 @@ def fit_code(script):
     def digest(wildcards):
         used = [
             STUDY.model_plug_in(wildcards.experiment, wildcards.objective),
-            *STUDY.plug_ins("objectives", wildcards.objective),
+            *STUDY.plug_ins("objectives", wildcards.objective, wildcards.experiment),
         ]
         if "constraint" in wildcards.keys():
-            used += STUDY.plug_ins("constraints", wildcards.constraint)
+            used += STUDY.plug_ins("constraints", wildcards.constraint, wildcards.experiment)
         return code_of(script, *used)
 
     return digest

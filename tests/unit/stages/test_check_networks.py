@@ -16,7 +16,7 @@ QUESTION = {
     "constraint": "c",
     "image_shape": [16, 16, 1],
     "n_classes": 3,
-    "plan": {"n_members": 100, "n_reference": 10, "batch_size": 20, "epochs": 5, "precision": "float32"},
+    "plans": [{"n_members": 100, "n_reference": 10, "batch_size": 20, "epochs": 5, "precision": "float32"}],
 }
 
 
@@ -100,3 +100,35 @@ def test_a_constraint_that_does_not_fit_the_network_is_refused_by_its_key(change
     found = asked(constraint={**SETTINGS["constraint"], **change})
     assert found.startswith(message)
     assert found.endswith("(in experiments.e)")
+
+
+@pytest.mark.parametrize(
+    ("objective", "plan", "message"),
+    [
+        (
+            {"use": "dp_sgd", "noise": 1.0},
+            {"precision": "bfloat16"},
+            "gradients are clipped in float32, but training.precision =",
+        ),
+        ({"use": "dp_sgd", "noise": 1.0}, {"batch_size": 101}, "batch_size = 101: allowed is at most the 100 members"),
+        ({"use": "dp_sgd", "noise": 1.0, "delta": 0.01}, {}, "delta = 0.01: allowed is less than 1 / members = 0.01"),
+        (
+            {"use": "dp_sgd", "epsilon": 1e-3, "epochs": 5},
+            {},
+            "epsilon = 0.001: no noise reaches it in 5 epochs at delta = 1e-05",
+        ),
+        ({"use": "dp_sgd"}, {}, "noise and epsilon: one of them is needed, and not both"),
+        ({"use": "min_max"}, {"n_reference": 0}, "it plays on a reference set, but split.reference = 0; allowed is >= 1"),
+    ],
+)
+def test_an_objective_that_cannot_be_met_is_refused_by_its_key(objective, plan, message):
+    found = asked(objective=objective, plans=[{**QUESTION["plans"][0], **plan}])
+    assert found.startswith(f"objectives.o.{message}")
+    assert found.endswith("(in experiments.e)")
+
+
+def test_the_models_of_every_pool_are_asked_about():
+    few, many = ({**QUESTION["plans"][0], "n_members": n} for n in (100, 1000))
+    objective = {"use": "dp_sgd", "noise": 1.0, "delta": 0.005}
+    assert asked(objective=objective, plans=[few]) is None
+    assert "1 / members = 0.001" in asked(objective=objective, plans=[few, many])

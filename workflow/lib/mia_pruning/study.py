@@ -51,9 +51,10 @@ class Study:
     def sources(self) -> dict[str, DatasetSource]:
         return {name: _source(entry, f"datasets.{name}") for name, entry in self["datasets"].items()}
 
-    def plug_ins(self, section: str, name: str) -> list[registry.PlugIn]:
-        """The plug-ins that an entry of a section uses."""
-        return _plug_ins(section, self[section][name], f"{section}.{name}")
+    def plug_ins(self, section: str, name: str, experiment: str | None = None) -> list[registry.PlugIn]:
+        """The plug-ins that an entry of a section uses, of an objective or constraint as the experiment has it."""
+        overlays = self["experiments"][experiment][section] if experiment is not None else {}
+        return _plug_ins(section, overlays.get(name, self[section][name]), f"{section}.{name}")
 
     def objective(self, experiment: str, name: str) -> dict[str, Any]:
         """An objective as an experiment has it: `use` and options."""
@@ -70,7 +71,8 @@ class Study:
 
     def model(self, experiment: str, objective: str) -> dict[str, Any]:
         """The model section that an objective has in an experiment."""
-        return self._laid_over(experiment, objective, "model")
+        model = self._laid_over(experiment, objective, "model")
+        return {"use": model["use"], **_model_options(model, f"experiments.{experiment}.model")}
 
     def _laid_over(self, experiment: str, objective: str, key: str) -> dict[str, Any]:
         settings = self["experiments"][experiment]
@@ -212,7 +214,7 @@ def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
     for name, experiment in filled["experiments"].items():
         yield lambda name=name, e=experiment: _check_experiment(e, filled["datasets"], f"experiments.{name}")
         for section in ("objectives", "constraints"):
-            for entry in experiment[section]:
+            for entry in list(experiment[section]):
                 where = f"experiments.{name}.{section}.{entry}"
                 yield lambda e=experiment, s=section, n=entry, w=where: _fill_overlay(e, s, n, filled[s], w)
         for objective in filled["objectives"]:
@@ -248,10 +250,7 @@ def _plug_ins(section: str, entry: Mapping[str, Any], where: str) -> list[regist
 
 def _check_experiment(experiment: dict[str, Any], datasets: Mapping[str, Any], where: str) -> None:
     _one_of(experiment["dataset"], datasets, f"{where}.dataset")
-    model = experiment["model"]
-    plug_in = registry.find("model", model["use"], f"{where}.model.use")
-    options = {key: value for key, value in model.items() if key != "use"}
-    model.update(registry.check_options(options, [plug_in], f"{where}.model", ("use",)))
+    experiment["model"].update(_model_options(experiment["model"], f"{where}.model"))
     source = _source(datasets[experiment["dataset"]], f"datasets.{experiment['dataset']}")
     check_size(experiment["split"], source.n_examples, f"{where}.split")
 
@@ -266,37 +265,52 @@ def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
 
 
 def _fill_overlay(experiment: dict[str, Any], section: str, name: str, entries: Mapping[str, Any], where: str) -> None:
-    """Make an experiment's overlay the whole entry that it stands for."""
+    """Make an experiment's overlay the whole entry that it stands for. One that is refused is gone for the checks that follow."""
+    over = experiment[section].pop(name)
     _one_of(name, entries, where)
-    entry = _overlaid(entries[name], experiment[section][name])
-    for key in ("training", "model") if section == "objectives" else ():
-        entry[key] = {**entries[name][key], **experiment[section][name].get(key, {})}
-    if section == "constraints":
-        entry = {"solver": "magnitude", "retrain_epochs": 0, **entry}
+    base = entries[name]
+    problems = _schema_problems({"use": base["use"], **over}, section.removesuffix("s"), where)
+    if problems:
+        raise StudyError(problems[0])
+    entry = _overlaid(base, over)
+    if section == "objectives":
+        entry["training"] = {**base["training"], **over.get("training", {})}
+        entry["model"] = _overlaid(base["model"], over.get("model", {}))
+    _schema_problems(entry, section.removesuffix("s"), where)
+    accepted = {option for plug_in in _plug_ins(section, entry, where) for option in plug_in.options}
+    entry = {key: value for key, value in entry.items() if key in over or key in accepted or key in OWN_KEYS[section]}
     _fill_options(section, entry, where)
     experiment[section][name] = entry
 
 
-def _own(experiment: Mapping[str, Any], objective: str, objectives: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return experiment["objectives"].get(objective, objectives[objective]).get(key, {})
-
-
 def _check_own_training(experiment: dict[str, Any], objective: str, objectives: Mapping[str, Any], name: str) -> None:
-    own, where = _own(experiment, objective, objectives, "training"), f"objectives.{objective}.training"
+    own, where = _own(experiment, objective, objectives, "training", name)
     if "models_per_job" in own:
         raise StudyError(f"{where}.models_per_job: it is the experiment's alone; allowed in experiments.{name}.training")
-    problems = _schema_problems(_overlaid(experiment["training"], own), "training", where)
+    problems = _schema_problems({**experiment["training"], **own}, "training", where)
     if problems:
         raise StudyError(problems[0])
 
 
 def _check_own_model(experiment: dict[str, Any], objective: str, objectives: Mapping[str, Any], name: str) -> None:
-    own, where = _own(experiment, objective, objectives, "model"), f"objectives.{objective}.model"
+    own, where = _own(experiment, objective, objectives, "model", name)
     if own:
-        model = _overlaid(experiment["model"], own)
-        plug_in = registry.find("model", model["use"], f"{where}.use")
-        options = registry.check_options({k: v for k, v in model.items() if k != "use"}, [plug_in], where, ("use",))
-        own.update({key: value for key, value in options.items() if model["use"] != experiment["model"]["use"]})
+        _model_options(_overlaid(experiment["model"], own), where)
+
+
+def _own(
+    experiment: Mapping[str, Any], objective: str, objectives: Mapping[str, Any], key: str, name: str
+) -> tuple[dict[str, Any], str]:
+    """What an objective lays over the experiment's training or model, and where it says so."""
+    above = f"experiments.{name}." if objective in experiment["objectives"] else ""
+    entry = experiment["objectives"].get(objective, objectives[objective])
+    return entry.get(key, {}), f"{above}objectives.{objective}.{key}"
+
+
+def _model_options(model: Mapping[str, Any], where: str) -> dict[str, Any]:
+    plug_in = registry.find("model", model["use"], f"{where}.use")
+    options = {key: value for key, value in model.items() if key != "use"}
+    return registry.check_options(options, [plug_in], where, ("use",))
 
 
 def _source(entry: Mapping[str, Any], where: str) -> DatasetSource:
@@ -313,10 +327,12 @@ def _source(entry: Mapping[str, Any], where: str) -> DatasetSource:
 
 
 def _check_defences(filled: Mapping[str, Any]) -> None:
-    defences, constraints = filled["defences"], filled["constraints"]
-    baseline = constraints.get(defences[BASELINE]["constraint"])
-    if baseline and (baseline["use"] != "none" or baseline["retrain_epochs"]):
-        raise StudyError(f"defences.{BASELINE}: the baseline is dense, so its constraint uses 'none' without retraining")
+    defences, name = filled["defences"], filled["defences"][BASELINE]["constraint"]
+    overlays = [(f"experiments.{e}.constraints.{name}", entry["constraints"]) for e, entry in filled["experiments"].items()]
+    for where, constraints in [(f"defences.{BASELINE}", filled["constraints"]), *overlays]:
+        baseline = constraints.get(name, {"use": "none"})
+        if baseline["use"] != "none" or baseline.get("retrain_epochs"):
+            raise StudyError(f"{where}: the baseline is dense, so its constraint uses 'none' without retraining")
     seen: dict[str, str] = {}
     for name, defence in defences.items():
         earlier = seen.setdefault(json.dumps(defence, sort_keys=True), name)
@@ -412,8 +428,12 @@ def check_networks(study: Study, cache: Path) -> None:
         for experiment in study["experiments"]
         for objective, constraint in sorted({(pair["objective"], pair["constraint"]) for pair in study["defences"].values()})
     ]
-    modules = {plug_in.module for name in study["constraints"] for plug_in in study.plug_ins("constraints", name)}
-    modules |= {plug_in.module for name in study["objectives"] for plug_in in study.plug_ins("objectives", name)}
+    modules = {
+        plug_in.module
+        for question in questions
+        for section in ("objectives", "constraints")
+        for plug_in in study.plug_ins(section, question[section.removesuffix("s")], question["experiment"])
+    }
     modules |= {study.model_plug_in(question["experiment"], question["objective"]).module for question in questions}
     code = code_digest(*map(module_file, sorted(modules)))
     approval = cache / f"networks_{fingerprint([questions, code])}.json"
@@ -446,11 +466,14 @@ def _question(study: Study, experiment: str, objective: str, constraint: str) ->
         },
         "image_shape": list(source.image_shape),
         "n_classes": len(source.class_names),
-        "plan": {
-            "n_members": min(pools) // 2,
-            "n_reference": split["reference"],
-            "batch_size": training["batch_size"],
-            "epochs": training["epochs"],
-            "precision": training["precision"],
-        },
+        "plans": [
+            {
+                "n_members": examples // 2,
+                "n_reference": split["reference"],
+                "batch_size": training["batch_size"],
+                "epochs": training["epochs"],
+                "precision": training["precision"],
+            }
+            for examples in dict.fromkeys(pools)
+        ],
     }

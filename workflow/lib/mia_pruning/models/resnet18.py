@@ -3,9 +3,8 @@
 from collections import OrderedDict
 from typing import Annotated
 
-import torchvision
-from torch import nn
-from torchvision.models.resnet import BasicBlock
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from mia_pruning.models.forms import check_form, check_one_width, initialise_, scaled
 from mia_pruning.registry import model
@@ -33,7 +32,16 @@ def resnet18(
     if form == "cifar":
         return _cifar(image_shape[2], n_classes, width)
     check_one_width(width)
-    return torchvision.models.resnet18(weights=None, num_classes=n_classes)
+    return ResNet(ResidualBlock, [2, 2, 2, 2], num_classes=n_classes)
+
+
+class ResidualBlock(BasicBlock):
+    """torchvision's, but the sum is not in place: DP-SGD looks at the layers' outputs after the forward pass."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs = self.relu(self.bn1(self.conv1(inputs)))
+        outputs = self.bn2(self.conv2(outputs))
+        return self.relu(outputs + (inputs if self.downsample is None else self.downsample(inputs)))
 
 
 def _cifar(n_inputs: int, n_classes: int, width: float) -> nn.Module:
@@ -53,9 +61,9 @@ def _cifar(n_inputs: int, n_classes: int, width: float) -> nn.Module:
     return network
 
 
-def _block(n_inputs: int, n_outputs: int, stride: int) -> BasicBlock:
+def _block(n_inputs: int, n_outputs: int, stride: int) -> ResidualBlock:
     """A residual block; its shortcut is a 1 x 1 convolution where the shape changes."""
     if stride == 1 and n_inputs == n_outputs:
-        return BasicBlock(n_inputs, n_outputs)
+        return ResidualBlock(n_inputs, n_outputs)
     projection = nn.Conv2d(n_inputs, n_outputs, kernel_size=1, stride=stride, bias=False)
-    return BasicBlock(n_inputs, n_outputs, stride, nn.Sequential(projection, nn.BatchNorm2d(n_outputs)))
+    return ResidualBlock(n_inputs, n_outputs, stride, nn.Sequential(projection, nn.BatchNorm2d(n_outputs)))

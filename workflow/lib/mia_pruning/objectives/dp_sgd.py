@@ -1,8 +1,8 @@
 """DP-SGD (Abadi et al. 2016) by Opacus: each example's gradient is clipped and Gaussian noise is added to their sum.
 
 Batches are drawn by Poisson sampling, each example by itself with probability batch_size / members, which is what the accountants
-assume. Gradients are clipped without being stored for each example (ghost clipping, Li et al. 2022). Noise comes from a seeded
-generator, so that a study can be repeated: good for measuring, not for a release that an adversary waits for.
+assume. No example's whole gradient is ever stored: norms are taken layer by layer (ghost clipping, Li et al. 2022). Noise comes
+from a seeded generator, so that a study can be repeated: good for measuring, not for a release that an adversary waits for.
 """
 
 import math
@@ -54,8 +54,15 @@ class DpSgd(Objective):
             raise StudyError(f"accountant = {self.accountant!r}: allowed is one of {', '.join(ACCOUNTANTS)}")
 
     def adapt(self, network: nn.Module) -> nn.Module:
-        """Batch normalisation mixes examples, so group normalisation stands in its place."""
-        return ModuleValidator.fix(network) if ModuleValidator.validate(network) else network
+        """Batch normalisation mixes examples, so group normalisation stands in its place; nothing works in place.
+
+        An operation in place would overwrite what the hooks that measure the gradients look at.
+        """
+        private = ModuleValidator.fix(network) if ModuleValidator.validate(network) else network
+        for module in private.modules():
+            if getattr(module, "inplace", False):
+                module.inplace = False
+        return private
 
     def check(self, plan: Plan) -> None:
         if plan.precision != "float32":
@@ -101,6 +108,17 @@ class DpSgd(Objective):
         }
 
 
+class ExampleNorms(GradSampleModuleFastGradientClipping):
+    """Opacus' norms of the gradients of single examples, right for channels-last activations too.
+
+    Opacus 1.6.0 unfolds a convolution's input by strides that hold for contiguous tensors only: without a word the norms of
+    channels-last ones are wrong by tens of per cent, and what is clipped by them is longer than clip.
+    """
+
+    def capture_activations_hook(self, module: nn.Module, forward_input: list[Tensor], _forward_output: Tensor) -> None:
+        super().capture_activations_hook(module, [values.contiguous() for values in forward_input], _forward_output)
+
+
 class PrivatePursuit(Pursuit):
     passes = 1.0 + (1.0 - FORWARD)  # ghost clipping goes back twice
 
@@ -109,7 +127,7 @@ class PrivatePursuit(Pursuit):
         self.noise = objective.noise_for(len(task.data), task.batch_size)
         self.rate = task.batch_size / len(task.data)
         self.steps = 0
-        self.hooked = GradSampleModuleFastGradientClipping(task.model, max_grad_norm=objective.clip, loss_reduction="mean")
+        self.hooked = ExampleNorms(task.model, max_grad_norm=objective.clip, loss_reduction="mean")
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
         self.private = DPOptimizerFastGradientClipping(
@@ -125,7 +143,8 @@ class PrivatePursuit(Pursuit):
             yield self.task.data.batch(np.flatnonzero(rng.random(len(self.task.data)) < self.rate), rng)
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.task.model(images)
+        """An empty batch does not go through the network, whose hooks would wait for a backward pass that never comes."""
+        logits = self.task.model(images) if len(labels) else images.new_zeros((0, max(self.task.n_classes, 1)))
         self._losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
         return self._losses.sum() / max(len(labels), 1), logits
 

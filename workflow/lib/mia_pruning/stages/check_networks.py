@@ -5,7 +5,7 @@ Run as a process of its own by `study.check_networks`: questions as JSON on stan
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,9 +21,11 @@ def problem(question: dict[str, Any]) -> str | None:
     """One sentence on what is wrong with this model, data, objective and constraint, or None."""
     experiment, settings = f"experiments.{question['experiment']}", question["settings"]
     height, width, channels = question["image_shape"]
-    plan = Plan(**question["plan"])
+    plans = [Plan(**plan) for plan in question["plans"]]
     try:
-        make_objective(settings["objective"]).check(plan)
+        objective = make_objective(settings["objective"])
+        for plan in plans:
+            objective.check(plan)
     except StudyError as error:
         return f"objectives.{question['objective']}.{error} (in {experiment})"
     try:
@@ -38,17 +40,18 @@ def problem(question: dict[str, Any]) -> str | None:
         return f"{experiment}.model: it answers one image with {shape}, allowed is (1, {question['n_classes']})"
     shapes = prunable({name: tuple(parameter.shape) for name, parameter in network.named_parameters()})
     try:
-        _check_constraint(settings["constraint"], shapes, plan)
+        _check_constraint(settings["constraint"], shapes, plans)
     except StudyError as error:
         return f"constraints.{question['constraint']}.{error} (in {experiment})"
     return None
 
 
-def _check_constraint(entry: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], plan: Plan) -> None:
+def _check_constraint(entry: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], plans: Sequence[Plan]) -> None:
     sparsity_set, solver = make_constraint(entry)
     sparsity_set.budgets(shapes)
     if entry["use"] != "none":
-        solver.check(plan, entry["retrain_epochs"])
+        for plan in plans:
+            solver.check(plan, entry["retrain_epochs"])
     elif solver.epochs or solver.from_initial or solver.rewind_epochs is not None:
         raise StudyError(f"solver = {entry['solver']!r}: use = 'none' leaves it nothing to do; allowed is to leave it out")
 

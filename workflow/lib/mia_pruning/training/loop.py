@@ -155,7 +155,8 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32")
+    """Without the cache of cast weights: an objective may step weights and use them again inside, and would get the old ones."""
+    return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32", cache_enabled=False)
 
 
 @torch.no_grad()
