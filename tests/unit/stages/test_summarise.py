@@ -168,3 +168,21 @@ def test_collected_tables_say_what_each_row_is_about(tmp_path):
     parts = [({"defence": "baseline", "seed": 0}, tmp_path / "a.csv"), ({"defence": "pruned", "seed": 1}, tmp_path / "b.csv")]
     collect_tables(tmp_path / "all.csv", parts)
     assert (tmp_path / "all.csv").read_text() == "defence,seed,x\nbaseline,0,1\nbaseline,0,2\npruned,1,3\n"
+
+
+def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_path):
+    promises = {"baseline": [{}, {}], "private": [{"epsilon": 2.5, "delta": 1e-5}, {"epsilon": 3.0, "delta": 1e-5}]}
+    evaluations, releases = {"e": {}}, {"e": {}}
+    for defence, guarantees in promises.items():
+        for seed, guarantee in enumerate(guarantees):
+            path, counts = tmp_path / f"{defence}_{seed}.npz", tmp_path / f"{defence}_{seed}.json"
+            write_evaluation(path, seed, CELLS)
+            storage.write_json(counts, {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": guarantee})
+            evaluations["e"].setdefault(defence, {})[seed] = path
+            releases["e"].setdefault(defence, {})[seed] = counts
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    summarise(evaluations, releases, dict.fromkeys(promises, DEFENCES["baseline"]), **outputs)
+    results = pd.read_csv(outputs["results"])
+    assert only(results, defence="private", metric="epsilon")["value"] == 3.0
+    assert only(results, defence="private", metric="delta")["value"] == 1e-5
+    assert results[(results["defence"] == "baseline") & results["metric"].isin(["epsilon", "delta"])].empty
