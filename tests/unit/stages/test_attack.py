@@ -151,7 +151,7 @@ def test_every_attack_and_defence_is_told_the_same_halves(attacked):
     assert len({drawn for *_, drawn in calls}) == len(calls)
 
 
-@pytest.mark.parametrize(("leak", "low", "high"), [(4.0, 0.9, 1.0), (0.0, 0.45, 0.55)])
+@pytest.mark.parametrize(("leak", "low", "high"), [(6.0, 0.9, 1.0), (0.0, 0.45, 0.55)])
 @pytest.mark.parametrize("attack", ["loss", "modified_entropy", "neural_network"])
 def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tmp_path, attack, leak, low, high):
     labels = np.arange(700) % 4
@@ -170,7 +170,11 @@ def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tm
         tmp_path / "split.npz",
         target_signals=tmp_path / "signals.npy",
         shadow_signals=tmp_path / "signals.npy",
-        attack={"use": attack, "targets_per_group": 2, **({"max_epochs": 20, "batch_size": 25} if attack == "neural_network" else {})},
+        attack={
+            "use": attack,
+            "targets_per_group": 2,
+            **({"max_epochs": 20, "batch_size": 25} if attack == "neural_network" else {}),
+        },
         attacker="known_members",
         seed=5,
         output=tmp_path / "scores.npz",

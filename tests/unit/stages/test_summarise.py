@@ -23,7 +23,8 @@ def write_evaluation(path, seed, cells, n_targets=4):
         "per_target": rng.uniform(0.4, 0.6, (len(cells), n_targets)),
         "examples_drawn": rng.uniform(0.4, 0.6, (len(cells), 50)),
         "both_drawn": rng.uniform(0.4, 0.6, (len(cells), 50)),
-        "counts": np.array([n_targets, 30, 20]),
+        "n_targets": np.array(n_targets),
+        "n_examples": np.array([20 if cell["metric"] == "test_accuracy" else 30 for cell in cells]),
     }
     storage.write_arrays(path, {}, cells=np.array(json.dumps(cells)), **arrays)
     return arrays
@@ -72,7 +73,7 @@ def test_the_interval_of_two_seeds_is_pooled(study):
 def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(0, 0.2, (3, 50)) for name in ("examples_drawn", "both_drawn")}
-    arrays |= {"per_target": np.zeros((3, 4)), "counts": np.array([4, 30, 20])}
+    arrays |= {"per_target": np.zeros((3, 4)), "n_targets": np.array(4), "n_examples": np.array([20, 30, 30])}
     storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
     storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
