@@ -57,6 +57,7 @@ def attacked(tmp_path, monkeypatch):
             output=tmp_path / "scores.npz",
             record={},
         )
+        run.unknown = storage.read_arrays(tmp_path / "scores.npz")["unknown"]
         return storage.read_arrays(tmp_path / "scores.npz")["scores"], list(spying_attack.calls), split, labels
 
     return run
@@ -115,3 +116,74 @@ def test_in_a_disjoint_split_all_targets_are_attacked_at_once_by_the_shadow_mode
 def test_scores_that_are_not_finite_are_refused(attacked):
     with pytest.raises(ArithmeticError, match=r"1 of 120 scores are not finite"):
         attacked(name="broken")
+
+
+def test_a_shadow_attacker_is_told_about_no_candidate_of_its_targets(attacked):
+    _, _, split, _ = attacked()
+    np.testing.assert_array_equal(attacked.unknown, split.candidates[split.is_target])
+
+
+@pytest.mark.parametrize("protocol", ["pool", "disjoint"])
+def test_a_known_member_attacker_learns_half_of_each_group_of_the_target_itself(attacked, protocol):
+    section = {**SECTION, "protocol": protocol, "shadow_examples": 12, "shadow_models": 4}
+    _, calls, split, _ = attacked(section, attacker="known_members")
+    assert [model_numbers(targets) for targets, _, _ in calls] == [[row] for row in range(6)]
+    for row, (target, known, _) in enumerate(calls):
+        np.testing.assert_array_equal(known.logits, target.logits)
+        assert target.membership is None
+        told, asked = known.candidates[0], target.candidates[0]
+        members, candidates = split.membership[row], split.candidates[row]
+        assert not (told & asked).any()
+        np.testing.assert_array_equal(told | asked, candidates)
+        for group in (candidates & members, candidates & ~members):
+            assert (told & group).sum() == (asked & group).sum() == group.sum() / 2
+        np.testing.assert_array_equal(known.known_rows()[2], members[told])
+        np.testing.assert_array_equal(attacked.unknown[row], asked)
+
+
+def test_every_attack_and_defence_is_told_the_same_halves(attacked):
+    _, calls, *_ = attacked(attacker="known_members")
+    _, again, *_ = attacked(attacker="known_members", factor=3.0)
+    halves = [target.candidates[0] for target, _, _ in calls]
+    for half, (target, _, _) in zip(halves, again, strict=True):
+        np.testing.assert_array_equal(half, target.candidates[0])
+    assert len({half.tobytes() for half in halves}) == len(halves)
+    assert len({drawn for *_, drawn in calls}) == len(calls)
+
+
+@pytest.mark.parametrize(("leak", "low", "high"), [(6.0, 0.9, 1.0), (0.0, 0.45, 0.55)])
+@pytest.mark.parametrize("attack", ["loss", "modified_entropy", "neural_network"])
+def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tmp_path, attack, leak, low, high):
+    labels = np.arange(700) % 4
+    section = {**SECTION, "examples": 600, "models": 4}
+    split = make_split(section, labels, np.arange(700), np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(4, split.examples.size, 4))
+    logits[:, np.arange(600), labels[split.pool]] += leak * split.membership
+    storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
+    storage.write_json(tmp_path / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]})
+    storage.write_array(tmp_path / "images.npy", np.zeros((700, 1, 1, 1), np.uint8))
+    storage.write_array(tmp_path / "labels.npy", labels)
+    storage.write_array(tmp_path / "signals.npy", logits.astype(np.float32))
+    run_attack(
+        tmp_path / "dataset.json",
+        tmp_path / "split.npz",
+        target_signals=tmp_path / "signals.npy",
+        shadow_signals=tmp_path / "signals.npy",
+        attack={
+            "use": attack,
+            "targets_per_group": 2,
+            **({"max_epochs": 20, "batch_size": 25} if attack == "neural_network" else {}),
+        },
+        attacker="known_members",
+        seed=5,
+        output=tmp_path / "scores.npz",
+        record={},
+    )
+    found = storage.read_arrays(tmp_path / "scores.npz")
+    truth = split.membership[split.is_target]
+    accuracies = []
+    for scores, unknown, members in zip(found["scores"], found["unknown"], truth, strict=True):
+        guesses = scores > 0
+        accuracies.append(((guesses & members)[unknown].sum() + (~guesses & ~members)[unknown].sum()) / unknown.sum())
+    assert low <= np.mean(accuracies) <= high

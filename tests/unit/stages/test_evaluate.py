@@ -59,7 +59,8 @@ def test_the_cells_are_all_metrics_with_the_replicates_of_each(evaluated):
         assert values.per_target.shape == (4,)
         assert values.examples_drawn.shape == values.both_drawn.shape == (120,)
         assert values.examples_drawn.std() > 0
-    assert (found.n_targets, found.n_pool, found.n_test) == (4, 60, 30)
+    assert found.n_targets == 4
+    assert found.n_examples == {key: 30 if key.metric == "test_accuracy" else 60 for key in found.replicates}
 
 
 def test_accuracies_equal_a_slow_count(evaluated):
@@ -139,3 +140,23 @@ def test_an_evaluation_carries_its_provenance(evaluated):
     run()
     with np.load(folder / "a.npz") as archive:
         assert json.loads(str(archive["provenance"])) == {"rule": "r"}
+
+
+def test_examples_that_the_attacker_was_told_about_do_not_count(evaluated):
+    """Neither in a metric nor in the number of examples that it rests on."""
+    run, split, _, scores, folder = evaluated
+    candidates = split.candidates[split.is_target]
+    unknown = candidates & (np.cumsum(candidates, axis=1) % 2 == 0)
+    spoilt = np.where(unknown, scores, np.where(split.membership[split.is_target], 100.0, -100.0))
+    storage.write_arrays(folder / "spoilt.npz", {}, scores=spoilt, unknown=unknown)
+    storage.write_arrays(folder / "honest.npz", {}, scores=np.where(unknown, scores, 0.0), unknown=unknown)
+    names = ("spoilt", "honest")
+    found = run(attacks={(name, "known_members"): folder / f"{name}.npz" for name in names})
+    for metric in PRIVACY_METRICS:
+        one, other = (Key(name, "known_members", metric) for name in names)
+        np.testing.assert_array_equal(found.replicates[one].per_target, found.replicates[other].per_target)
+        np.testing.assert_array_equal(found.replicates[one].both_drawn, found.replicates[other].both_drawn)
+        assert found.n_examples[one] == 30
+    members = split.membership[split.is_target][0, unknown[0]]
+    auc = found.replicates[Key("spoilt", "known_members", "auc")].per_target[0]
+    assert auc == pytest.approx(roc_auc_score(members, scores[0, unknown[0]]), abs=1e-6)

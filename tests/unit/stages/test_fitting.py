@@ -1,15 +1,20 @@
+import dataclasses
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from mia_pruning.seeds import torch_seed
 from mia_pruning.stages import fitting, prune
 from mia_pruning.stages.job import identity
 from mia_pruning.stages.networks import read_models
+from mia_pruning.stages.packed import read_packed, read_split
 from mia_pruning.stages.prune import prune_models, retrain_models
 from mia_pruning.stages.train import train_models
 from mia_pruning.training.checkpoint import Checkpoint
+from mia_pruning.training.loop import NonFiniteLoss
 
 ADMM = {"use": "cardinality", "solver": "admm", "compression": 3, "rho": [0.01, 0.1], "epochs": 3}
 GRADUAL = {"use": "cardinality", "solver": "gradual_magnitude", "compression": 3, "epochs": 3}
@@ -175,3 +180,76 @@ def test_the_history_has_a_row_a_model_and_epoch(batch, tmp_path):
     assert history[["model", "epoch"]].to_numpy().tolist() == [[m, e] for m in (1, 3) for e in (1, 2, 3)]
     assert history["test_accuracy"].isna().tolist() == [True, False, False] * 2
     assert (history["train_loss"] > 0).all()
+
+
+def test_min_max_plays_on_the_splits_reference_set_which_is_neither_trained_nor_tested_on(files, batch, tmp_path):
+    packed, split = read_packed(files.dataset), read_split(files.split)
+    tasks = []
+    job = batch(range(4), "train", tmp_path / "models.safetensors", objective={"use": "min_max"})
+    trainers = [trainer for _, trainer in fitting.fit(job, 1, None, lambda row, task: tasks.append(task) or [])]
+    assert not set(split.reference) & (set(split.pool) | set(split.test))
+    for row, task, trainer in zip(range(4), tasks, trainers, strict=True):
+        seen = {
+            name: data.images.permute(0, 2, 3, 1).numpy()
+            for name, data in {"reference": task.reference, "members": task.data, "test": trainer.test_data}.items()
+        }
+        assert np.array_equal(seen["reference"], packed.images[split.reference])
+        assert np.array_equal(seen["members"], packed.images[split.members(row)])
+        assert np.array_equal(seen["test"], packed.images[split.test])
+
+
+EXPLODING = '''
+from dataclasses import dataclass
+from torch import nn
+from mia_pruning.registry import objective
+from mia_pruning.training.objective import Objective, Pursuit
+
+drawn = []
+
+@objective
+@dataclass(frozen=True)
+class Exploding(Objective):
+    """Of one model the loss becomes infinite in the second epoch's third step."""
+
+    seed_of: int
+
+    def start(self, task):
+        drawn.append(task.seed)
+        return Fuse(self, task)
+
+    def loss(self, model, images, labels):
+        logits = model(images)
+        return nn.functional.cross_entropy(logits, labels), logits
+
+class Fuse(Pursuit):
+    steps = 0
+
+    def loss(self, images, labels):
+        loss, logits = super().loss(images, labels)
+        self.steps += 1
+        exploded = self.task.seed == self.objective.seed_of and self.steps == 3 + self.epoch_length
+        return loss * (float("inf") if exploded else 1.0), logits
+
+    @property
+    def epoch_length(self):
+        return -(-len(self.task.data) // self.task.batch_size)
+'''
+
+
+def test_a_model_whose_loss_explodes_is_named_and_the_others_finish(batch, tmp_path, monkeypatch):
+    (tmp_path / "exploding_objective.py").write_text(EXPLODING)
+    monkeypatch.syspath_prepend(tmp_path)
+    objective = {"use": "exploding_objective.Exploding", "seed_of": torch_seed(0, "model", 1, "train", "objective")}
+    saved = []
+    save = Checkpoint.save
+    monkeypatch.setattr(Checkpoint, "save", lambda self, state: saved.append(self.path.name) or save(self, state))
+    job = batch([0, 1, 2], "train", tmp_path / "models.safetensors", objective=objective)
+    with pytest.raises(NonFiniteLoss, match=r"model 1: the loss is inf in epoch 2, step 3; lower learning_rate = 0.01"):
+        train_models(job, str(tmp_path / "history.csv"))
+    assert not (tmp_path / "models.safetensors").exists()
+    assert [sum(f"model_{row}." in name for name in saved) for row in (0, 1, 2)] == [3, 1, 3]
+    saved.clear()
+    sound = dataclasses.replace(job, settings={**job.settings, "objective": {**objective, "seed_of": -1}})
+    train_models(sound, str(tmp_path / "history.csv"))
+    assert [sum(f"model_{row}." in name for name in saved) for row in (0, 1, 2)] == [0, 2, 0]
+    assert list(read_models(job.output)) == [0, 1, 2]

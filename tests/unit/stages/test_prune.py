@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from mia_pruning import storage
+from mia_pruning import registry, storage
 from mia_pruning.constraints.cardinality import erdos_renyi, largest
+from mia_pruning.objectives.dp_sgd import DpSgd
 from mia_pruning.stages.networks import build_seeded, read_models
 from mia_pruning.stages.prune import make_constraint, prune_models, retrain_models
 from mia_pruning.stages.train import train_models
@@ -222,3 +223,83 @@ def test_a_constraint_takes_its_own_options_and_its_solver_the_others():
     assert sparsity_set.compression == 4
     assert (solver.rho, solver.epochs) == ([0.01, 0.1], 2)
     assert math.isclose(sum(sparsity_set.budgets({"a": (10, 10)}).values()), 25)
+
+
+#: each objective of the catalogue, with what it needs beside its defaults
+OBJECTIVES = {
+    name: {"use": name, **{"dp_sgd": {"noise": 0.5, "delta": 1e-3}, "adversarial": {"steps": 2}}.get(name, {})}
+    for name in registry.catalogue("objective")
+}
+
+
+@pytest.mark.parametrize("solver", CONSTRAINTS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_goes_through_every_solver_with_exact_sparsity(batch, tmp_path, pruning_tables, objective, solver):
+    settings = {"objective": OBJECTIVES[objective], "training": {"epochs": 1}}
+    constraint = {**CONSTRAINTS[solver], **({"epochs": 1, "rho": [0.01]} if solver == "admm" else {})}
+    dense, pruned, retrained = (str(tmp_path / f"{name}.safetensors") for name in ("dense", "pruned", "retrained"))
+    tables = pruning_tables(tmp_path)
+    train_models(batch([0], "train", dense, **settings), tables["history"])
+    prune_models(batch([0], "prune", pruned, constraint=constraint, **settings), dense, **tables)
+    retrain_models(batch([0], "retrain", retrained, retrain_epochs=1, **settings), pruned, tables["history"])
+    masks, weights = parts(retrained, 0, "masks"), parts(retrained, 0, "weights")
+    assert {layer: int(mask.sum()) for layer, mask in masks.items()} == erdos_renyi(
+        {n: tuple(m.shape) for n, m in masks.items()}, 4
+    )
+    for layer, mask in masks.items():
+        assert not weights[layer][~mask].any()
+        assert not torch.equal(weights[layer], parts(pruned, 0, "weights")[layer])
+    assert parts(retrained, 0, "objective").keys() == parts(dense, 0, "objective").keys()
+
+
+@pytest.fixture
+def chain(batch, tmp_path, pruning_tables):
+    """chain(train, prune, retrain): the files of one model's phases, each under an objective of its own."""
+
+    def run(*objectives):
+        folder = tmp_path / "_".join(objective["use"] for objective in objectives)
+        folder.mkdir()
+        tables = pruning_tables(folder)
+        dense, pruned, retrained = (str(folder / f"{name}.safetensors") for name in ("dense", "pruned", "retrained"))
+        train, prune, retrain = objectives
+        train_models(batch([0], "train", dense, objective=train), tables["history"])
+        prune_models(batch([0], "prune", pruned, objective=prune, constraint=CONSTRAINTS["admm"]), dense, **tables)
+        gains = pd.read_csv(tables["history"])["gain"]
+        retrain_models(batch([0], "retrain", retrained, objective=retrain, retrain_epochs=2), pruned, tables["history"])
+        return pruned, retrained, [*gains, *pd.read_csv(tables["history"])["gain"]]
+
+    return run
+
+
+def test_the_joint_game_is_played_while_pruning_and_while_retraining(chain):
+    """MIA-Pruning & Min-Max is neither Min-Max first and pruning by erm after nor a game that ends with pruning."""
+    erm, game = {"use": "erm"}, {"use": "min_max", "weight": 5.0}
+    together = chain(game, game, game)
+    first_only = chain(game, erm, erm)
+    no_game_at_the_end = chain(game, game, erm)
+    assert not torch.equal(parts(together[0], 0, "weights")["fc1.weight"], parts(first_only[0], 0, "weights")["fc1.weight"])
+    assert torch.equal(parts(together[0], 0, "weights")["fc1.weight"], parts(no_game_at_the_end[0], 0, "weights")["fc1.weight"])
+    assert not torch.equal(
+        parts(together[1], 0, "weights")["fc1.weight"], parts(no_game_at_the_end[1], 0, "weights")["fc1.weight"]
+    )
+    for layer, mask in parts(together[1], 0, "masks").items():
+        assert not parts(together[1], 0, "weights")[layer][~mask].any()
+    assert all(math.isfinite(gain) for gain in together[2])
+    assert len(together[2]) == 4
+    assert [math.isfinite(gain) for gain in no_game_at_the_end[2]] == [True, True, False, False]
+
+
+def test_privacy_is_spent_in_every_phase(batch, tmp_path, pruning_tables):
+    settings = {"objective": OBJECTIVES["dp_sgd"]}
+    dense, pruned, retrained = (str(tmp_path / f"{name}.safetensors") for name in ("dense", "pruned", "retrained"))
+    tables = pruning_tables(tmp_path)
+    train_models(batch([0], "train", dense, **settings), tables["history"])
+    prune_models(batch([0], "prune", pruned, constraint=CONSTRAINTS["magnitude"], **settings), dense, **tables)
+    retrain_models(batch([0], "retrain", retrained, retrain_epochs=2, **settings), pruned, tables["history"])
+    steps_of_an_epoch = 3  # of 8 expected examples among 20
+    spent = [[0.5, 8 / 20, epochs * steps_of_an_epoch] for epochs in (3, 0, 2)]
+    assert parts(retrained, 0, "objective")["spent"].tolist() == spent
+    objective = DpSgd(noise=0.5, delta=1e-3)
+    epsilons = [objective.guarantee(parts(path, 0, "objective"))["epsilon"] for path in (dense, pruned, retrained)]
+    assert epsilons[0] == pytest.approx(epsilons[1])
+    assert epsilons[2] > epsilons[0] + 0.1

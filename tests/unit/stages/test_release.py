@@ -1,5 +1,6 @@
 import pytest
 import torch
+from opacus.accountants import RDPAccountant
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
@@ -82,3 +83,48 @@ def test_the_shipped_files_hold_the_same_model_and_their_sizes_are_measured(meas
     assert all(torch.equal(decoded[name], weight) for name, weight in weights.items())
     assert counts["dense_bytes"] == (tmp_path / "dense.safetensors").stat().st_size
     assert counts["sparse_bytes"] == (tmp_path / "sparse.safetensors").stat().st_size
+
+
+READING_SOLVER = """
+from dataclasses import dataclass
+from mia_pruning.constraints.solving import Solver
+from mia_pruning.registry import solver
+
+@solver
+@dataclass(frozen=True)
+class Reading(Solver):
+    reads_members = True
+"""
+
+
+@pytest.mark.parametrize(
+    ("constraint", "mask_is_covered"),
+    [
+        ({"use": "none", "solver": "reading_solver.Reading"}, True),
+        ({"use": "cardinality", "solver": "magnitude", "compression": 2}, True),
+        ({"use": "cardinality", "solver": "reading_solver.Reading", "compression": 2}, False),
+    ],
+)
+def test_a_guarantee_says_what_it_does_not_cover(files, batch, tmp_path, monkeypatch, constraint, mask_is_covered):
+    """A mask that is made of noised weights is post-processing; one that was chosen on members is not."""
+    (tmp_path / "reading_solver.py").write_text(READING_SOLVER)
+    monkeypatch.syspath_prepend(tmp_path)
+    objective = {"use": "dp_sgd", "noise": 1.0, "delta": 1e-3, "accountant": "rdp"}
+    models, dense, sparse, counts = (
+        str(tmp_path / name) for name in ("m.safetensors", "d.safetensors", "s.safetensors", "c.json")
+    )
+    train_models(batch([0], "train", models, objective=objective, training={"epochs": 1}), str(tmp_path / "history.csv"))
+    settings = {"model": MODEL, "base": MODEL, "objective": objective, "constraint": constraint}
+    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+    guarantee = storage.read_json(counts)["guarantee"]
+    accountant = RDPAccountant()
+    for _ in range(3):
+        accountant.step(noise_multiplier=1.0, sample_rate=8 / 20)
+    assert guarantee["epsilon"] == pytest.approx(accountant.get_epsilon(1e-3))
+    assert guarantee["delta"] == 1e-3
+    assert len(guarantee["not_covered"]) == (2 if mask_is_covered else 3)
+    assert any("mask" in sentence for sentence in guarantee["not_covered"]) != mask_is_covered
+
+
+def test_who_promises_nothing_has_no_guarantee(measured):
+    assert measured({"conv2": 0.1})[0]["guarantee"] == {}

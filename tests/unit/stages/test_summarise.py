@@ -23,7 +23,8 @@ def write_evaluation(path, seed, cells, n_targets=4):
         "per_target": rng.uniform(0.4, 0.6, (len(cells), n_targets)),
         "examples_drawn": rng.uniform(0.4, 0.6, (len(cells), 50)),
         "both_drawn": rng.uniform(0.4, 0.6, (len(cells), 50)),
-        "counts": np.array([n_targets, 30, 20]),
+        "n_targets": np.array(n_targets),
+        "n_examples": np.array([20 if cell["metric"] == "test_accuracy" else 30 for cell in cells]),
     }
     storage.write_arrays(path, {}, cells=np.array(json.dumps(cells)), **arrays)
     return arrays
@@ -72,7 +73,7 @@ def test_the_interval_of_two_seeds_is_pooled(study):
 def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(0, 0.2, (3, 50)) for name in ("examples_drawn", "both_drawn")}
-    arrays |= {"per_target": np.zeros((3, 4)), "counts": np.array([4, 30, 20])}
+    arrays |= {"per_target": np.zeros((3, 4)), "n_targets": np.array(4), "n_examples": np.array([20, 30, 30])}
     storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
     storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
@@ -168,3 +169,21 @@ def test_collected_tables_say_what_each_row_is_about(tmp_path):
     parts = [({"defence": "baseline", "seed": 0}, tmp_path / "a.csv"), ({"defence": "pruned", "seed": 1}, tmp_path / "b.csv")]
     collect_tables(tmp_path / "all.csv", parts)
     assert (tmp_path / "all.csv").read_text() == "defence,seed,x\nbaseline,0,1\nbaseline,0,2\npruned,1,3\n"
+
+
+def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_path):
+    promises = {"baseline": [{}, {}], "private": [{"epsilon": 2.5, "delta": 1e-5}, {"epsilon": 3.0, "delta": 1e-5}]}
+    evaluations, releases = {"e": {}}, {"e": {}}
+    for defence, guarantees in promises.items():
+        for seed, guarantee in enumerate(guarantees):
+            path, counts = tmp_path / f"{defence}_{seed}.npz", tmp_path / f"{defence}_{seed}.json"
+            write_evaluation(path, seed, CELLS)
+            storage.write_json(counts, {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": guarantee})
+            evaluations["e"].setdefault(defence, {})[seed] = path
+            releases["e"].setdefault(defence, {})[seed] = counts
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    summarise(evaluations, releases, dict.fromkeys(promises, DEFENCES["baseline"]), **outputs)
+    results = pd.read_csv(outputs["results"])
+    assert only(results, defence="private", metric="epsilon")["value"] == 3.0
+    assert only(results, defence="private", metric="delta")["value"] == 1e-5
+    assert results[(results["defence"] == "baseline") & results["metric"].isin(["epsilon", "delta"])].empty

@@ -9,7 +9,7 @@ from mia_pruning.constraints.solving import prunable_weights
 from mia_pruning.training.augmentation import AUGMENTATIONS
 from mia_pruning.training.checkpoint import Checkpoint
 from mia_pruning.training.data import ResidentData
-from mia_pruning.training.loop import NonFiniteLoss, Recipe, Trainer, predict
+from mia_pruning.training.loop import NonFiniteLoss, Recipe, Trainer, autocast, predict
 from mia_pruning.training.masking import KeepMasked
 from mia_pruning.training.objective import Callback, Objective, Task
 
@@ -359,3 +359,16 @@ def test_predict_keeps_the_datas_order_and_answers_in_float32():
     in_bfloat16 = predict(model, data, precision="bfloat16")
     assert in_bfloat16.dtype == torch.float32
     assert not torch.equal(in_bfloat16, predict(model, data))
+
+
+def test_weights_that_change_within_a_step_are_seen_in_lower_precision_too():
+    """An objective may train a model of its own while the batch's loss is computed."""
+    layer, images = nn.Linear(3, 2), torch.ones(1, 3)
+    with autocast(torch.device("cpu"), "bfloat16"):
+        before = layer(images)
+        with torch.no_grad():
+            layer.bias += 8
+            layer.weight += 8
+        after = layer(images)
+    assert before.dtype == torch.bfloat16
+    torch.testing.assert_close(after - before, torch.full((1, 2), 32.0, dtype=torch.bfloat16), rtol=0.02, atol=0.2)

@@ -43,12 +43,15 @@ def evaluate_defence(
     rng = stream(seed, "bootstrap")
     draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, rng)
     logits = storage.read_array(signals)[targets]
+    n_candidates = int(split_.candidates[targets[0]].sum())
     cells = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(logits, labels, split_, draws)]
+    n_examples = [split_.test.size if key["metric"] == "test_accuracy" else n_candidates for key, _ in cells]
     roc_rows: list[dict[str, Any]] = []
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
         guesses = Guesses(found["scores"], found["unknown"], split_.membership[split_.is_target])
         cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(guesses, draws)]
+        n_examples += [int(guesses.unknown[0].sum())] * (len(cells) - len(n_examples))
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
     replicates = [intervals.replicates(values, draws) for _, values in cells]
     storage.write_arrays(
@@ -56,7 +59,8 @@ def evaluate_defence(
         record,
         cells=np.array(json.dumps([key for key, _ in cells])),
         **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
-        counts=np.array([targets.size, split_.candidates[targets[0]].sum(), split_.test.size]),
+        n_targets=np.array(targets.size),
+        n_examples=np.array(n_examples),
     )
     storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr"])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), ["member", "low", "high", "fraction"])

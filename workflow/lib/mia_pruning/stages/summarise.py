@@ -60,12 +60,11 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One defence under one seed."""
+    """One defence under one seed. n_examples: how many each target's number rests on."""
 
     replicates: dict[Key, Replicates]
     n_targets: int
-    n_pool: int
-    n_test: int
+    n_examples: dict[Key, int]
 
 
 def read_evaluation(path: str, defence: str) -> Evaluation:
@@ -74,10 +73,12 @@ def read_evaluation(path: str, defence: str) -> Evaluation:
     keys = [Key(**cell) for cell in json.loads(str(arrays["cells"]))]
     columns = [arrays[field.name] for field in fields(Replicates)]
     replicates = {key: Replicates(*values) for key, *values in zip(keys, *columns, strict=True)}
+    n_examples = dict(zip(keys, arrays["n_examples"].tolist(), strict=True))
     if defence == BASELINE:
         for key in [key for key in keys if key.attacker == "adaptive"]:
-            replicates[key._replace(attacker="dense_shadows")] = replicates[key]
-    return Evaluation(replicates, *arrays["counts"].tolist())
+            same = key._replace(attacker="dense_shadows")
+            replicates[same], n_examples[same] = replicates[key], n_examples[key]
+    return Evaluation(replicates, int(arrays["n_targets"]), n_examples)
 
 
 def summarise(
@@ -121,7 +122,7 @@ def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]
     for key in runs[0].replicates:
         bounds = BOUNDS.get(key.metric, (0.0, 1.0))
         found = interval([run.replicates[key] for run in runs], bounds)
-        n_examples = sum(run.n_test if key.metric == "test_accuracy" else run.n_pool for run in runs)
+        n_examples = sum(run.n_examples[key] for run in runs)
         yield {**_row(key, found), "n_targets": sum(run.n_targets for run in runs), "n_examples": n_examples}
 
 
