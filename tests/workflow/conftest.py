@@ -110,6 +110,18 @@ def _changed(settings: dict[str, Any], changes: dict[Any, Any]) -> dict[str, Any
     return settings
 
 
+def _few_defences(smoke: Path) -> dict[str, Any]:
+    """The smoke study with three of its defences, in two batches, and with both shadow attackers: what these tests look at."""
+    settings = yaml.safe_load(smoke.read_text(encoding="utf-8"))
+    kept = ("baseline", "mia_pruning", "mia_pruning_dp_sgd")
+    used = {axis: {settings["defences"][name][axis] for name in kept} for axis in ("objective", "constraint")}
+    changes: dict[Any, Any] = {f"defences.{name}": ... for name in settings["defences"] if name not in kept}
+    changes |= {f"objectives.{name}": ... for name in settings["objectives"] if name not in used["objective"]}
+    changes |= {f"constraints.{name}": ... for name in settings["constraints"] if name not in used["constraint"]}
+    changes |= {"attackers": ["adaptive", "dense_shadows"], "experiments.lenet5_fashion.training.models_per_job": 2}
+    return _changed(settings, changes)
+
+
 @pytest.fixture(scope="session")
 def changed() -> Callable[[dict[str, Any], dict[Any, Any]], dict[str, Any]]:
     return _changed
@@ -138,6 +150,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("project") / "tree"
     shutil.copytree(ROOT, root, ignore=NOT_COPIED)
     made = Project(root)
+    made.smoke.write_text(yaml.safe_dump(_few_defences(made.smoke), sort_keys=False), encoding="utf-8")
     git = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
     for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "copy"]):
         outcome = made.execute([*git, *arguments], root)

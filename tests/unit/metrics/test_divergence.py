@@ -105,3 +105,9 @@ def test_the_bound_is_met_by_a_channel_that_flips_a_fair_coin(accuracy):
 
 def test_a_negative_estimate_bounds_the_attack_to_guessing():
     assert accuracy_bound(-0.01) == 0.5
+
+
+def test_a_draw_that_leaves_one_half_without_members_counts_as_guessing():
+    members = np.array([True, True, False, False])
+    weights = np.array([[1, 0, 1, 1]], dtype=np.float32)
+    assert np.isfinite(held_out_gain(np.arange(4.0), members, weights)).all()

@@ -181,7 +181,7 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
             storage.write_json(counts, {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": guarantee})
             evaluations["e"].setdefault(defence, {})[seed] = path
             releases["e"].setdefault(defence, {})[seed] = counts
-    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets")}
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     summarise(evaluations, releases, dict.fromkeys(promises, DEFENCES["baseline"]), **outputs)
     results = pd.read_csv(outputs["results"])
     assert only(results, defence="private", metric="epsilon")["value"] == 3.0

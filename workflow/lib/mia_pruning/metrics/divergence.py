@@ -71,5 +71,10 @@ def _gain(p: np.ndarray, q: np.ndarray, held_p: np.ndarray, held_q: np.ndarray) 
     """The gain on held-out counts of the model fitted to p and q, half an example added to each bin."""
     share_p, share_q = ((counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True) for counts in (p, q))
     log_member, log_other = np.log(share_p / (share_p + share_q)), np.log(share_q / (share_p + share_q))
-    on_members = (held_p * log_member).sum(axis=1) / held_p.sum(axis=1)
-    return (on_members + (held_q * log_other).sum(axis=1) / held_q.sum(axis=1)) / 2
+    return (_mean(log_member, held_p) + _mean(log_other, held_q)) / 2
+
+
+def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The mean under counts; that of guessing for a draw, possible with few examples, that holds none."""
+    total = counts.sum(axis=1)
+    return np.where(total > 0, (counts * values).sum(axis=1) / np.maximum(total, 1), -LOG_2)
