@@ -14,7 +14,7 @@ from mia_pruning.plan.calibration import Machine
 from mia_pruning.plan.comparison import compare, read_benchmarks
 from mia_pruning.plan.costs import Cost, RuleCost, rule_costs
 from mia_pruning.plan.jobs import ROOT, count_jobs
-from mia_pruning.plan.printing import comparison_table, duration, gpu_seconds, plan_table
+from mia_pruning.plan.printing import comparison_table, duration, plan_table
 from mia_pruning.study import Study, load_study, read_yaml
 from mia_pruning.types import StudyError
 

@@ -24,7 +24,7 @@ LIBRARIES_OF = {
     "run_attack": "arrays",
     "evaluate_defence": "tables",
     "summarise_study": "tables",
-    "judge_claims": "tables",
+    "judge_claims": "arrays",
     "draw_figure": "figures",
     "write_report": "figures",
 }
