@@ -22,12 +22,12 @@ from mia_pruning.stages.networks import build, make_objective
 from mia_pruning.training.loop import Recipe, Trainer, predict
 from mia_pruning.training.objective import Task
 from mia_pruning.training.optimizers import optimizer_state
-from mia_pruning.types import Signals
+from mia_pruning.types import Signals, StudyError
 
 #: a piece is measured for so long
 SECONDS = 0.6
-#: operations of a calibrated step and of a calibrated epoch; networks of more take two images a step
-MOST_FLOPS = 2e10
+#: operations of a calibrated step; a network of more takes two images a step
+MOST_FLOPS = 6e10
 MOST_STEPS = 8
 #: small enough that random labels make no loss infinite; it costs what any other does
 LEARNING_RATE = 1e-6
@@ -75,7 +75,7 @@ class Machine:
         training = {key: settings["training"][key] for key in (*RECIPE_KEYS, "augmentation")}
         settings = {"model": settings["model"], "objective": settings["objective"], "training": training}
         flops = self.network(settings, image_shape, n_classes).flops
-        return self._once(lambda: measure_training(settings, image_shape, n_classes, flops), settings, image_shape)
+        return self._once(lambda: _tried(settings, image_shape, n_classes, flops), settings, image_shape)
 
     def solver(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> SolverCounts:
         """settings: model, objective and constraint."""
@@ -100,11 +100,22 @@ class Machine:
         return self._known[name]
 
 
+def _tried(settings: Mapping[str, Any], *arguments: Any) -> TrainingRates:
+    """`measure_training`, or the sentence that this network cannot be trained so."""
+    try:
+        return measure_training(settings, *arguments)
+    except Exception as error:  # whatever somebody's model or objective raises
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise StudyError(
+            f"a step of training fails, model {settings['model']}, objective {settings['objective']}: {reason}"
+        ) from error
+
+
 def measure_training(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int) -> TrainingRates:
     """A few steps by the real trainer and objective on random images, in batches as large as there is time for."""
     step_flops = 3 * flops
     batch_size = max(2, min(settings["training"]["batch_size"], int(MOST_FLOPS / step_flops)))
-    n_steps = max(1, min(MOST_STEPS, int(MOST_FLOPS / step_flops / batch_size)))
+    n_steps = max(2, min(MOST_STEPS, int(MOST_FLOPS / step_flops / batch_size)))
     trainer = _trainer(settings, image_shape, n_classes, batch_size, batch_size * n_steps)
     epoch = seconds_of(lambda: trainer.train_epoch(0))
     answered = random_data(max(2, min(500, int(MOST_FLOPS / flops))), image_shape, n_classes)
