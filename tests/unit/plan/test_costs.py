@@ -31,14 +31,8 @@ SETTINGS = {
     "attacks": {"correctness": {"use": "correctness"}},
 }
 JOBS = {
-    "train_targets": 2,
-    "prune_models": 2,
-    "retrain_models": 2,
-    "query_models": 2,
-    "run_attack": 3,
-    "evaluate_defence": 2,
-    "rest": 5,
-}
+    "train_targets": 2, "prune_models": 2, "retrain_models": 2, "query_models": 2, "run_attack": 3, "evaluate_defence": 2, "rest": 5,
+}  # fmt: skip
 
 
 class KnownRates:
@@ -151,10 +145,8 @@ def test_memory_of_a_job_grows_with_the_data_and_the_models_it_holds(changed):
 
 
 def test_wall_time_is_shared_work_but_never_less_than_the_longest_chain():
-    costs = [
-        RuleCost("a", 4, Cost(cpu_seconds=40, longest_seconds=10)),
-        RuleCost("b", 1, Cost(cpu_seconds=20, longest_seconds=20)),
-    ]
+    shared, whole = Cost(cpu_seconds=40, longest_seconds=10), Cost(cpu_seconds=20, longest_seconds=20)
+    costs = [RuleCost("a", 4, shared), RuleCost("b", 1, whole)]
     assert [wall_seconds(costs, cores) for cores in (1, 2, 100)] == [60, 30, 30]
 
 
