@@ -31,7 +31,8 @@ SETTINGS = {
     "attacks": {"correctness": {"use": "correctness"}},
 }
 JOBS = {
-    "train_targets": 2, "prune_models": 2, "retrain_models": 2, "query_models": 2, "run_attack": 3, "evaluate_defence": 2, "rest": 5,
+    "train_targets": 2, "prune_models": 2, "retrain_models": 2, "query_models": 2, "run_attack": 3,
+    "evaluate_defence": 2, "rest": 5,
 }  # fmt: skip
 
 
