@@ -12,6 +12,9 @@ help: ## List the targets
 reproduce: $(READY) ## Run a study (STUDY=config.yaml) and print its verdicts and where its report is
 	@$(BIN)/python -m mia_pruning.reproduce $(STUDY) --cores $(CORES)
 
+plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memory and disk, without running it
+	@$(BIN)/python -m mia_pruning.plan $(STUDY) --cores $(CORES)
+
 test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
@@ -39,5 +42,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce test check bench env clean
+.PHONY: help reproduce plan test check bench env clean
 .DEFAULT_GOAL := help

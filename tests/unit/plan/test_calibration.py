@@ -1,0 +1,72 @@
+import pytest
+
+from mia_pruning import registry
+from mia_pruning.plan import calibration
+from mia_pruning.plan.calibration import Machine, made_up_signals, measure_attack, measure_training
+from mia_pruning.types import StudyError
+
+TRAINING = {
+    "batch_size": 16, "optimizer": "adam", "learning_rate": 1e30, "weight_decay": 0.0, "momentum": 0.9,
+    "precision": "float32", "schedule": "constant", "augmentation": ["flip"],
+}  # fmt: skip
+MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
+OBJECTIVES = {"dp_sgd": {"noise": 1.0}}
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    monkeypatch.setattr(calibration, "SECONDS", 0.01)
+
+
+@pytest.mark.parametrize("objective", registry.catalogue("objective"))
+def test_every_objective_is_measured_whatever_its_learning_rate(objective):
+    settings = {"model": MODEL, "objective": {"use": objective, **OBJECTIVES.get(objective, {})}, "training": TRAINING}
+    rates = measure_training(settings, (16, 16, 1), 3, flops=10_000)
+    assert rates.seconds_per_step > 0
+    assert rates.seconds_per_answer > 0
+    assert rates.passes >= 1
+    assert rates.optimizer_bytes > 0
+    assert (rates.carried_bytes > 0) == (objective in ("min_max", "dp_sgd"))
+
+
+def test_a_network_that_cannot_be_trained_is_named_in_a_sentence(monkeypatch):
+    settings = {"model": MODEL, "objective": {"use": "erm"}, "training": TRAINING}
+    monkeypatch.setattr(calibration, "_trainer", lambda *arguments: 1 / 0)
+    with pytest.raises(StudyError, match=r"a step of training fails, model .*lenet5.*ZeroDivisionError"):
+        Machine().training(settings, (16, 16, 1), 3)
+
+
+def test_nothing_is_measured_twice_and_nothing_that_costs_nothing_matters(monkeypatch):
+    measured = []
+    monkeypatch.setattr(calibration, "measure_training", lambda settings, *data: measured.append(settings))
+    machine = Machine()
+    for epochs, width in ((5, 8), (50, 8), (5, 16)):
+        settings = {"model": {**MODEL, "hidden": width}, "objective": {"use": "erm"}, "training": {**TRAINING, "epochs": epochs}}
+        machine.training(settings, (16, 16, 1), 3)
+    assert [settings["model"]["hidden"] for settings in measured] == [8, 16]
+
+
+@pytest.mark.parametrize("attack", registry.catalogue("attack"))
+def test_every_attack_is_measured(attack):
+    plug_in = registry.find("attack", attack, "")
+    options = registry.check_options({}, [plug_in], "")
+    assert measure_attack({"use": attack, **options}, 3, n_examples=60) > 0
+
+
+def test_an_attack_that_may_train_longer_is_expected_to_cost_more():
+    options = {"use": "neural_network", "patience": 2, "batch_size": 50, "learning_rate": 0.001, "held_back": 0.1}
+    short, long = (
+        measure_attack({**options, "precision": "float32", "max_epochs": epochs}, 3, n_examples=200) for epochs in (4, 100)
+    )
+    assert long > 3 * short
+
+
+def test_made_up_signals_are_half_members():
+    signals = made_up_signals(3, 20, 4)
+    assert signals.membership.sum(axis=1).tolist() == [10, 10, 10]
+
+
+def test_a_process_with_torch_takes_longer_and_more_memory_than_one_without():
+    bare, torch = (calibration.measure_start(libraries) for libraries in ("arrays", "torch"))
+    assert torch.seconds > bare.seconds > 0
+    assert torch.memory_bytes > bare.memory_bytes > 1e7

@@ -1,0 +1,155 @@
+"""Costs with known rates: every number can be worked out by hand."""
+
+import pytest
+
+from mia_pruning.plan.__main__ import wall_seconds
+from mia_pruning.plan.calibration import StartRates, TrainingRates
+from mia_pruning.plan.costs import Cost, RuleCost, rule_costs
+from mia_pruning.plan.counting import NetworkCounts, SolverCounts
+from mia_pruning.study import Study, complete
+
+SETTINGS = {
+    "study": "small",
+    "datasets": {"images": {"use": "fashion_mnist_t10k"}},
+    "experiments": {
+        "e": {
+            "dataset": "images",
+            "model": {"use": "lenet5"},
+            "split": {"protocol": "pool", "examples": 400, "models": 4, "reference": 100, "test": 50},
+            "training": {"epochs": 10, "batch_size": 50, "test_every": 5, "models_per_job": 3},
+        }
+    },
+    "objectives": {"erm": {"use": "erm"}},
+    "constraints": {
+        "none": {"use": "none"},
+        "admm": {"use": "cardinality", "solver": "admm", "compression": 10, "epochs": 4, "retrain_epochs": 6},
+    },
+    "defences": {
+        "baseline": {"objective": "erm", "constraint": "none"},
+        "pruned": {"objective": "erm", "constraint": "admm"},
+    },
+    "attacks": {"correctness": {"use": "correctness"}},
+}
+JOBS = {
+    "train_targets": 2, "prune_models": 2, "retrain_models": 2, "query_models": 2, "run_attack": 3,
+    "evaluate_defence": 2, "rest": 5,
+}  # fmt: skip
+
+
+class KnownRates:
+    """Round numbers: a second a step, 0.1 an example, 0.01 an answer; 100 operations a forward pass."""
+
+    def network(self, settings, image_shape, n_classes):
+        return NetworkCounts(flops=100, parameter_bytes=1000, state_bytes=1200, activation_bytes=10, widest_bytes=4)
+
+    def training(self, settings, image_shape, n_classes):
+        return TrainingRates(1.0, 0.1, 0.01, passes=2.0, optimizer_bytes=2000, carried_bytes=50)
+
+    def solver(self, settings, image_shape, n_classes):
+        return SolverCounts(settings["constraint"].get("epochs", 0), 0.0, mask_bytes=250, tensor_bytes=2000)
+
+    def attack(self, entry, n_classes):
+        return 0.001
+
+    def bootstrap(self):
+        return 1e-6
+
+    def start(self, libraries):
+        return StartRates(seconds=2.0, memory_bytes=1_000_000)
+
+
+def costs_of(changed, changes=()):
+    study = Study(complete(changed(SETTINGS, dict(changes))))
+    return {entry.rule: entry.cost for entry in rule_costs(study, JOBS, KnownRates())}
+
+
+@pytest.fixture
+def changed():
+    def change(settings, changes):
+        settings = complete(settings)
+        for path, value in changes.items():
+            *above, key = path.split(".")
+            section = settings
+            for name in above:
+                section = section[name]
+            section[key] = value
+        return settings
+
+    return change
+
+
+def test_training_of_four_models_by_hand(changed):
+    cost = costs_of(changed)["train_targets"]
+    a_model = 10 * (4 * 1.0 + 200 * 0.1) + 2 * 50 * 0.01  # epochs of 4 steps and 200 members, then two tests of 50
+    assert cost.models == 4
+    assert cost.cpu_seconds == pytest.approx(4 * a_model + 2 * 2.0)
+    assert cost.longest_seconds == pytest.approx(3 * a_model + 2.0)
+    assert cost.flops == pytest.approx(4 * 100 * (10 * 200 * 2.0 * 3 + 2 * 50))
+    assert cost.disk_bytes == 4 * 1250 + 2 * 8000
+
+
+def test_pruning_stores_masks_and_solver_tensors_and_retraining_masks_alone(changed):
+    costs = costs_of(changed)
+    assert costs["prune_models"].disk_bytes == 4 * (1250 + 250 + 2000) + 2 * 8000
+    assert costs["retrain_models"].disk_bytes == 4 * (1250 + 250) + 2 * 8000
+
+
+def test_models_are_queried_once_a_defence_on_every_example(changed):
+    cost = costs_of(changed)["query_models"]
+    assert cost.models == 2 * 4
+    assert cost.flops == 2 * 4 * 550 * 100
+    assert cost.disk_bytes == 2 * (4 * 550 * 10 * 4) + 2 * 8000
+
+
+def test_an_attack_learns_from_every_shadow_of_every_group(changed):
+    known = 2 * 2 * 400  # two groups, in each two shadows with 400 candidates; three attacks in all
+    assert costs_of(changed)["run_attack"].cpu_seconds == pytest.approx(3 * (known * 0.001 + 2.0))
+
+
+def test_a_rule_that_is_not_known_costs_its_start(changed):
+    assert costs_of(changed)["rest"] == Cost(0, 10.0, 0.0, 1_000_000, 5 * 8000, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        ("train_targets", "experiments.e.training.epochs"),
+        ("prune_models", "constraints.admm.epochs"),
+        ("retrain_models", "constraints.admm.retrain_epochs"),
+    ],
+)
+def test_twice_the_epochs_cost_twice_the_training(rule, key, changed):
+    once, twice = (costs_of(changed, {key: epochs, "experiments.e.training.test_every": 1000})[rule] for epochs in (50, 100))
+    assert (twice.cpu_seconds - 4.0) / (once.cpu_seconds - 4.0) == pytest.approx(2, rel=0.01)
+    assert twice.flops / once.flops == pytest.approx(2, rel=0.01)
+
+
+def test_every_seed_costs_the_same_again(changed):
+    one, three = costs_of(changed), costs_of(changed, {"seeds": [0, 1, 2]})
+    assert three["train_targets"].models == 3 * one["train_targets"].models
+    assert three["train_targets"].flops == 3 * one["train_targets"].flops
+    assert three["train_targets"].memory_bytes == one["train_targets"].memory_bytes
+
+
+def test_shadows_of_a_disjoint_split_are_trained_apart_and_attack_all_targets_at_once(changed):
+    split = {"protocol": "disjoint", "examples": 200, "models": 2, "shadow_examples": 400, "shadow_models": 6, "test": 50}
+    study = Study(complete(changed(SETTINGS, {"experiments.e.split": split})))
+    costs = {entry.rule: entry.cost for entry in rule_costs(study, {**JOBS, "train_shadows": 2}, KnownRates())}
+    assert (costs["train_targets"].models, costs["train_shadows"].models, costs["prune_models"].models) == (2, 6, 8)
+    assert costs["run_attack"].cpu_seconds == pytest.approx(3 * (6 * 400 * 0.001 + 2.0))
+
+
+def test_memory_of_a_job_grows_with_the_data_and_the_models_it_holds(changed):
+    few = costs_of(changed)["train_targets"].memory_bytes
+    assert costs_of(changed, {"experiments.e.split.test": 150})["train_targets"].memory_bytes >= few + 100 * 28 * 28
+    assert costs_of(changed, {"experiments.e.training.models_per_job": 1})["train_targets"].memory_bytes == few - 2 * 1250
+
+
+def test_wall_time_is_shared_work_but_never_less_than_the_longest_chain():
+    shared, whole = Cost(cpu_seconds=40, longest_seconds=10), Cost(cpu_seconds=20, longest_seconds=20)
+    costs = [RuleCost("a", 4, shared), RuleCost("b", 1, whole)]
+    assert [wall_seconds(costs, cores) for cores in (1, 2, 100)] == [60, 30, 30]
+
+
+def test_costs_add_but_memory_is_the_largest():
+    assert Cost(1, 2, 3, 4, 5, 6) + Cost(10, 20, 30, 1, 50, 60) == Cost(11, 22, 33, 4, 55, 60)

@@ -1,0 +1,64 @@
+"""Planning the smoke study: from Snakemake's own plan, without a trace, and near what the run then took and wrote."""
+
+import os
+import sys
+
+import pytest
+
+from mia_pruning.plan.__main__ import plan_jobs
+from mia_pruning.plan.calibration import Machine
+from mia_pruning.plan.comparison import compare, read_benchmarks
+from mia_pruning.plan.costs import rule_costs
+
+PLAN = [sys.executable, "-m", "mia_pruning.plan"]
+FILES = {
+    "train_targets": "lenet5_fashion/seed_0/erm/trained/*.safetensors",
+    "prune_models": "lenet5_fashion/seed_0/erm/admm/pruned/*.safetensors",
+    "retrain_models": "lenet5_fashion/seed_0/erm/admm/retrained/*.safetensors",
+    "query_models": "lenet5_fashion/seed_0/erm/*/signals.npy",
+    "run_attack": "lenet5_fashion/seed_0/erm/*/attacks/*.npz",
+}
+
+
+@pytest.fixture(scope="module")
+def costs(project):
+    study, jobs, _ = plan_jobs(project.smoke)
+    return rule_costs(study, jobs, Machine())
+
+
+def test_jobs_and_models_of_the_smoke_study_counted_by_hand(costs):
+    counts = {entry.rule: (entry.jobs, entry.cost.models) for entry in costs}
+    assert counts["train_targets"] == counts["prune_models"] == counts["retrain_models"] == (2, 4)
+    assert counts["query_models"] == (2, 8)
+    assert counts["run_attack"] == (9, 0)
+
+
+@pytest.mark.parametrize("rule", FILES)
+def test_disk_is_within_a_tenth_of_what_the_run_wrote(rule, costs, smoke):
+    planned = next(entry.cost.disk_bytes for entry in costs if entry.rule == rule)
+    written = sum(path.stat().st_size for path in (smoke / "results" / "smoke").glob(FILES[rule]))
+    assert planned == pytest.approx(written, rel=0.1)
+
+
+def test_cpu_time_is_of_the_order_that_the_run_measured(costs, smoke):
+    total = compare(costs, read_benchmarks(smoke / "results" / "smoke"))[-1]
+    assert 1 / 3 < total.ratio < 3
+
+
+def test_planning_prints_a_table_and_leaves_nothing_behind(project, tmp_path):
+    outcome = project.with_library().execute([*PLAN, str(project.smoke), "--cores", "2"], tmp_path)
+    assert outcome.code == 0, outcome.text
+    assert "train_targets" in outcome.stdout
+    assert "Wall time on 2 cores" in outcome.stdout
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [None, "study: smoke\nsedes: [0]\n"])
+def test_a_study_that_cannot_work_is_refused_in_words(content, project, tmp_path):
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    outcome = project.with_library().execute([*PLAN, str(path)], tmp_path)
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.text
+    assert ("sedes" if content else "there is no such file") in outcome.text

@@ -1,0 +1,98 @@
+"""What `make plan` does: print what a study will cost on this machine, by rule and in all, before anything is run."""
+
+import argparse
+import dataclasses
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from mia_pruning.plan.calibration import Machine
+from mia_pruning.plan.comparison import compare, read_benchmarks
+from mia_pruning.plan.costs import Cost, RuleCost, rule_costs
+from mia_pruning.plan.jobs import ROOT, count_jobs
+from mia_pruning.plan.printing import comparison_table, duration, plan_table
+from mia_pruning.study import Study, load_study, read_yaml
+from mia_pruning.types import StudyError
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    torch.set_num_threads(1)
+    try:
+        measured = read_benchmarks(arguments.compare) if arguments.compare else None
+        study, jobs, seconds_to_plan = plan_jobs(arguments.study)
+        costs = rule_costs(study, jobs, Machine())
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Study {study.name}, {arguments.study}: estimated, nothing was run\n")
+    print(describe(costs, seconds_to_plan, cores=arguments.cores, tflops=arguments.gpu_tflops))
+    if measured is not None:
+        print(f"\nAgainst the jobs that were run in {arguments.compare}\n\n{comparison_table(compare(costs, measured))}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="plan", description=__doc__)
+    parser.add_argument("study", type=Path, help="the study's YAML file")
+    parser.add_argument("--cores", type=_cores, default="all", help="that jobs may share; a number or `all`, the default")
+    parser.add_argument("--gpu-tflops", type=_positive, default=10.0, help="the rate assumed of a GPU, 10^12 operations a second")
+    parser.add_argument("--compare", type=Path, metavar="results/NAME", help="also compare with what a finished run measured")
+    return parser
+
+
+def _cores(text: str) -> int:
+    if text == "all":
+        return len(os.sched_getaffinity(0))
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is a whole number >= 1, or all")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed is a number > 0")
+    return value
+
+
+def plan_jobs(path: Path) -> tuple[Study, dict[str, int], float]:
+    """The study, Snakemake's count of jobs by rule, and how long the counting took, in seconds; written to a temporary folder."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cache = folder / "results" / "data" / "approved"
+        study = load_study(read_yaml(path), default=ROOT / "config.yaml", files=[path], cache=cache)
+        started = time.monotonic()
+        jobs = count_jobs(path, folder)
+        return study, jobs, time.monotonic() - started
+
+
+def describe(costs: list[RuleCost], seconds_to_plan: float, *, cores: int, tflops: float) -> str:
+    """The table, the time that it will take, and what all that rests on."""
+    whole = sum((entry.cost for entry in costs), Cost())
+    total = RuleCost("total", sum(entry.jobs for entry in costs), dataclasses.replace(whole, models=0))
+    wall = duration(wall_seconds(costs, cores) + seconds_to_plan)
+    return f"""{plan_table(costs, total, tflops)}
+
+Wall time on {cores} {"core" if cores == 1 else "cores"}: about {wall}, if nothing else runs there.
+
+CPU time is measured here, on random data: a few steps of each network by its own objective, starting a process, each attack,
+a bootstrap. An attack that stops early is assumed to take half of its epochs.
+GPU time, of training and querying alone, is no measurement: it is the operations counted over an assumed {tflops:g} x 10^12
+a second (--gpu-tflops). Memory is that of the largest job, disk what all jobs write."""
+
+
+def wall_seconds(costs: list[RuleCost], cores: int) -> float:
+    """All work spread evenly over the cores, but not less than the longest job of each rule, one after the other."""
+    return max(sum(entry.cost.cpu_seconds for entry in costs) / cores, sum(entry.cost.longest_seconds for entry in costs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""What this machine needs for small pieces of the very work, in CPU seconds of one thread: seconds of measuring a study.
+
+Every piece runs once unmeasured, unless that once took so long that it must do.
+"""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
+from mia_pruning.plan.counting import NetworkCounts, SolverCounts, count_network, count_solver, n_bytes, random_data
+from mia_pruning.registry import find, options_of
+from mia_pruning.stages.fitting import RECIPE_KEYS
+from mia_pruning.stages.networks import build, make_objective
+from mia_pruning.training.loop import Recipe, Trainer, predict
+from mia_pruning.training.objective import Task
+from mia_pruning.training.optimizers import optimizer_state
+from mia_pruning.types import Signals, StudyError
+
+#: a piece is measured for so long
+SECONDS = 0.6
+#: operations of a calibrated step; a network of more takes two images a step
+MOST_FLOPS = 3e10
+MOST_STEPS = 3
+#: small enough that random labels make no loss infinite; it costs what any other does
+LEARNING_RATE = 1e-6
+
+
+@dataclass(frozen=True)
+class TrainingRates:
+    """Training one network by one objective: seconds for the optimiser's step and for each example beside it, all it needs.
+
+    seconds_per_answer  a forward pass in float32
+    passes              forward and backward passes of an example that the objective makes of one
+    optimizer_bytes     the optimiser's state
+    carried_bytes       what the objective leaves behind
+    """
+
+    seconds_per_step: float
+    seconds_per_example: float
+    seconds_per_answer: float
+    passes: float
+    optimizer_bytes: int
+    carried_bytes: int
+
+
+@dataclass(frozen=True)
+class StartRates:
+    """A job that does nothing but import what it needs."""
+
+    seconds: float
+    memory_bytes: int
+
+
+class Machine:
+    """This machine, and the networks as it builds them. Nothing is measured or counted twice."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+
+    def network(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> NetworkCounts:
+        """settings: model and objective."""
+        settings = {key: settings[key] for key in ("model", "objective")}
+        return self._once(lambda: count_network(build(settings, image_shape, n_classes), image_shape), settings, image_shape)
+
+    def training(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> TrainingRates:
+        """settings: model, objective and training."""
+        training = {key: settings["training"][key] for key in (*RECIPE_KEYS, "augmentation")}
+        settings = {"model": settings["model"], "objective": settings["objective"], "training": training}
+        flops = self.network(settings, image_shape, n_classes).flops
+        return self._once(lambda: _tried(settings, image_shape, n_classes, flops), settings, image_shape)
+
+    def solver(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> SolverCounts:
+        """settings: model, objective and constraint."""
+        key = settings["model"], settings["constraint"]  # no objective changes which weights are pruned
+        return self._once(lambda: count_solver(settings, image_shape, n_classes), key, image_shape)
+
+    def attack(self, entry: Mapping[str, Any], n_classes: int) -> float:
+        """Seconds for each row that the attacker learns from."""
+        return self._once(lambda: measure_attack(entry, n_classes), entry, n_classes)
+
+    def bootstrap(self) -> float:
+        """Seconds for each example of each bootstrap replicate of one target's metrics."""
+        return self._once(measure_bootstrap, "bootstrap")
+
+    def start(self, libraries: str) -> StartRates:
+        return self._once(lambda: measure_start(libraries), "start", libraries)
+
+    def _once(self, make: Callable[[], Any], *key: Any) -> Any:
+        name = json.dumps([make.__qualname__, key], sort_keys=True)
+        if name not in self._known:
+            self._known[name] = make()
+        return self._known[name]
+
+
+def _tried(settings: Mapping[str, Any], *arguments: Any) -> TrainingRates:
+    """`measure_training`, or the sentence that this network cannot be trained so."""
+    try:
+        return measure_training(settings, *arguments)
+    except Exception as error:  # whatever somebody's model or objective raises
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise StudyError(
+            f"a step of training fails, model {settings['model']}, objective {settings['objective']}: {reason}"
+        ) from error
+
+
+def measure_training(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int) -> TrainingRates:
+    """A few steps by the real trainer and objective on random images, in batches as large as there is time for."""
+    step_flops = 3 * flops
+    batch_size = max(2, min(settings["training"]["batch_size"], int(MOST_FLOPS / step_flops)))
+    n_steps = max(2, min(MOST_STEPS, int(MOST_FLOPS / step_flops / batch_size)))
+    trainer = _trainer(settings, image_shape, n_classes, batch_size, batch_size * n_steps)
+    epoch = seconds_of(lambda: trainer.train_epoch(0))
+    answered = random_data(max(2, min(500, int(MOST_FLOPS / flops))), image_shape, n_classes)
+    answers = seconds_of(lambda: predict(trainer.model, answered))
+    step = seconds_of(trainer.optimizer.step)
+    return TrainingRates(
+        seconds_per_step=step,
+        seconds_per_example=max(0.0, epoch - step * n_steps) / (batch_size * n_steps),
+        seconds_per_answer=answers / len(answered),
+        passes=trainer.pursuit.passes,
+        optimizer_bytes=n_bytes(optimizer_state(trainer.optimizer).values()),
+        carried_bytes=n_bytes(trainer.pursuit.tensors().values()),
+    )
+
+
+def _trainer(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int, n_examples: int) -> Trainer:
+    training = settings["training"]
+    data = random_data(n_examples, image_shape, n_classes, training["augmentation"])
+    task = Task(build(settings, image_shape, n_classes), data, batch_size, n_classes, reference=data)
+    recipe = Recipe(**{key: training[key] for key in RECIPE_KEYS} | {"batch_size": batch_size, "learning_rate": LEARNING_RATE})
+    return Trainer(task, make_objective(settings["objective"]), recipe, lambda epoch: np.random.default_rng(epoch))
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    first = _timed(action)
+    if first > SECONDS:
+        return first
+    seconds = [_timed(action)]
+    while sum(seconds) < SECONDS:
+        seconds.append(_timed(action))
+    return float(np.mean(seconds))
+
+
+def _timed(action: Callable[[], object]) -> float:
+    started = time.process_time()
+    action()
+    return time.process_time() - started
+
+
+def measure_attack(entry: Mapping[str, Any], n_classes: int, n_examples: int = 1000) -> float:
+    """Of made-up signals of three shadows and two targets; an attack that trains does so for `expected_epochs`."""
+    plug_in = find("attack", entry["use"], "attack.use")
+    function, options = plug_in.load(), options_of(plug_in, dict(entry))
+    shadows, targets = made_up_signals(3, n_examples, n_classes), made_up_signals(2, n_examples, n_classes, known=False)
+
+    def seconds(**changes: Any) -> float:
+        return seconds_of(lambda: function(targets, shadows, np.random.default_rng(0), **{**options, **changes}))
+
+    if "max_epochs" not in options:
+        return seconds() / shadows.candidates.sum()
+    one, three = (seconds(max_epochs=epochs, patience=epochs) for epochs in (1, 3))
+    further = expected_epochs(options["max_epochs"], options["patience"]) - 1
+    return (one + further * max(0.0, three - one) / 2) / shadows.candidates.sum()
+
+
+def expected_epochs(max_epochs: int, patience: int) -> int:
+    """Epochs that an attack with early stopping is assumed to take: half of those allowed, but not less than its patience asks.
+
+    >>> expected_epochs(20, 2), expected_epochs(5, 2), expected_epochs(2, 2)
+    (10, 3, 2)
+    """
+    return min(max_epochs, max(patience + 1, math.ceil(max_epochs / 2)))
+
+
+def made_up_signals(n_models: int, n_examples: int, n_classes: int, *, known: bool = True) -> Signals:
+    """Logits that leak a little."""
+    rng = np.random.default_rng(n_models)
+    labels = rng.integers(0, n_classes, n_examples)
+    members = rng.permuted(np.tile(np.arange(n_examples) % 2 == 0, (n_models, 1)), axis=1)
+    logits = rng.normal(size=(n_models, n_examples, n_classes)).astype(np.float32)
+    logits[:, np.arange(n_examples), labels] += 1 + members
+    return Signals(logits, labels, np.ones_like(members), members if known else None)
+
+
+def measure_bootstrap(n_examples: int = 2000, n_replicates: int = 100) -> float:
+    rng = np.random.default_rng(0)
+    scores, members = rng.normal(size=n_examples), np.arange(n_examples) % 2 == 0
+    weights = rng.integers(0, 3, (n_replicates, n_examples)).astype(np.float32)
+
+    def metrics() -> None:
+        curve = weighted_roc(scores, members, weights)
+        balanced_accuracy(scores, members, weights)
+        curve.auc(), curve.tpr_at(0.1), curve.tpr_at(0.01)
+
+    return seconds_of(metrics) / (n_examples * n_replicates)
+
+
+#: what a job of a kind imports and does before its own work
+LIBRARIES = {
+    "arrays": "import mia_pruning.stages.attack, scipy.special",
+    "tables": "import mia_pruning.stages.evaluate, pandas",
+    "figures": "import mia_pruning.reporting.drawing, jinja2",
+    "torch": (
+        "import torch, mia_pruning.stages.fitting; torch.set_num_threads(1); layer = torch.nn.Conv2d(1, 8, 3);"
+        "step = torch.optim.Adam(layer.parameters(), fused=True); layer(torch.zeros(8, 1, 8, 8)).sum().backward(); step.step()"
+    ),
+}
+#: the resident set by /proc: that of getrusage would be the parent's, if that is larger
+_REPORT = """
+import json, time
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps([time.process_time(), int(peak.split()[1])]))
+"""
+
+
+def measure_start(libraries: str) -> StartRates:
+    """Of a process that a `script:` rule starts, with these libraries."""
+    program = f"import snakemake.script\n{LIBRARIES[libraries]}\n{_REPORT}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    seconds, kilobytes = json.loads(done.stdout)
+    return StartRates(seconds, kilobytes * 1024)

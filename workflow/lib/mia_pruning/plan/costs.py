@@ -1,0 +1,337 @@
+"""What each rule of a study costs: its work, read from the study, times what was counted and measured."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, prod
+from typing import Any, Protocol
+
+import numpy as np
+
+from mia_pruning.data.split import attack_groups
+from mia_pruning.plan.calibration import StartRates, TrainingRates
+from mia_pruning.plan.counting import NetworkCounts, SolverCounts
+from mia_pruning.registry import find
+from mia_pruning.stages.evaluate import ROC_GRID, TPR_AT
+from mia_pruning.study import Study
+from mia_pruning.training.objective import FORWARD
+from mia_pruning.types import DatasetSource
+
+#: what a rule's script imports; a rule that is not here is taken to import torch
+LIBRARIES_OF = {
+    "pack_dataset": "arrays",
+    "split_examples": "arrays",
+    "run_attack": "arrays",
+    "evaluate_defence": "tables",
+    "summarise_study": "tables",
+    "judge_claims": "arrays",
+    "draw_figure": "figures",
+    "write_report": "figures",
+}
+#: an epoch with a solver's callback or with masks against one without: 0.84 to 1.13 by `make bench`
+CALLBACKS = 1.05
+#: test accuracies that the projection at a solver's end takes: two, and two times the answers themselves
+PROJECTION_TESTS = 4
+#: images of a batch whose answers are asked for
+ANSWERED_TOGETHER = 500
+#: copies of the logits in double precision that an attack makes
+ATTACK_COPIES = 4
+#: the widest layer of the network that is an attack, which sees all rows at once when it answers; float32, in and out
+ATTACK_ROW_BYTES = 2 * 4 * 1024
+#: of the provenance record and the names inside a small result file
+RECORD_BYTES = 8_000
+#: of a figure (its table, and its copy in the report), a CSV row of a ROC
+FIGURE_BYTES, ROC_ROW_BYTES = 120_000, 60
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some jobs of one rule need beside starting: all together, but memory_bytes and longest_seconds of the largest job.
+
+    models: that are trained or queried.
+    """
+
+    models: int = 0
+    cpu_seconds: float = 0.0
+    flops: float = 0.0
+    memory_bytes: float = 0.0
+    disk_bytes: float = 0.0
+    longest_seconds: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.models + other.models,
+            self.cpu_seconds + other.cpu_seconds,
+            self.flops + other.flops,
+            max(self.memory_bytes, other.memory_bytes),
+            self.disk_bytes + other.disk_bytes,
+            max(self.longest_seconds, other.longest_seconds),
+        )
+
+
+@dataclass(frozen=True)
+class RuleCost:
+    """One rule's jobs, with what starting them takes."""
+
+    rule: str
+    jobs: int
+    cost: Cost
+
+
+class Rates(Protocol):
+    """`calibration.Machine`, or known rates in its place."""
+
+    def network(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> NetworkCounts: ...
+    def training(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> TrainingRates: ...
+    def solver(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> SolverCounts: ...
+    def attack(self, entry: Mapping[str, Any], n_classes: int) -> float: ...
+    def bootstrap(self) -> float: ...
+    def start(self, libraries: str) -> StartRates: ...
+
+
+def rule_costs(study: Study, jobs: Mapping[str, int], rates: Rates) -> list[RuleCost]:
+    """One entry for each rule of Snakemake's plan, in its order."""
+    work: dict[str, Cost] = {}
+    for rule, cost in study_costs(study, rates):
+        work[rule] = work.get(rule, Cost()) + cost
+    return [RuleCost(rule, n_jobs, _with_start(rule, n_jobs, work.get(rule, Cost()), rates)) for rule, n_jobs in jobs.items()]
+
+
+def _with_start(rule: str, n_jobs: int, work: Cost, rates: Rates) -> Cost:
+    start = rates.start(LIBRARIES_OF.get(rule, "torch"))
+    disk = FIGURE_BYTES if rule == "draw_figure" else RECORD_BYTES
+    return Cost(
+        work.models,
+        work.cpu_seconds + n_jobs * start.seconds,
+        work.flops,
+        work.memory_bytes + start.memory_bytes,
+        work.disk_bytes + n_jobs * disk,
+        work.longest_seconds + start.seconds,
+    )
+
+
+def study_costs(study: Study, rates: Rates) -> Iterator[tuple[str, Cost]]:
+    """Parts of the study's work by rule."""
+    for name in {experiment["dataset"] for experiment in study["experiments"].values()}:
+        yield "pack_dataset", _packing(study.sources[name])
+    for experiment in study["experiments"]:
+        for objective in dict.fromkeys(pair["objective"] for pair in study["defences"].values()):
+            fitted = Fitted(study, experiment, objective, rates)
+            for _ in study["seeds"]:
+                yield from fitted.costs()
+        for _ in study["seeds"]:
+            yield "split_examples", Cost(disk_bytes=fitted.split_bytes)
+
+
+def _packing(source: DatasetSource) -> Cost:
+    """Images, and two whole numbers of 8 bytes an example."""
+    images = source.n_examples * prod(source.image_shape)
+    return Cost(memory_bytes=2 * images, disk_bytes=images + 16 * source.n_examples)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The models of one objective in one experiment and of one seed, through every stage that concerns them."""
+
+    study: Study
+    experiment: str
+    objective: str
+    rates: Rates
+
+    def costs(self) -> Iterator[tuple[str, Cost]]:
+        for role, (n_models, n_members) in self.roles.items():
+            yield f"train_{role}", self._training(n_models, n_members)
+        for defence, pair in self.study["defences"].items():
+            if pair["objective"] == self.objective:
+                if not self.study.is_dense(self.experiment, pair["constraint"]):
+                    yield from self._sparse(pair["constraint"])
+                yield "query_models", self._querying()
+                yield "measure_release", Cost(disk_bytes=2 * self.network.state_bytes)
+                yield from self._attacking(defence)
+
+    @property
+    def split(self) -> dict[str, Any]:
+        return self.study["experiments"][self.experiment]["split"]
+
+    @cached_property
+    def training(self) -> dict[str, Any]:
+        return self.study.training(self.experiment, self.objective)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "model": self.study.model(self.experiment, self.objective),
+            "objective": self.study.objective(self.experiment, self.objective),
+            "training": self.training,
+        }
+
+    @cached_property
+    def source(self) -> DatasetSource:
+        return self.study.sources[self.study["experiments"][self.experiment]["dataset"]]
+
+    @property
+    def _data(self) -> tuple[tuple[int, int, int], int]:
+        return self.source.image_shape, len(self.source.class_names)
+
+    @cached_property
+    def network(self) -> NetworkCounts:
+        return self.rates.network(self.settings, *self._data)
+
+    @cached_property
+    def measured(self) -> TrainingRates:
+        return self.rates.training(self.settings, *self._data)
+
+    @cached_property
+    def roles(self) -> dict[str, tuple[int, int]]:
+        """Models and members of each, by role."""
+        split = self.split
+        roles = {"targets": (split["models"], split["examples"] // 2)}
+        if split["protocol"] == "disjoint":
+            roles["shadows"] = (split["shadow_models"], split["shadow_examples"] // 2)
+        return roles
+
+    @property
+    def n_models(self) -> int:
+        return sum(n_models for n_models, _ in self.roles.values())
+
+    @property
+    def n_pool(self) -> int:
+        """Examples that members are drawn from: half of each pool is a model's."""
+        return sum(2 * n_members for _, n_members in self.roles.values())
+
+    @property
+    def n_examples(self) -> int:
+        """Examples that each model is asked about."""
+        return self.n_pool + self.split["test"] + self.split["reference"]
+
+    @property
+    def split_bytes(self) -> int:
+        """Indices of 8 bytes, and candidates and membership of a byte."""
+        return 8 * self.n_examples + 2 * self.n_models * self.n_pool
+
+    @property
+    def model_bytes(self) -> int:
+        """A stored model."""
+        return self.network.state_bytes + self.measured.carried_bytes
+
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    def _training(self, n_models: int, n_members: int) -> Cost:
+        cost = self._fit(n_models, n_members, self.training["epochs"])
+        return cost + Cost(disk_bytes=n_models * self.model_bytes)
+
+    def _sparse(self, constraint: str) -> Iterator[tuple[str, Cost]]:
+        """Pruning and retraining."""
+        entry = self.study.constraint(self.experiment, constraint)
+        solver = self.rates.solver({**self.settings, "constraint": entry}, *self._data)
+        for n_models, n_members in self.roles.values():
+            pruned = self.model_bytes + solver.mask_bytes + solver.tensor_bytes
+            further = {"slower": CALLBACKS, "held_bytes": pruned + self.model_bytes}
+            search = n_members * solver.passes_per_member
+            pruning = self._fit(n_models, n_members, solver.epochs, tests=PROJECTION_TESTS, passes=search, **further)
+            yield "prune_models", pruning + Cost(disk_bytes=n_models * pruned)
+            retraining = self._fit(n_models, n_members, entry["retrain_epochs"], **further)
+            yield "retrain_models", retraining + Cost(disk_bytes=n_models * (self.model_bytes + solver.mask_bytes))
+
+    def _fit(
+        self,
+        n_models: int,
+        n_members: int,
+        epochs: int,
+        *,
+        tests: int = 0,
+        passes: float = 0.0,
+        slower: float = 1.0,
+        held_bytes: float = 0.0,
+    ) -> Cost:
+        """Training of so many models; tests and passes are those beside the epochs' own, held_bytes a model's beside its own."""
+        measured, network, n_test = self.measured, self.network, self.split["test"]
+        tests += ceil(epochs / self.training["test_every"])
+        n_steps = epochs * ceil(n_members / self.training["batch_size"])
+        n_seen = epochs * n_members + passes / measured.passes
+        seconds = slower * (n_steps * measured.seconds_per_step + n_seen * measured.seconds_per_example)
+        seconds += tests * n_test * measured.seconds_per_answer
+        per_job = min(n_models, self.training["models_per_job"])
+        return Cost(
+            models=n_models,
+            cpu_seconds=n_models * seconds,
+            flops=n_models * network.flops * (n_seen * measured.passes / FORWARD + tests * n_test),
+            memory_bytes=self._training_bytes(n_members) + per_job * (self.model_bytes + held_bytes),
+            longest_seconds=per_job * seconds,
+        )
+
+    def _training_bytes(self, n_members: int) -> float:
+        """Data, weights with gradients and the optimiser's state, and the larger of a training's and a test's layer outputs."""
+        network = self.network
+        data = (n_members + self.split["test"] + self.split["reference"]) * (prod(self.source.image_shape) + 8)
+        trained = self.training["batch_size"] * network.activation_bytes
+        return data + 2 * network.parameter_bytes + self.measured.optimizer_bytes + max(trained, self._answer_bytes)
+
+    @property
+    def _answer_bytes(self) -> int:
+        """A layer's input and output, of all images that are answered together."""
+        return 2 * min(ANSWERED_TOGETHER, self.n_examples) * self.network.widest_bytes
+
+    # --- signals, attacks, evaluation ---------------------------------------------------------------------------------
+
+    def _querying(self) -> Cost:
+        image_bytes, n_classes = prod(self.source.image_shape), len(self.source.class_names)
+        signals = 4 * self.n_models * self.n_examples * n_classes
+        seconds = self.n_models * self.n_examples * self.measured.seconds_per_answer
+        return Cost(
+            models=self.n_models,
+            cpu_seconds=seconds,
+            flops=float(self.n_models * self.n_examples * self.network.flops),
+            memory_bytes=self.n_examples * image_bytes + self.n_models * self.model_bytes + signals + self._answer_bytes,
+            disk_bytes=signals,
+            longest_seconds=seconds,
+        )
+
+    def _attacking(self, defence: str) -> Iterator[tuple[str, Cost]]:
+        """Every attack by every attacker, and the evaluation of them all."""
+        names = [(attack, who) for attack in self.study["attacks"] for who in self.study.attackers(attack, defence)]
+        for attack, attacker in names:
+            yield "run_attack", self._attack(self.study["attacks"][attack], attacker)
+        yield "evaluate_defence", self._evaluating(len(names))
+
+    def _attack(self, entry: Mapping[str, Any], attacker: str) -> Cost:
+        n_targets, n_classes = self.split["models"], len(self.source.class_names)
+        known = self._known_rows(entry["targets_per_group"], attacker)
+        start = self.rates.start(_libraries(entry))
+        bare = self.rates.start("arrays")
+        seconds = sum(known) * self.rates.attack(entry, n_classes) + start.seconds - bare.seconds
+        rows = max(known) + n_targets * self.n_pool
+        learnt = max(known) * ATTACK_ROW_BYTES if start is not bare else 0
+        return Cost(
+            cpu_seconds=seconds,
+            memory_bytes=start.memory_bytes - bare.memory_bytes + 8 * ATTACK_COPIES * rows * n_classes + learnt,
+            disk_bytes=9 * n_targets * self.n_pool,
+            longest_seconds=seconds,
+        )
+
+    def _known_rows(self, targets_per_group: int, attacker: str) -> list[int]:
+        """Examples of models that the attacker learns from, each time that the attack is run."""
+        if attacker == "known_members":
+            return [self.split["examples"] // 2] * self.split["models"]
+        is_target = np.arange(self.n_models) < self.split["models"]
+        candidates = 2 * list(self.roles.values())[-1][1]
+        return [len(shadows) * candidates for _, shadows in attack_groups(is_target, targets_per_group)]
+
+    def _evaluating(self, n_attacks: int) -> Cost:
+        """Every metric of every attack and target on every bootstrap replicate."""
+        n_targets, n_replicates = self.split["models"], self.study["bootstrap_replicates"] + 1
+        n_drawn = n_replicates * self.split["examples"]
+        seconds = n_attacks * n_targets * n_drawn * self.rates.bootstrap()
+        values = n_attacks * (2 + len(TPR_AT)) * (n_targets + 2 * n_replicates)
+        return Cost(
+            cpu_seconds=seconds,
+            memory_bytes=4 * n_replicates * self.n_pool + 8 * 4 * n_drawn,
+            disk_bytes=8 * values + 2 * n_attacks * len(ROC_GRID) * ROC_ROW_BYTES,
+            longest_seconds=seconds,
+        )
+
+
+def _libraries(entry: Mapping[str, Any]) -> str:
+    """What an attack's job imports: torch, if its module does."""
+    function = find("attack", entry["use"], "attack.use").load()
+    return "torch" if "torch" in function.__globals__ else "arrays"

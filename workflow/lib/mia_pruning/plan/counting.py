@@ -1,0 +1,106 @@
+"""What can be counted of a network and of a solver without running a study: operations and bytes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mia_pruning.metrics.compression import dense_flops
+from mia_pruning.stages.networks import build
+from mia_pruning.stages.prune import make_constraint
+from mia_pruning.training.augmentation import AUGMENTATIONS
+from mia_pruning.training.data import ResidentData
+from mia_pruning.training.objective import Task
+
+
+@dataclass(frozen=True)
+class NetworkCounts:
+    """One network, for one image in float32.
+
+    flops             of a forward pass, a multiply-add counted as two
+    parameter_bytes   what the optimiser steps on
+    state_bytes       what is stored: parameters and running statistics
+    activation_bytes  the outputs of all layers, which a backward pass needs
+    widest_bytes      the largest of them
+    """
+
+    flops: int
+    parameter_bytes: int
+    state_bytes: int
+    activation_bytes: int
+    widest_bytes: int
+
+
+def count_network(network: nn.Module, image_shape: tuple[int, int, int]) -> NetworkCounts:
+    outputs = _output_bytes(network, image_shape)
+    return NetworkCounts(
+        flops=sum(dense_flops(network, image_shape).values()),
+        parameter_bytes=n_bytes(network.parameters()),
+        state_bytes=n_bytes(network.state_dict().values()),
+        activation_bytes=sum(outputs),
+        widest_bytes=max(outputs),
+    )
+
+
+def n_bytes(tensors: Iterable[Tensor]) -> int:
+    """Bytes of these tensors' values.
+
+    >>> n_bytes([torch.zeros(3), torch.zeros(2, dtype=torch.bool)])
+    14
+    """
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@torch.no_grad()
+def _output_bytes(network: nn.Module, image_shape: tuple[int, int, int]) -> list[int]:
+    """Bytes of each layer's output for one image."""
+    found: list[int] = []
+    leaves = [module for module in network.modules() if not list(module.children())]
+    hooks = [leaf.register_forward_hook(lambda module, inputs, output: found.append(n_bytes([output]))) for leaf in leaves]
+    height, width, channels = image_shape
+    network.eval()(torch.zeros(1, channels, height, width))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+@dataclass(frozen=True)
+class SolverCounts:
+    """What a solver adds to the training of one model.
+
+    epochs             that it trains, epochs of dense training repeated for it included
+    passes_per_member  passes through the network that it takes beside the epochs
+    mask_bytes         of the masks, which stay with the model
+    tensor_bytes       of what else it wants kept
+    """
+
+    epochs: int
+    passes_per_member: float
+    mask_bytes: int
+    tensor_bytes: int
+
+
+def count_solver(settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> SolverCounts:
+    """settings: model, objective, training and constraint. The solver is started on two random images."""
+    sparsity_set, solver = make_constraint(settings["constraint"])
+    network = build(settings, image_shape, n_classes)
+    data = random_data(2, image_shape, n_classes)
+    solution = solver.start(Task(network, data, 2, n_classes), sparsity_set, np.random.default_rng(0))
+    return SolverCounts(
+        epochs=solver.epochs + (solver.rewind_epochs or 0),
+        passes_per_member=solution.passes / len(data),
+        mask_bytes=n_bytes(solution.masks().values()),
+        tensor_bytes=n_bytes(solution.tensors().values()),
+    )
+
+
+def random_data(n: int, image_shape: tuple[int, int, int], n_classes: int, augmentations: Iterable[str] = ()) -> ResidentData:
+    """n random images with random labels, on the CPU."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (n, *image_shape), dtype=np.uint8), rng.integers(0, n_classes, n)
+    statistics = {"mean": [127.5] * image_shape[2], "deviation": [64.0] * image_shape[2]}
+    changes = [AUGMENTATIONS[name] for name in augmentations]
+    return ResidentData(images, labels, device=torch.device("cpu"), augmentations=changes, **statistics)
