@@ -9,8 +9,15 @@ ROOT = Path(__file__).parents[2]
 STUDIES = ["config.yaml", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "studies").glob("*.yaml"))]
 
 
-def settings_of(name: str) -> dict:
-    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+@pytest.fixture
+def settings_of(project):
+    """settings_of(name): a study of the copy, as its file has it."""
+    return lambda name: yaml.safe_load((project.root / name).read_text(encoding="utf-8"))
+
+
+def attackers_of(settings: dict, attack: str, defence: str) -> list[str]:
+    named = settings["attacks"][attack].get("attackers") or settings.get("attackers", ["adaptive", "dense_shadows"])
+    return [name for name in named if defence != "baseline" or name != "dense_shadows"]
 
 
 def run_folder(settings: dict, experiment: str, seed: int) -> str:
@@ -18,14 +25,17 @@ def run_folder(settings: dict, experiment: str, seed: int) -> str:
 
 
 @pytest.mark.parametrize("name", [None, *STUDIES])
-def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(name, project, desk):
+def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(name, project, desk, settings_of):
     plan, settings = project.plan(desk, name and project.root / name), settings_of(name or "config.yaml")
     runs = [run_folder(settings, experiment, seed) for experiment in settings["experiments"] for seed in settings["seeds"]]
     for run in runs:
         for defence, pair in settings["defences"].items():
             folder = f"{run}{pair['objective']}/{pair['constraint']}/"
-            attackers = ["adaptive"] if defence == "baseline" else settings.get("attackers", ["adaptive", "dense_shadows"])
-            wanted = {f"{folder}attacks/{attack}.{attacker}.npz" for attack in settings["attacks"] for attacker in attackers}
+            wanted = {
+                f"{folder}attacks/{attack}.{attacker}.npz"
+                for attack in settings["attacks"]
+                for attacker in attackers_of(settings, attack, defence)
+            }
             assert {path for path in plan.files if path.startswith(f"{folder}attacks/")} == wanted
             assert {f"{folder}evaluation.npz", f"{folder}release/measures.json"} <= plan.files
     tables = {f"results/{settings['study']}/{table}.csv" for table in ("results", "differences", "targets", "verdicts")}
@@ -33,9 +43,8 @@ def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(
     assert all(path.startswith(("results/data/", f"results/{settings['study']}/")) for path in plan.files)
 
 
-def test_a_study_replaces_the_default_one_whole(project, desk, edit):
+def test_a_study_replaces_the_default_one_whole(project, desk, edit, settings_of):
     default, own = settings_of("config.yaml"), settings_of("studies/smoke.yaml")
-    assert "attackers" not in {**default, **own}
     edit("config.yaml", lambda content: content + b"attackers: [adaptive]\n")
     files = project.plan(desk, project.smoke).files
     assert any("dense_shadows" in path for path in files)
@@ -47,7 +56,7 @@ def test_a_study_replaces_the_default_one_whole(project, desk, edit):
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "studies/smoke.yaml"])
-def test_seeds_on_the_command_line_replace_those_of_the_study(name, project, desk):
+def test_seeds_on_the_command_line_replace_those_of_the_study(name, project, desk, settings_of):
     study = None if name == "config.yaml" else project.root / name
     files, settings = project.plan(desk, study, config=("seeds=[3,5]",)).files, settings_of(name)
     (experiment,) = settings["experiments"]
