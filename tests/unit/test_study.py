@@ -332,3 +332,15 @@ def test_objectives_that_cannot_be_met_are_refused_before_the_first_job(tmp_path
     assert "objectives.strict.epsilon = 0.001: no noise reaches it in 3 epochs" in message
     assert "objectives.large.batch_size = 201: allowed is at most the 200 members" in message
     assert "objectives.private" not in message
+
+
+def test_the_smoke_study_has_every_objective_solver_and_kind_of_attacker():
+    smoke = complete(read_yaml(ROOT / "studies" / "smoke.yaml"))
+    pairs = smoke["defences"].values()
+    assert {smoke["objectives"][pair["objective"]]["use"] for pair in pairs} == set(registry.catalogue("objective"))
+    solvers = {smoke["constraints"][pair["constraint"]]["solver"] for pair in pairs}
+    assert solvers >= set(registry.catalogue("solver")) - {"random"}
+    attackers = {name for attack in smoke["attacks"] for name in Study(smoke).attackers(attack, "mia_pruning")}
+    assert {"adaptive", "known_members"} <= attackers
+    claimed = {"baseline", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd"}
+    assert claimed <= set(smoke["defences"])
