@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from mia_pruning import study
+from mia_pruning import registry, study
 from mia_pruning.study import SCHEMA, Study, check_networks, complete, load_study, read_yaml
 from mia_pruning.types import StudyError
 

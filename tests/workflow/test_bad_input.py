@@ -284,7 +284,7 @@ def test_command_line_refuses_a_typo_in_a_few_lines_and_leaves_nothing(project, 
     folder.mkdir()
     outcome = project.snakemake(folder, "--cores", "1", study=variant({f"{TRAINING}.epohcs": 3}))
     assert outcome.code != 0
-    assert f"{TRAINING}.epohcs: unknown key. Did you mean 'epochs'? Allowed: batch_size, epochs" in outcome.text
+    assert f"{TRAINING}.epohcs: unknown key. Did you mean 'epochs'? Allowed: augmentation, batch_size, epochs" in outcome.text
     assert "Traceback" not in outcome.text
     assert len(outcome.text.splitlines()) < 15
     assert not (folder / "results").exists()

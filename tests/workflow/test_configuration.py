@@ -68,7 +68,7 @@ def test_seeds_on_the_command_line_replace_those_of_the_study(name, project, des
 def test_a_nested_number_on_the_command_line_is_a_number(project, desk):
     split = "experiments={lenet5_fashion: {training: {models_per_job: 1}}}"
     files = project.plan(desk, project.smoke, config=(split,)).files
-    assert sum("/trained/" in path and path.endswith(".safetensors") for path in files) == 4
+    assert sum("/erm/trained/" in path and path.endswith(".safetensors") for path in files) == 4
 
 
 def test_an_unknown_key_on_the_command_line_is_refused(project, desk):

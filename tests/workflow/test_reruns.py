@@ -13,7 +13,7 @@ from mia_pruning.stages.networks import read_models
 LIBRARY = "workflow/lib/mia_pruning"
 RUN = "results/smoke/lenet5_fashion/seed_0"
 EVALUATION = {"evaluate_defence", "summarise_study", "judge_claims", "draw_figure", "write_report"}
-SIGNALS = {"query_models", "measure_compression", "run_attack", *EVALUATION}
+SIGNALS = {"query_models", "measure_release", "measure_distance", "run_attack", *EVALUATION}
 
 
 def matching(plan, pattern: str) -> set[str]:
@@ -59,7 +59,7 @@ def test_a_changed_line_of_an_attack_reruns_that_attack_and_what_follows(smoke, 
     edit(f"{LIBRARY}/attacks/modified_entropy.py", statement)
     plan = project.plan(smoke, project.smoke)
     assert plan.rules == {"run_attack", *EVALUATION}
-    assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/modified_entropy\.")
+    assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/(modified|known_member)_entropy\.")
 
 
 def test_a_changed_line_of_the_training_loop_reruns_all_models_but_not_the_data(smoke, project, edit):

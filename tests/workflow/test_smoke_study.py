@@ -18,8 +18,10 @@ from mia_pruning.stages.networks import build, read_models
 from mia_pruning.stages.packed import read_packed, read_split
 from mia_pruning.types import StudyError
 
-COUNTED = {"compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops"}
-TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "verdicts"]
+COUNTED = {
+    "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
+}  # fmt: skip
+TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "projection", "distance", "verdicts"]
 BATCHES = ["targets_0", "targets_1"]
 DEFENCES = ["none", "admm"]
 
@@ -158,7 +160,8 @@ def test_membership_is_half_of_the_pool_for_each_model_and_passes_its_own_checks
 
 def test_scores_are_finite_and_one_for_each_target_and_example(run, split, smoke_settings):
     files = list(run.glob("erm/*/attacks/*.npz"))
-    assert len(files) == 3 * len(smoke_settings["attacks"])
+    by_shadows = [entry for entry in smoke_settings["attacks"].values() if "attackers" not in entry]
+    assert len(files) == 3 * len(by_shadows) + 2 * (len(smoke_settings["attacks"]) - len(by_shadows))
     for path in files:
         scores = storage.read_arrays(path)["scores"]
         assert scores.shape == (split["models"], split["examples"])
@@ -176,6 +179,7 @@ def test_every_estimate_has_an_interval_around_it_its_n_and_its_seeds(results, s
         else:
             assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
             n_examples = split["test" if row["metric"] == "test_accuracy" else "examples"]
+            n_examples //= 2 if row["attacker"] == "known_members" else 1
             assert (int(row["n_targets"]), int(row["n_examples"])) == (split["models"], n_examples)
 
 

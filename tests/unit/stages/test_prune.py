@@ -7,9 +7,10 @@ import torch
 
 from mia_pruning import registry, storage
 from mia_pruning.constraints.cardinality import erdos_renyi, largest
+from mia_pruning.constraints.solving import make_constraint
 from mia_pruning.objectives.dp_sgd import DpSgd
 from mia_pruning.stages.networks import build_seeded, read_models
-from mia_pruning.stages.prune import make_constraint, prune_models, retrain_models
+from mia_pruning.stages.prune import prune_models, retrain_models
 from mia_pruning.stages.train import train_models
 from mia_pruning.training.checkpoint import Checkpoint
 

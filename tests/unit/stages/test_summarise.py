@@ -172,7 +172,10 @@ def test_collected_tables_say_what_each_row_is_about(tmp_path):
 
 
 def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_path):
-    promises = {"baseline": [{}, {}], "private": [{"epsilon": 2.5, "delta": 1e-5}, {"epsilon": 3.0, "delta": 1e-5}]}
+    promises = {
+        "baseline": [{}, {}],
+        "private": [{"epsilon": epsilon, "delta": 1e-5, "not_covered": ["the mask"]} for epsilon in (2.5, 3.0)],
+    }
     evaluations, releases = {"e": {}}, {"e": {}}
     for defence, guarantees in promises.items():
         for seed, guarantee in enumerate(guarantees):
@@ -187,3 +190,6 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
     assert only(results, defence="private", metric="epsilon")["value"] == 3.0
     assert only(results, defence="private", metric="delta")["value"] == 1e-5
     assert results[(results["defence"] == "baseline") & results["metric"].isin(["epsilon", "delta"])].empty
+    guarantees = pd.read_csv(outputs["guarantees"])
+    assert guarantees["epsilon"].tolist() == [2.5, 3.0]
+    assert set(guarantees["not_covered"]) == {"the mask"}

@@ -1,12 +1,13 @@
 """What a solver is: it brings a trained network into a constraint's set, with or without further training."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
 from mia_pruning.constraints.cardinality import prunable
+from mia_pruning.registry import find, options_of
 from mia_pruning.training.objective import Callback, Plan, Task
 from mia_pruning.types import StudyError
 
@@ -74,3 +75,9 @@ def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that constraints concern, by name, in the model's order."""
     parameters = dict(model.named_parameters())
     return {name: parameters[name] for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})}
+
+
+def make_constraint(settings: Mapping[str, Any]) -> tuple[SparsitySet, Solver]:
+    """The sparsity set and the solver of a `constraints` entry."""
+    plug_ins = find("constraint", settings["use"], "use"), find("solver", settings["solver"], "solver")
+    return tuple(plug_in.load()(**options_of(plug_in, dict(settings))) for plug_in in plug_ins)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mia_pruning.constraints.solving import make_constraint
 from mia_pruning.metrics.compression import dense_flops
 from mia_pruning.stages.networks import build
-from mia_pruning.stages.prune import make_constraint
 from mia_pruning.training.augmentation import AUGMENTATIONS
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.objective import Task

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from mia_pruning.constraints.cardinality import prunable
+from mia_pruning.constraints.solving import make_constraint
 from mia_pruning.stages.networks import build, make_objective
-from mia_pruning.stages.prune import make_constraint
 from mia_pruning.training.objective import Plan
 from mia_pruning.types import StudyError
 

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from mia_pruning import storage
 from mia_pruning.constraints.admm import RESIDUALS
-from mia_pruning.constraints.solving import Solution, Solver, SparsitySet, prunable_weights
-from mia_pruning.registry import find, options_of
+from mia_pruning.constraints.solving import Solution, make_constraint, prunable_weights
 from mia_pruning.seeds import stream
 from mia_pruning.stages.fitting import Batch, finished, fit, read_starts, remove_checkpoints, write_history
 from mia_pruning.stages.networks import read_models, write_models
@@ -21,12 +20,6 @@ from mia_pruning.training.objective import Callback
 
 #: what the hard projection at a solver's end did: norms by layer, and in the row `all` what became of the test examples' answers
 PROJECTION = ("layer", "weight_norm", "removed_norm", "accuracy_before", "accuracy_after", "answers_changed")
-
-
-def make_constraint(settings: Mapping[str, Any]) -> tuple[SparsitySet, Solver]:
-    """The sparsity set and the solver of a `constraints` entry."""
-    plug_ins = find("constraint", settings["use"], "use"), find("solver", settings["solver"], "solver")
-    return tuple(plug_in.load()(**options_of(plug_in, dict(settings))) for plug_in in plug_ins)
 
 
 def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, projection: str) -> None:

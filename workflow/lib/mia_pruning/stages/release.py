@@ -8,10 +8,10 @@ from torch import Tensor
 
 from mia_pruning import storage
 from mia_pruning.constraints.cardinality import prunable
+from mia_pruning.constraints.solving import make_constraint
 from mia_pruning.metrics.compression import count_weights, dense_flops, encode_sparse, sparse_flops
 from mia_pruning.stages.networks import build, make_objective, read_models
 from mia_pruning.stages.packed import read_packed
-from mia_pruning.stages.prune import make_constraint
 
 
 def measure_release(
