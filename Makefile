@@ -16,7 +16,8 @@ plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memo
 	@$(BIN)/python -m mia_pruning.plan $(STUDY) --cores $(CORES)
 
 test: $(READY) ## Run all tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/workflow
 
 check: $(READY) ## Check style, formatting, layers and the Snakefile
 	@$(BIN)/ruff check .
