@@ -6,6 +6,7 @@ Run as a process of its own by `study.check_networks`: questions as JSON on stan
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,8 +30,8 @@ def problem(question: dict[str, Any]) -> str | None:
     except StudyError as error:
         return f"objectives.{question['objective']}.{error} (in {experiment})"
     try:
-        network = build(settings, (height, width, channels), question["n_classes"])
-        shape = tuple(network.eval()(torch.zeros(1, channels, height, width)).shape)
+        network = json.dumps([settings["model"], settings["objective"]])
+        shape, shapes = _shapes(network, (height, width, channels), question["n_classes"])
     except StudyError as error:
         return f"{experiment}.model.{error}"
     except Exception as error:  # whatever somebody's model raises
@@ -38,12 +39,21 @@ def problem(question: dict[str, Any]) -> str | None:
         return f"{experiment}.model: {settings['model']} cannot take images of {height} x {width} x {channels}: {reason}"
     if shape != (1, question["n_classes"]):
         return f"{experiment}.model: it answers one image with {shape}, allowed is (1, {question['n_classes']})"
-    shapes = prunable({name: tuple(parameter.shape) for name, parameter in network.named_parameters()})
     try:
         _check_constraint(settings["constraint"], shapes, plans)
     except StudyError as error:
         return f"constraints.{question['constraint']}.{error} (in {experiment})"
     return None
+
+
+@cache
+def _shapes(network: str, image_shape: tuple[int, int, int], n_classes: int) -> tuple[tuple, dict[str, tuple[int, ...]]]:
+    """Of the answer to one image, and of each prunable weight; network: model and objective settings as JSON."""
+    model, objective = json.loads(network)
+    built = build({"model": model, "objective": objective}, image_shape, n_classes)
+    height, width, channels = image_shape
+    answer = built.eval()(torch.zeros(1, channels, height, width))
+    return tuple(answer.shape), prunable({name: tuple(parameter.shape) for name, parameter in built.named_parameters()})
 
 
 def _check_constraint(entry: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], plans: Sequence[Plan]) -> None:
