@@ -31,15 +31,18 @@ from mia_pruning.constraints.admm import Admm
 from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.data.fashion_mnist import fashion_mnist_t10k
 from mia_pruning.models.lenet5 import lenet5
+from mia_pruning.objectives.dp_sgd import DpSgd
 from mia_pruning.objectives.erm import Erm
+from mia_pruning.objectives.min_max import MinMax
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.loop import Recipe, Trainer
-from mia_pruning.training.objective import Task
+from mia_pruning.training.objective import Objective, Task
 from mia_pruning.types import Signals
 
 N_EXAMPLES = 5000
 BATCH_SIZE = 128
 MEAN, DEVIATION = [73.0], [90.0]
+ERM = Erm()
 
 
 def main() -> None:
@@ -54,12 +57,15 @@ def main() -> None:
     print(f"{provenance.cpu_model()}, one core, torch {torch.__version__}, {rounds} rounds; CPU seconds: median (min to max)\n")
     plain, admm = _trainer(images, labels), _with_admm(images, labels)
     exact = _trainer(images, labels, "float32")
+    game, private = _trainer(images, labels, objective=MinMax()), _trainer(images, labels, "float32", DpSgd(noise=1.0))
     seconds = in_turn(
         {
             "DataLoader and PIL transforms, float32": _pil_epoch(images, labels),
             "resident, float32": lambda: exact.train_epoch(0),
             "resident, bfloat16": lambda: plain.train_epoch(0),
             "resident, bfloat16, with ADMM": lambda: _admm_epoch(admm),
+            "resident, bfloat16, Min-Max": lambda: game.train_epoch(0),
+            "resident, float32, DP-SGD": lambda: private.train_epoch(0),
         },
         rounds,
     )
@@ -67,7 +73,9 @@ def main() -> None:
     for name, values in seconds.items():
         print(f"  {name:40} {spread(values)}   {N_EXAMPLES / statistics.median(values):6.0f} samples/s")
     print(f"  bfloat16 against DataLoader: {ratio(seconds, 'DataLoader and PIL transforms, float32', 'resident, bfloat16')}")
-    print(f"  ADMM epoch against plain:    {ratio(seconds, 'resident, bfloat16, with ADMM', 'resident, bfloat16')}\n")
+    print(f"  ADMM epoch against plain:    {ratio(seconds, 'resident, bfloat16, with ADMM', 'resident, bfloat16')}")
+    print(f"  Min-Max against plain:       {ratio(seconds, 'resident, bfloat16, Min-Max', 'resident, bfloat16')}")
+    print(f"  DP-SGD against plain:        {ratio(seconds, 'resident, float32, DP-SGD', 'resident, float32')}\n")
     attack = in_turn({"attack": _threshold_attack()}, rounds)["attack"]
     print(f"Threshold attack, loss, 250,000 shadow and 250,000 target scores of 10 classes\n  {spread(attack)}\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -96,12 +104,13 @@ def ratio(seconds: dict[str, list[float]], above: str, below: str) -> str:
     return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def _trainer(images: np.ndarray, labels: np.ndarray, precision: str = "bfloat16") -> Trainer:
+def _trainer(images: np.ndarray, labels: np.ndarray, precision: str = "bfloat16", objective: Objective = ERM) -> Trainer:
     torch.manual_seed(0)
     data = ResidentData(images, labels, mean=MEAN, deviation=DEVIATION, device=torch.device("cpu"))
     network = lenet5((28, 28, 1), 10).to(memory_format=torch.channels_last)
     recipe = Recipe(BATCH_SIZE, "adam", 1e-3, 0.0, 0.0, precision)
-    return Trainer(Task(network, data, BATCH_SIZE, 10), Erm(), recipe, lambda epoch: np.random.default_rng(epoch))
+    task = Task(network, data, BATCH_SIZE, 10, reference=data)
+    return Trainer(task, objective, recipe, lambda epoch: np.random.default_rng(epoch))
 
 
 def _with_admm(images: np.ndarray, labels: np.ndarray) -> Trainer:
@@ -113,7 +122,7 @@ def _with_admm(images: np.ndarray, labels: np.ndarray) -> Trainer:
 
 def _admm_epoch(trainer: Trainer) -> None:
     trainer.train_epoch(0)
-    trainer.callbacks[0].on_epoch(0)
+    trainer.hooks[-1].on_epoch(0)
 
 
 class _PilImages(Dataset):
