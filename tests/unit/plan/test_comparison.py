@@ -1,6 +1,7 @@
 import pytest
 
 from mia_pruning import storage
+from mia_pruning.plan.__main__ import verdict
 from mia_pruning.plan.comparison import Measured, compare, read_benchmarks
 from mia_pruning.plan.costs import Cost, RuleCost
 from mia_pruning.types import StudyError
@@ -33,3 +34,9 @@ def test_an_incomplete_run_is_compared_by_the_jobs_that_ran(results):
 def test_a_folder_without_benchmarks_is_named(tmp_path):
     with pytest.raises(StudyError, match="no benchmarks"):
         read_benchmarks(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("ratio", [0.49, 2.01, float("inf"), float("nan")])
+def test_an_estimate_that_is_off_by_more_than_allowed_fails_with_a_sentence(ratio, capsys):
+    assert verdict(ratio, 2.0) == 1
+    assert "within a factor of 2" in capsys.readouterr().err

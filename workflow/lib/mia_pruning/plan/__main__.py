@@ -32,8 +32,22 @@ def main() -> int:
     print(f"Study {study.name}, {arguments.study}: estimated, nothing was run\n")
     print(describe(costs, seconds_to_plan, cores=arguments.cores, tflops=arguments.gpu_tflops))
     if measured is not None:
-        print(f"\nAgainst the jobs that were run in {arguments.compare}\n\n{comparison_table(compare(costs, measured))}")
+        comparison = compare(costs, measured)
+        print(f"\nAgainst the jobs that were run in {arguments.compare}\n\n{comparison_table(comparison)}")
+        return verdict(comparison[-1].ratio, arguments.within)
     return 0
+
+
+def verdict(ratio: float, within: float) -> int:
+    """The exit code: 1, with a sentence, where the estimate is off by more than this factor either way.
+
+    >>> verdict(1.9, 2.0), verdict(0.4, 3.0)
+    (0, 0)
+    """
+    if 1 / within <= ratio <= within:
+        return 0
+    print(f"the estimated CPU time is {ratio:.2f} times the measured; allowed is within a factor of {within:g}", file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cores", type=_cores, default="all", help="that jobs may share; a number or `all`, the default")
     parser.add_argument("--gpu-tflops", type=_positive, default=10.0, help="the rate assumed of a GPU, 10^12 operations a second")
     parser.add_argument("--compare", type=Path, metavar="results/NAME", help="also compare with what a finished run measured")
+    parser.add_argument(
+        "--within", type=_positive, default=float("inf"), help="with --compare: fail if off by more than this factor"
+    )
     return parser
 
 
