@@ -134,6 +134,8 @@ def fit_code(script):
             STUDY.model_plug_in(wildcards.experiment, wildcards.objective),
             *STUDY.plug_ins("objectives", wildcards.objective, wildcards.experiment),
         ]
+        if script == "measure_release.py":
+            used.append(STUDY.base_plug_in(wildcards.experiment))
         if "constraint" in wildcards.keys():
             used += STUDY.plug_ins("constraints", wildcards.constraint, wildcards.experiment)
         return code_of(script, *used)
@@ -224,6 +226,15 @@ def over_pruned(pattern):
         (about, path)
         for about, path in over_defences(pattern)
         if not STUDY.is_dense(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])
+    ]
+
+
+def over_subnetworks(pattern):
+    """The pattern of every defence whose networks are taken from dense ones, and not only trained on."""
+    return [
+        (about, path)
+        for about, path in over_pruned(pattern)
+        if STUDY.constraint(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])["use"] != "none"
     ]
 
 

@@ -41,7 +41,7 @@ rule summarise_study:
         history=paths(histories()),
         residuals=paths(pruning_tables("residuals")),
         projection=paths(pruning_tables("projection")),
-        distance=paths(over_pruned(f"{DEFENCE}/distance.csv")),
+        distance=paths(over_subnetworks(f"{DEFENCE}/distance.csv")),
     output:
         results="results/{study}/results.csv",
         differences="results/{study}/differences.csv",
@@ -67,7 +67,7 @@ rule summarise_study:
         about={
             "evaluations": [about for about, _ in over_defences("")],
             "history": [about for about, _ in histories()],
-            "pruned": [about for about, _ in over_pruned("")],
+            "subnetworks": [about for about, _ in over_subnetworks("")],
             "pruning": [about for about, _ in pruning_tables("residuals")],
         },
         code=code_of("summarise_study.py"),

@@ -232,3 +232,18 @@ def test_it_leaves_an_inference_model_less_to_gain_than_erm(make_trainer):
     assert gains["Erm"] > -0.52
     assert gains["MinMax"] < -0.59
     assert accuracies["MinMax"] > 0.6
+
+
+def test_the_reference_set_leaves_running_statistics_alone(make_trainer):
+    """No model is trained on D', so at weight 0 a network with batch normalisation is erm's to the bit, statistics included."""
+
+    def normalised():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+
+    plain = make_trainer(Erm(), model=normalised())
+    playing = make_trainer(MinMax(weight=0.0, inference_steps=2), model=normalised())
+    for trainer in (plain, playing):
+        trainer.run(2)
+    states = plain.model.state_dict(), playing.model.state_dict()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())

@@ -193,3 +193,8 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
     guarantees = pd.read_csv(outputs["guarantees"])
     assert guarantees["epsilon"].tolist() == [2.5, 3.0]
     assert set(guarantees["not_covered"]) == {"the mask"}
+
+
+def test_a_table_of_no_parts_is_its_columns_alone(tmp_path):
+    collect_tables(tmp_path / "none.csv", [])
+    assert pd.read_csv(tmp_path / "none.csv").columns.tolist() == ["experiment", "seed", "defence"]

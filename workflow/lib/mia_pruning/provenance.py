@@ -18,7 +18,7 @@ from typing import Any
 
 LIBRARY = Path(__file__).parent
 PACKAGE = LIBRARY.name
-VERSIONED = ("torch", "numpy", "scipy", "pandas", "snakemake", "matplotlib")
+VERSIONED = ("torch", "torchvision", "opacus", "numpy", "scipy", "pandas", "pillow", "snakemake", "matplotlib")
 
 
 def code_digest(*files: str | Path) -> str:

@@ -78,6 +78,10 @@ class Study:
         settings = self["experiments"][experiment]
         return _overlaid(settings[key], settings["objectives"].get(objective, self["objectives"][objective])[key])
 
+    def base_plug_in(self, experiment: str) -> registry.PlugIn:
+        """The experiment's own model, which compression counts from."""
+        return registry.find("model", self["experiments"][experiment]["model"]["use"], f"experiments.{experiment}.model.use")
+
     def model_plug_in(self, experiment: str, objective: str) -> registry.PlugIn:
         return registry.find("model", self.model(experiment, objective)["use"], f"experiments.{experiment}.model.use")
 

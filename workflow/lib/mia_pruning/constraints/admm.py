@@ -22,8 +22,6 @@ from mia_pruning.registry import solver
 from mia_pruning.training.objective import Callback, Task
 from mia_pruning.types import StudyError
 
-RESIDUALS = ("epoch", "rho", "primal", "dual", "weight_norm")
-
 
 @solver
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """How far members' and non-members' outputs are apart: the theory of the Min-Max game, measured.
 
 The gain of the best inference model is G(h*) = JS - log 2, where JS is the Jensen-Shannon divergence, in nats, between the two
-distributions; it is least, -log 2, where they are equal. JS also bounds what any attacker can reach who sees no more than the
-outputs it was measured on: by Fano's inequality the error P of a guess about a fair coin obeys log 2 - JS <= H(P), H the binary
-entropy.
+distributions; it is least, -log 2, where they are equal. JS also bounds what an attacker can reach who sees no more than what it
+was measured on: by Fano's inequality the error P of a guess about a fair coin obeys log 2 - JS <= H(P), H the binary entropy.
 
-Distributions are counted in bins with equally many examples. Every function takes weights, one row a bootstrap replicate.
+Here it is measured on one number for each example, counted in bins with equally many examples. By the data processing inequality
+that is a lower estimate of the divergence of whole outputs and labels: an attacker who sees those is not bound by it.
+
+Every function takes weights, one row a bootstrap replicate.
 """
 
 import numpy as np

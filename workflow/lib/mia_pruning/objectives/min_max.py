@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import logsigmoid
 
 from mia_pruning.models.inference_network import InferenceNetwork
@@ -98,8 +99,12 @@ class MinMaxGame(Pursuit):
 
     @torch.no_grad()
     def _outputs(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities and labels; the classifier is in training mode, as it is for the members of its own step."""
-        return self.task.model(images).float().softmax(dim=1), labels
+        """Probabilities and labels; the classifier is in training mode, as it is for the members of its own step.
+
+        Running statistics are left as they are: no model is trained on the reference set.
+        """
+        statistics = {name: buffer.clone() for name, buffer in self.task.model.named_buffers()}
+        return functional_call(self.task.model, statistics, images).float().softmax(dim=1), labels
 
     def _frozen_inference(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         self.inference.requires_grad_(False)

@@ -151,7 +151,9 @@ def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
 
 
 def _projection_rows(projection: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the hard projection did to each defence, mean over models."""
+    """What the hard projection did to each defence, mean over models; nothing where nothing was pruned."""
+    if projection.empty:
+        return []
     whole = pick(projection, layer="all")
     whole = whole.assign(removed=whole["removed_norm"] / whole["weight_norm"])
     columns = ["removed", "accuracy_before", "accuracy_after", "answers_changed"]

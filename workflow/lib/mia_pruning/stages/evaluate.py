@@ -13,7 +13,7 @@ from mia_pruning.attacks.confidence import top_confidence
 from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
-from mia_pruning.metrics.divergence import accuracy_bound, held_out_gain, js_divergence
+from mia_pruning.metrics.divergence import held_out_gain, js_divergence
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.seeds import stream
@@ -82,12 +82,11 @@ def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: 
 
 
 def _theory_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
-    """The divergence between members' and non-members' log-odds of the true class, and the attack accuracy that it allows."""
+    """The divergence between members' and non-members' log-odds of the true class."""
     statistic = label_log_odds(log_softmax(logits[:, : split.pool.size].astype(np.float64), axis=-1), labels[split.pool])
     guesses = Guesses(statistic, split.candidates[split.is_target], split.membership[split.is_target])
     divergence = np.stack([js_divergence(values, members, draws.pool[:, drawn]) for values, drawn, members in guesses], axis=1)
     yield {"attack": "", "attacker": "", "metric": "js_divergence"}, divergence
-    yield {"attack": "", "attacker": "", "metric": "js_accuracy_bound"}, np.vectorize(accuracy_bound)(divergence)
 
 
 @dataclass(frozen=True)

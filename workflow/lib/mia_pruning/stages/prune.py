@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from mia_pruning import storage
-from mia_pruning.constraints.admm import RESIDUALS
-from mia_pruning.constraints.solving import Solution, make_constraint, prunable_weights
+from mia_pruning.constraints.solving import RESIDUALS, Solution, make_constraint, prunable_weights
 from mia_pruning.seeds import stream
 from mia_pruning.stages.fitting import Batch, finished, fit, read_starts, remove_checkpoints, write_history
 from mia_pruning.stages.networks import read_models, write_models

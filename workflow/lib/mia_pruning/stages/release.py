@@ -54,7 +54,7 @@ def measure_release(
     }
     guarantee = make_objective(settings["objective"]).guarantee(storage.select(tensors, "objective"))
     if guarantee:
-        guarantee["not_covered"] = _not_covered(settings["constraint"])
+        _qualify_(guarantee, settings["constraint"])
     storage.write_json(output, {**counts, "guarantee": guarantee, "provenance": record})
 
 
@@ -67,9 +67,15 @@ def _prunable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: parameters[name] for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})}
 
 
-def _not_covered(constraint: Mapping[str, Any]) -> list[str]:
-    """What a guarantee about the weights leaves out."""
-    left_out = ["the choice of hyper-parameters", "the mean and deviation of the pixels, which are of the whole data set"]
+def _qualify_(guarantee: dict[str, Any], constraint: Mapping[str, Any]) -> None:
+    """Add what a guarantee about the weights leaves out; where the mask was chosen on members, the release has no epsilon."""
+    guarantee["not_covered"] = [
+        "the choice of hyper-parameters",
+        "the mean and deviation of the pixels, which are of the whole data set",
+        "whoever knows the seed of the noise",
+    ]
     if constraint["use"] != "none" and make_constraint(constraint)[1].reads_members:
-        left_out.append("the mask, which was chosen on training examples without noise")
-    return left_out
+        epsilon = guarantee.pop("epsilon")
+        guarantee["not_covered"].append(
+            f"the mask, which was chosen on training examples without noise; given the mask, training spent epsilon {epsilon:.3g}"
+        )

@@ -16,7 +16,7 @@ from mia_pruning.types import BASELINE
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
 UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
-THEORY_METRICS = ("js_divergence", "js_accuracy_bound")
+THEORY_METRICS = ("js_divergence",)
 RELEASE_METRICS = (
     "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
 )  # fmt: skip
@@ -25,7 +25,6 @@ BOUNDS = {
     "generalisation_gap": (-1.0, 1.0),
     "gain": (-np.inf, 0.0),
     "js_divergence": (-np.inf, LOG_2),
-    "js_accuracy_bound": (0.5, 1.0),
 }
 GUARANTEE_METRICS = ("epsilon", "delta")
 RESULT_COLUMNS = [
@@ -185,12 +184,12 @@ def nested(about: Iterable[Mapping[str, Any]], paths: Iterable[str]) -> dict[str
 
 
 def collect_tables(output: str, parts: Iterable[tuple[Mapping[str, Any], str]]) -> None:
-    """One table of many, each preceded by columns that say what it is about."""
-    tables = []
+    """One table of many, each preceded by columns that say what it is about; of none, these columns alone."""
+    tables = [pd.DataFrame(columns=["experiment", "seed", "defence"])]
     for about, path in parts:
         table = pd.read_csv(path)
         for position, (column, value) in enumerate(about.items()):
             table.insert(position, column, value)
         tables.append(table)
     with storage.atomic(output) as temporary:
-        pd.concat(tables, ignore_index=True).to_csv(temporary, index=False, lineterminator="\n")
+        pd.concat(tables[1:] or tables, ignore_index=True).to_csv(temporary, index=False, lineterminator="\n")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mia_pruning.metrics.divergence import LOG_2
+from mia_pruning.metrics.divergence import LOG_2, accuracy_bound
 from mia_pruning.registry import figure
 from mia_pruning.reporting.style import LABELS, colours, in_order, readable
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
@@ -17,7 +17,6 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     chosen = {
         "js_divergence": {"metric": "js_divergence"},
         "gain": {"metric": "gain", **headline},
-        "js_accuracy_bound": {"metric": "js_accuracy_bound"},
         "attack_accuracy": {"metric": "attack_accuracy", **headline},
     }
     parts = [wide(results, name, chosen).assign(experiment=name) for name in in_order(results, "experiment")]
@@ -25,12 +24,14 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table[["highest_gain", "highest_gain_low", "highest_gain_high"]] = (
         table[["js_divergence", "js_divergence_low", "js_divergence_high"]] - LOG_2
     )
+    for end in ("", "_low", "_high"):
+        table[f"accuracy_bound{end}"] = table[f"js_divergence{end}"].map(accuracy_bound)
     drawn, axes = plt.subplots(1, 2, figsize=(10, 4.2))
     colour = colours(in_order(results, "defence"))
     _against(axes[0], table, "highest_gain", "gain", colour)
-    _against(axes[1], table, "js_accuracy_bound", "attack_accuracy", colour)
-    axes[0].set(xlabel="JS divergence - log 2 (nats)", ylabel="gain of the inference model (nats)")
-    axes[1].set(xlabel="attack accuracy that the divergence allows", ylabel=LABELS["attack_accuracy"])
+    _against(axes[1], table, "accuracy_bound", "attack_accuracy", colour)
+    axes[0].set(xlabel="JS divergence - log 2 (nats)", ylabel="gain of the headline attack's score, held out (nats)")
+    axes[1].set(xlabel="attack accuracy that this divergence allows", ylabel=LABELS["attack_accuracy"])
     axes[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return Drawing(
         drawn,
@@ -38,8 +39,9 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         _finding(table),
         "Left: the theory's minimum, JS - log 2, against the gain that the headline attack's scores reach on examples held out. "
         "Right: the attack accuracy that the divergence allows (Fano), against the one measured. The divergence is that of the "
-        "true class's log-odds, counted in 20 bins, less the bias of counting; an attack that sees more than these can lie "
-        "above the line. Bars are 95 % intervals over targets and examples.",
+        "true class's log-odds, counted in 20 bins, less the bias of counting: a lower estimate of that of whole outputs and "
+        "labels, so it bounds attackers who see no more than this, and one who sees more can lie above the line. "
+        "Bars are 95 % intervals over targets and examples.",
     )
 
 
@@ -54,8 +56,12 @@ def _against(axis: plt.Axes, table: pd.DataFrame, theory: str, measured: str, co
 
 
 def _finding(table: pd.DataFrame) -> str:
-    above = table[table["attack_accuracy_low"] > table["js_accuracy_bound_high"]]
+    above = table[table["attack_accuracy_low"] > table["accuracy_bound_high"]]
     extremes = [table.loc[table["js_divergence"].idxmax()], table.loc[table["js_divergence"].idxmin()]]
-    most, least = (f"{row['js_divergence']:.4f} nats ({readable(row['defence'])})" for row in extremes)
-    named = ", ".join(map(readable, above["defence"])) or "no defence"
+    most, least = (f"{row['js_divergence']:.4f} nats ({_named(row)})" for row in extremes)
+    named = ", ".join(_named(row) for _, row in above.iterrows()) or "no defence"
     return f"The divergence is largest at {most}, least at {least}; the attack lies above the bound for {named}."
+
+
+def _named(row: pd.Series) -> str:
+    return f"{readable(row['defence'])} on {readable(row['experiment'])}"

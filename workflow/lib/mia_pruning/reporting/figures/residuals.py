@@ -32,6 +32,8 @@ def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 def _relative(residuals: pd.DataFrame) -> pd.DataFrame:
     """Residuals over all layers relative to the weights, one row an experiment, defence and epoch."""
+    if residuals.empty:
+        return residuals
     squares = residuals.assign(**{name: residuals[name] ** 2 for name in ("primal", "dual", "weight_norm")})
     keys = ["experiment", "seed", "defence", "model", "epoch"]
     norms = squares.groupby(keys, sort=False)[["primal", "dual", "weight_norm"]].sum() ** 0.5

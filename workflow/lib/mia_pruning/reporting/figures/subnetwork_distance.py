@@ -32,12 +32,15 @@ def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         table,
         _finding(table),
         "Half the L1 distance between the dense network's and the subnetwork's probabilities, mean over test examples, after the "
-        "hard projection and after retraining. Bars are one standard deviation over models.",
+        "hard projection and after retraining; a ticket's weights are rewound in between, and networks pruned before any "
+        "training were never part of the dense one. Bars are one standard deviation over models.",
     )
 
 
 def _with_compression(distance: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     keys = ["experiment", "defence", "stage"]
+    if distance.empty:
+        return distance.reindex(columns=[*keys, "mean", "deviation", "n_models", "compression"])
     spread = (
         distance.groupby(keys, sort=False)["total_variation"].agg(mean="mean", deviation="std", n_models="size").reset_index()
     )

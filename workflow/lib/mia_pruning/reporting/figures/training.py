@@ -29,7 +29,8 @@ def training(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         drawn,
         table,
         _finding(table),
-        "Mean over models; every curve starts with the dense training that its defence shares with the baseline. "
+        "Mean over models; every curve starts with the dense training of its objective. A network that is pruned before any "
+        "training starts anew after it. "
         "Training accuracy is measured batch by batch before each step.",
     )
 
