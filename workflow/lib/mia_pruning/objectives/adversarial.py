@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mia_pruning.objectives.erm import Erm
 from mia_pruning.registry import objective
 from mia_pruning.training.data import ResidentData
-from mia_pruning.training.objective import Objective, Pursuit, Task
+from mia_pruning.training.objective import Pursuit, Task
 
 
 @objective
 @dataclass(frozen=True)
-class Adversarial(Objective):
+class Adversarial(Erm):
     """radius and step_size are on the 0-255 scale of pixels; the images stay in the cube around the originals and in 0-255."""
 
     radius: Annotated[float, "> 0, <= 255"] = 8.0
@@ -22,11 +23,6 @@ class Adversarial(Objective):
 
     def start(self, task: Task) -> "AdversarialPursuit":
         return AdversarialPursuit(self, task)
-
-    def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """On images as they are; a pursuit moves them first."""
-        logits = model(images)
-        return nn.functional.cross_entropy(logits.float(), labels), logits
 
 
 class AdversarialPursuit(Pursuit):

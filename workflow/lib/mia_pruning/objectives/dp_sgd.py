@@ -22,8 +22,9 @@ from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClippi
 from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 
+from mia_pruning.objectives.erm import Erm
 from mia_pruning.registry import objective
-from mia_pruning.training.objective import FORWARD, Objective, Plan, Pursuit, Task
+from mia_pruning.training.objective import FORWARD, Plan, Pursuit, Task
 from mia_pruning.types import StudyError
 
 ACCOUNTANTS = ("rdp", "prv")
@@ -31,7 +32,7 @@ ACCOUNTANTS = ("rdp", "prv")
 
 @objective
 @dataclass(frozen=True)
-class DpSgd(Objective):
+class DpSgd(Erm):
     """noise: the noise's deviation in units of clip. epsilon: instead of it, what `epochs` epochs may spend at most.
 
     The noise is the same in every phase, so a defence that goes on training spends more than `epochs` of dense training do; what
@@ -90,10 +91,6 @@ class DpSgd(Objective):
 
     def start(self, task: Task) -> "PrivatePursuit":
         return PrivatePursuit(self, task)
-
-    def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = model(images)
-        return nn.functional.cross_entropy(logits.float(), labels), logits
 
     def guarantee(self, carried: Mapping[str, Tensor]) -> dict[str, Any]:
         """epsilon and delta of every step that the model took in all its phases, and the steps they rest on."""
