@@ -21,7 +21,7 @@ rule run_attack:
         mem_mb=1500,
         runtime=60,
     params:
-        attack=lambda wildcards: STUDY["attacks"][wildcards.attack],
+        attack=attack_settings,
         seed=lambda wildcards: int(wildcards.seed),
         code=attack_code,
     message:

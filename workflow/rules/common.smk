@@ -173,6 +173,12 @@ def shadow_signals(wildcards):
     return f"{RUN}/{pair['objective']}/{pair['constraint']}/signals.npy".format(**wildcards)
 
 
+def attack_settings(wildcards):
+    """An attack's entry, without what this attacker makes no use of."""
+    unused = {"attackers"} | ({"targets_per_group"} if wildcards.attacker == "known_members" else set())
+    return {key: value for key, value in STUDY["attacks"][wildcards.attack].items() if key not in unused}
+
+
 def attack_code(wildcards):
     return code_of("run_attack.py", *STUDY.plug_ins("attacks", wildcards.attack))
 
@@ -208,7 +214,7 @@ def histories():
     parts = {}
     for about, folder in over_defences(f"{RUN}/{{objective}}"):
         pair = STUDY["defences"][about["defence"]]
-        stages = {"trained": "train"}
+        stages = {"trained": "train"} if STUDY.starts_dense(about["experiment"], pair["constraint"]) else {}
         if not STUDY.is_dense(about["experiment"], pair["constraint"]):
             stages |= {f"{pair['constraint']}/pruned": "prune", f"{pair['constraint']}/retrained": "retrain"}
         for stage_folder, stage in stages.items():
@@ -220,21 +226,18 @@ def histories():
     return list(parts.values())
 
 
-def over_pruned(pattern):
-    """The pattern of every defence that is more than dense training."""
-    return [
-        (about, path)
-        for about, path in over_defences(pattern)
-        if not STUDY.is_dense(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])
-    ]
+def dense_models(wildcards):
+    """The batch that pruning starts from, where it starts from trained models."""
+    starts_dense = STUDY.starts_dense(wildcards.experiment, wildcards.constraint)
+    return f"{RUN}/{{objective}}/trained/{{models}}.safetensors".format(**wildcards) if starts_dense else []
 
 
 def over_subnetworks(pattern):
-    """The pattern of every defence whose networks are taken from dense ones, and not only trained on."""
+    """The pattern of every defence that takes its networks from trained dense ones."""
     return [
         (about, path)
-        for about, path in over_pruned(pattern)
-        if STUDY.constraint(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])["use"] != "none"
+        for about, path in over_defences(pattern)
+        if STUDY.takes_subnetworks(about["experiment"], STUDY["defences"][about["defence"]]["constraint"])
     ]
 
 
@@ -242,6 +245,6 @@ def pruning_tables(table):
     """A table that pruning writes for every batch; a solver without residuals leaves that one empty."""
     return [
         (about, f"{folder}/pruned/{batch}.{table}.csv")
-        for about, folder in over_pruned(DEFENCE)
+        for about, folder in over_subnetworks(DEFENCE)
         for batch in batch_names(about["experiment"])
     ]

@@ -67,7 +67,7 @@ rule summarise_study:
         about={
             "evaluations": [about for about, _ in over_defences("")],
             "history": [about for about, _ in histories()],
-            "subnetworks": [about for about, _ in over_subnetworks("")],
+            "distance": [about for about, _ in over_subnetworks("")],
             "pruning": [about for about, _ in pruning_tables("residuals")],
         },
         code=code_of("summarise_study.py"),

@@ -6,7 +6,7 @@ rule prune_models:
         dataset=packed_data,
         arrays=packed_arrays,
         split=f"{RUN}/membership.npz",
-        dense=f"{RUN}/{{objective}}/trained/{{models}}.safetensors",
+        dense=dense_models,
     output:
         models=f"{DEFENCE}/pruned/{{models}}.safetensors",
         history=f"{DEFENCE}/pruned/{{models}}.history.csv",

@@ -20,6 +20,6 @@ with job(snakemake):
         "history": "history",
         "residuals": "pruning",
         "projection": "pruning",
-        "distance": "subnetworks",
+        "distance": "distance",
     }.items():
         collect_tables(snakemake.output[table], zip(about[keys], snakemake.input[table], strict=True))

@@ -15,7 +15,7 @@ import importlib.util
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,14 @@ class Option:
 
 @dataclass(frozen=True)
 class PlugIn:
+    """traits: of a class, what its body assigns without annotation and writes out, such as `from_initial = True`."""
+
     kind: str
     name: str
     module: str
     symbol: str
     options: dict[str, Option]
+    traits: dict[str, Any] = field(default_factory=dict)
 
     def load(self) -> Callable:
         """The function or class itself; this imports its module."""
@@ -191,7 +194,7 @@ def _find_dotted(kind: str, use: str, where: str) -> PlugIn:
 def _read(kind: str, module: str, path: Path) -> list[PlugIn]:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     return [
-        PlugIn(kind, _snake_case(node.name), module, node.name, {option.name: option for option in _options(node)})
+        PlugIn(kind, _snake_case(node.name), module, node.name, {option.name: option for option in _options(node)}, _traits(node))
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and kind in map(_decorator_name, node.decorator_list)
     ]
@@ -212,6 +215,16 @@ def _options(node: ast.FunctionDef | ast.ClassDef) -> list[Option]:
         return [_option(field.target.id, field.annotation, field.value) for field in fields]
     arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
     return [_option(argument.arg, argument.annotation, default) for argument, default in arguments]
+
+
+def _traits(node: ast.FunctionDef | ast.ClassDef) -> dict[str, Any]:
+    assigned = [item for item in node.body if isinstance(node, ast.ClassDef) and isinstance(item, ast.Assign)]
+    return {
+        target.id: item.value.value
+        for item in assigned
+        for target in item.targets
+        if isinstance(target, ast.Name) and isinstance(item.value, ast.Constant)
+    }
 
 
 def _option(name: str, annotation: ast.expr, default: ast.expr | None) -> Option:

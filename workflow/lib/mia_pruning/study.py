@@ -90,6 +90,15 @@ class Study:
         entry = self.constraint(experiment, constraint)
         return entry["use"] == "none" and entry["retrain_epochs"] == 0
 
+    def starts_dense(self, experiment: str, constraint: str) -> bool:
+        """Whether a constraint's models begin as the trained dense ones, and not untrained."""
+        *_, solver = self.plug_ins("constraints", constraint, experiment)
+        return not solver.traits.get("from_initial", False)
+
+    def takes_subnetworks(self, experiment: str, constraint: str) -> bool:
+        """Whether a constraint's networks are taken from trained dense ones, and not only trained on."""
+        return self.constraint(experiment, constraint)["use"] != "none" and self.starts_dense(experiment, constraint)
+
     def attackers(self, attack: str, defence: str) -> list[str]:
         """Who tries this attack on this defence. The baseline's own shadows are the dense ones."""
         named = self["attacks"][attack].get("attackers", self["attackers"])
@@ -439,7 +448,7 @@ def check_networks(study: Study, cache: Path) -> None:
         for plug_in in study.plug_ins(section, question[section.removesuffix("s")], question["experiment"])
     }
     modules |= {study.model_plug_in(question["experiment"], question["objective"]).module for question in questions}
-    code = code_digest(*map(module_file, sorted(modules)))
+    code = code_digest(*map(module_file, ["mia_pruning.stages.check_networks", *sorted(modules)]))
     approval = cache / f"networks_{fingerprint([questions, code])}.json"
     if approval.is_file():
         return

@@ -31,6 +31,8 @@ class Admm(Solver):
     rho: Annotated[Sequence[float], "> 0"] = (0.001, 0.01, 0.1)
     epochs: Annotated[int, ">= 1"] = 15
 
+    reads_members = False
+
     def __post_init__(self) -> None:
         if len(self.rho) > self.epochs:
             raise StudyError(

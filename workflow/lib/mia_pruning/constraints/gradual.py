@@ -21,6 +21,8 @@ class GradualMagnitude(Solver):
 
     epochs: Annotated[int, ">= 1"] = 10
 
+    reads_members = False
+
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> "Narrowing":
         return Narrowing(task.model, sparsity_set, self.epochs)
 

@@ -15,6 +15,8 @@ from mia_pruning.training.objective import Task
 class Magnitude(Solver):
     """Project the trained weights once."""
 
+    reads_members = False
+
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         return Found(sparsity_set.masks({name: weight.detach() for name, weight in prunable_weights(task.model).items()}))
 
@@ -23,6 +25,8 @@ class Magnitude(Solver):
 @dataclass(frozen=True)
 class Random(Solver):
     """Keep weights at random, as many in each layer as the projection would."""
+
+    reads_members = False
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         noise = {

@@ -29,7 +29,6 @@ class Snip(Solver):
     n_batches: Annotated[int, ">= 1"] = 1
 
     from_initial = True
-    reads_members = True
 
     def check(self, plan: Plan, retrain_epochs: int) -> None:
         super().check(plan, retrain_epochs)

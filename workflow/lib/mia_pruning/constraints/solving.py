@@ -40,13 +40,13 @@ class Solver:
     from_initial   whether it starts from the untrained network
     rewind_epochs  if a number, the kept weights return to what they were after so many epochs of dense training
     reads_members  whether the masks depend on training examples by another way than the weights: no privacy that an
-                   objective promises of the weights then covers the masks
+                   objective promises of the weights then covers the masks. A solver that does not must say so.
     """
 
     epochs: int = 0
     from_initial: bool = False
     rewind_epochs: int | None = None
-    reads_members: bool = False
+    reads_members: bool = True
 
     def check(self, plan: Plan, retrain_epochs: int) -> None:
         """Raise StudyError if this cannot work in a study; called before the first job."""

@@ -35,7 +35,7 @@ def arrays(
     _check_lengths(image_arrays, label_arrays)
     targets = np.concatenate([_integers(array) for array in label_arrays])
     names = _class_names(class_names, Path(file), targets)
-    _check_labels(targets, names, label_arrays)
+    _check_labels(targets, names, label_arrays, are_named=class_names is not None)
     shape, dtype = image_arrays[0].shape[1:], image_arrays[0].dtype
     image_shape = shape if len(shape) == 3 else (*shape, 1)
     notes = () if dtype == np.uint8 else (FLOATS_NOTE,)
@@ -120,12 +120,19 @@ def _class_names(given: str | Sequence[str] | None, file: Path, targets: np.ndar
     return tuple(map(str, np.concatenate(list(array.chunks()))))
 
 
-def _check_labels(targets: np.ndarray, names: Sequence[str], arrays: Sequence[StoredArray]) -> None:
+def _check_labels(targets: np.ndarray, names: Sequence[str], arrays: Sequence[StoredArray], *, are_named: bool) -> None:
+    """A class may lack examples only where classes are named: else a stray 255 would be a class of its own."""
+    where = " and ".join(map(str, arrays))
     if len(set(names)) != len(names) or len(names) < 2:
         raise StudyError(f"class_names: {', '.join(names)}; at least 2 are needed, each of them once")
     if targets.min() < 0 or targets.max() >= len(names):
-        where = " and ".join(map(str, arrays))
         raise StudyError(f"{where}: labels lie in {targets.min()}..{targets.max()}; allowed is 0..{len(names) - 1}")
+    counts = np.bincount(targets, minlength=len(names))
+    if not are_named and not counts.all():
+        raise StudyError(
+            f"{where}: labels lie in 0..{targets.max()}, but none is {counts.argmin()}; "
+            "class_names: they are needed where a class has no example"
+        )
 
 
 def _pixels(array: StoredArray) -> Iterator[np.ndarray]:

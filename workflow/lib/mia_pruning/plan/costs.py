@@ -139,15 +139,18 @@ class Fitted:
     rates: Rates
 
     def costs(self) -> Iterator[tuple[str, Cost]]:
-        for role, (n_models, n_members) in self.roles.items():
-            yield f"train_{role}", self._training(n_models, n_members)
-        for defence, pair in self.study["defences"].items():
-            if pair["objective"] == self.objective:
-                if not self.study.is_dense(self.experiment, pair["constraint"]):
-                    yield from self._sparse(pair["constraint"])
-                yield "query_models", self._querying()
-                yield "measure_release", Cost(disk_bytes=2 * self.network.state_bytes)
-                yield from self._attacking(defence)
+        constraints = {d: pair["constraint"] for d, pair in self.study["defences"].items() if pair["objective"] == self.objective}
+        if any(self.study.starts_dense(self.experiment, constraint) for constraint in constraints.values()):
+            for role, (n_models, n_members) in self.roles.items():
+                yield f"train_{role}", self._training(n_models, n_members)
+        for defence, constraint in constraints.items():
+            if not self.study.is_dense(self.experiment, constraint):
+                yield from self._sparse(constraint)
+            if self.study.takes_subnetworks(self.experiment, constraint):
+                yield "measure_distance", self._measuring_distance()
+            yield "query_models", self._querying()
+            yield "measure_release", Cost(disk_bytes=2 * self.network.state_bytes)
+            yield from self._attacking(defence)
 
     @property
     def split(self) -> dict[str, Any]:
@@ -284,6 +287,18 @@ class Fitted:
             flops=float(self.n_models * self.n_examples * self.network.flops),
             memory_bytes=self.n_examples * image_bytes + self.n_models * self.model_bytes + signals + self._answer_bytes,
             disk_bytes=signals,
+            longest_seconds=seconds,
+        )
+
+    def _measuring_distance(self) -> Cost:
+        """Dense, pruned and retrained networks answer the test examples."""
+        n_answers = 3 * self.n_models * self.split["test"]
+        held = 3 * self.n_models * self.model_bytes + self.split["test"] * prod(self.source.image_shape)
+        seconds = n_answers * self.measured.seconds_per_answer
+        return Cost(
+            cpu_seconds=seconds,
+            flops=float(n_answers * self.network.flops),
+            memory_bytes=held + self._answer_bytes,
             longest_seconds=seconds,
         )
 

@@ -24,11 +24,12 @@ FIGURE_HEADINGS = {
     "compute": "What it costs to train",
     "training": "Training",
     "divergence": "T1: divergence, gain and the attacks that they allow",
+    "gain": "T1: the game as it was played",
     "subnetwork_distance": "T2: is there a subnetwork near the dense network?",
     "residuals": "T3: does ADMM converge?",
 }
 #: figures that the theory section shows
-THEORY = ("divergence", "subnetwork_distance", "residuals")
+THEORY = ("divergence", "gain", "subnetwork_distance", "residuals")
 
 
 def write_report(
@@ -126,6 +127,7 @@ def _overview(results: pd.DataFrame, experiment: str, headline: Mapping[str, str
         "bytes, sparse": {"metric": "sparse_bytes"},
         "FLOPs, zeros skipped": {"metric": "sparse_flops"},
         "sample-passes": {"metric": "sample_passes"},
+        "training FLOPs": {"metric": "training_flops"},
         "epsilon": {"metric": "epsilon"},
     }
     rows = pick(results, experiment=experiment)
@@ -151,14 +153,19 @@ def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
 
 
 def _projection_rows(projection: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the hard projection did to each defence, mean over models; nothing where nothing was pruned."""
+    """What the hard projection did to each defence and to the layer that it took most from; nothing where nothing was pruned."""
     if projection.empty:
         return []
-    whole = pick(projection, layer="all")
-    whole = whole.assign(removed=whole["removed_norm"] / whole["weight_norm"])
+    removed = projection.assign(removed=projection["removed_norm"] / projection["weight_norm"])
     columns = ["removed", "accuracy_before", "accuracy_after", "answers_changed"]
-    means = whole.groupby(["experiment", "defence"], sort=False)[columns].mean().reset_index()
-    return [{**row, **{column: number(row[column], "") for column in columns}} for row in means.to_dict("records")]
+    means = removed.groupby(["experiment", "defence", "layer"], sort=False)[columns].mean().reset_index()
+    rows = []
+    for _, of_layers in means.groupby(["experiment", "defence"], sort=False):
+        whole, layers = pick(of_layers, layer="all").iloc[0], of_layers[of_layers["layer"] != "all"]
+        most = layers.loc[layers["removed"].idxmax()]
+        shown = {column: number(whole[column], "") for column in columns}
+        rows.append({**whole, **shown, "most": f"{number(most['removed'], '')} {most['layer']}"})
+    return rows
 
 
 def _guarantee_rows(guarantees: pd.DataFrame) -> list[dict[str, Any]]:

@@ -38,6 +38,11 @@ def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
     return dict(zip(defences, [(0.25, 0.25, 0.25), *palette], strict=False))
 
 
+def depths(layers: list[str]) -> dict[str, tuple[float, float, float]]:
+    """A shade for each layer, from light at the input to dark at the output."""
+    return dict(zip(layers, sns.color_palette("flare", max(1, len(layers))), strict=False))
+
+
 def markers(attacks: list[str]) -> dict[str, str]:
     return {attack: MARKERS[index % len(MARKERS)] for index, attack in enumerate(attacks)}
 
@@ -49,6 +54,15 @@ def readable(name: str) -> str:
     'mia pruning 5x'
     """
     return name.replace("_", " ")
+
+
+def named(row: pd.Series) -> str:
+    """A row's defence and experiment.
+
+    >>> named(pd.Series({"defence": "min_max", "experiment": "lenet5_mnist"}))
+    'min max on lenet5 mnist'
+    """
+    return f"{readable(row['defence'])} on {readable(row['experiment'])}"
 
 
 def in_order(table: pd.DataFrame, column: str) -> list[str]:

@@ -39,7 +39,6 @@ def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, proj
         passes = trainer.sample_passes + solutions[row].passes
         if row in rewound:
             trainer.model.load_state_dict(storage.select(rewound[row], "weights"))
-            passes += float(rewound[row]["sample_passes"])
         projections[row] = _project(trainer, masks)
         models[row] = {**finished(trainer), "sample_passes": torch.tensor(passes, dtype=torch.float64)}
         models[row] |= {**storage.under("masks", masks), **storage.under("solver", solutions[row].tensors())}
@@ -56,7 +55,8 @@ def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, proj
 def _rewound(again: Batch, epochs: int) -> dict[int, dict[str, Tensor]]:
     """Each model after its first epochs of dense training, trained again: the same seed gives the same weights.
 
-    Of the objective's tensors none are taken: those of the whole dense training stay, to which the masks owe what they are.
+    Of the objective's tensors none are taken: those of the whole dense training stay, to which the masks owe what they are. Nor
+    are these epochs counted as spent on the model: dense training went through them already.
     """
     total = again.settings["training"]["epochs"]
     return {row: finished(trainer) for row, trainer in fit(again, epochs, None, lambda row, task: [], schedule_epochs=total)}

@@ -12,6 +12,7 @@ from mia_pruning.constraints.solving import make_constraint
 from mia_pruning.metrics.compression import count_weights, dense_flops, encode_sparse, sparse_flops
 from mia_pruning.stages.networks import build, make_objective, read_models
 from mia_pruning.stages.packed import read_packed
+from mia_pruning.training.objective import FORWARD
 
 
 def measure_release(
@@ -24,7 +25,9 @@ def measure_release(
     output: str,
     record: dict[str, Any],
 ) -> None:
-    """Write the batch's first model in both encodings, ready to ship, and its counts, which are the same for all models.
+    """Write the batch's first model in both encodings, ready to ship, and its counts.
+
+    All models of a defence have the same, but for sample-passes where an objective draws its batches at random.
 
     settings: model, objective and constraint of the defence, and the experiment's own model as `base`, which compression counts
     from: a small dense network is compressed too.
@@ -38,7 +41,7 @@ def measure_release(
     parameters = {name: held[name] for name, _ in network.named_parameters()}
     weights = _prunable(parameters)
     n_weights, n_nonzero = count_weights(weights)
-    flops = dense_flops(network, packed.image_shape)
+    flops, passes = dense_flops(network, packed.image_shape), float(tensors["sample_passes"])
     counts = {
         "model": row,
         "n_parameters": sum(parameter.numel() for parameter in parameters.values()),
@@ -49,7 +52,8 @@ def measure_release(
         "sparse_bytes": Path(sparse).stat().st_size,
         "dense_flops": sum(flops.values()),
         "sparse_flops": sparse_flops(flops, weights),
-        "sample_passes": float(tensors["sample_passes"]),
+        "sample_passes": passes,
+        "training_flops": passes / FORWARD * sum(flops.values()),
         "layers": {name: count_weights({name: weight}) for name, weight in weights.items()},
     }
     guarantee = make_objective(settings["objective"]).guarantee(storage.select(tensors, "objective"))

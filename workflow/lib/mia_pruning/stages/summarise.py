@@ -19,6 +19,7 @@ UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
 THEORY_METRICS = ("js_divergence",)
 RELEASE_METRICS = (
     "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
+    "training_flops",
 )  # fmt: skip
 #: the range of a metric that is no rate
 BOUNDS = {

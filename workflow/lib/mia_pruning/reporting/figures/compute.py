@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
@@ -14,6 +14,7 @@ from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     chosen = {
+        "training_flops": {"metric": "training_flops"},
         "sample_passes": {"metric": "sample_passes"},
         "attack_accuracy": {"metric": "attack_accuracy", **headline},
         "test_accuracy": {"metric": "test_accuracy"},
@@ -27,23 +28,25 @@ def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
             label = f"{readable(row['experiment'])}: {readable(row['defence'])}"
             bars = error_bars(row.to_frame().T, metric)
             axis.errorbar(
-                row["sample_passes"], row[metric], yerr=bars, fmt="o", color=colour[row["defence"]], capsize=2, label=label
+                row["training_flops"], row[metric], yerr=bars, fmt="o", color=colour[row["defence"]], capsize=2, label=label
             )
-        axis.set(xlabel="sample-passes of training, one model", ylabel=LABELS[metric], xscale="log")
+        axis.set(xlabel="training of one model, dense floating-point operations", ylabel=LABELS[metric], xscale="log")
     axes[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return Drawing(
         drawn,
         table,
         _finding(table),
-        "A sample-pass is one example forward and backward through the network, a forward pass alone a third of it, from the "
-        "first epoch of dense training to the last of retraining. Bars are 95 % intervals over targets and examples.",
+        "From the first epoch of dense training to the last of retraining: sample-passes, times the dense network's operations "
+        "for one. A sample-pass is one example forward and backward through the network, a forward pass alone a third of it; "
+        "zeros save nothing while training. Bars are 95 % intervals over targets and examples.",
     )
 
 
 def _finding(table: pd.DataFrame) -> str:
-    trained = table.sort_values("sample_passes")
+    trained = table.sort_values("training_flops")
     least, most = trained.iloc[0], trained.iloc[-1]
-    return (
-        f"One model takes from {least['sample_passes']:,.0f} ({readable(least['defence'])}) to "
-        f"{most['sample_passes']:,.0f} sample-passes ({readable(most['defence'])})."
-    )
+    return f"Training one model takes from {_cost(least)} to {_cost(most)}."
+
+
+def _cost(row: pd.Series) -> str:
+    return f"{row['training_flops']:.2g} FLOPs in {row['sample_passes']:,.0f} sample-passes ({named(row)})"

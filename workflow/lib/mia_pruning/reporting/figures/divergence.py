@@ -7,7 +7,7 @@ import pandas as pd
 
 from mia_pruning.metrics.divergence import LOG_2, accuracy_bound
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
@@ -58,10 +58,6 @@ def _against(axis: plt.Axes, table: pd.DataFrame, theory: str, measured: str, co
 def _finding(table: pd.DataFrame) -> str:
     above = table[table["attack_accuracy_low"] > table["accuracy_bound_high"]]
     extremes = [table.loc[table["js_divergence"].idxmax()], table.loc[table["js_divergence"].idxmin()]]
-    most, least = (f"{row['js_divergence']:.4f} nats ({_named(row)})" for row in extremes)
-    named = ", ".join(_named(row) for _, row in above.iterrows()) or "no defence"
+    most, least = (f"{row['js_divergence']:.4f} nats ({named(row)})" for row in extremes)
+    named = ", ".join(named(row) for _, row in above.iterrows()) or "no defence"
     return f"The divergence is largest at {most}, least at {least}; the attack lies above the bound for {named}."
-
-
-def _named(row: pd.Series) -> str:
-    return f"{readable(row['defence'])} on {readable(row['experiment'])}"

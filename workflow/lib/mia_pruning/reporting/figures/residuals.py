@@ -1,4 +1,4 @@
-"""ADMM's primal and dual residuals: does the network really move into the sparsity set?"""
+"""ADMM's primal and dual residuals, layer by layer: does the network really move into the sparsity set?"""
 
 from collections.abc import Mapping
 
@@ -6,44 +6,59 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import colours, in_order, readable
+from mia_pruning.reporting.style import depths, named
 from mia_pruning.reporting.tables import Drawing, Tables
+
+WHOLE = "all layers"
 
 
 @figure
 def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = _relative(tables["residuals"])
-    colour = colours(in_order(tables["results"], "defence"))
-    drawn, axes = plt.subplots(1, 2, figsize=(9, 3.8))
-    for axis, which in zip(axes, ("primal", "dual"), strict=True):
-        for (experiment, defence), rows in table.groupby(["experiment", "defence"], sort=False):
-            axis.plot(rows["epoch"], rows[which], color=colour[defence], label=f"{readable(experiment)}: {readable(defence)}")
-        axis.set(xlabel="ADMM epoch", ylabel=f"{which} residual / norm of the weights", yscale="log" if len(table) else "linear")
-    if len(table):
-        axes[0].legend(fontsize="small")
+    solved = list(table.groupby(["experiment", "defence"], sort=False)) if len(table) else []
+    drawn, axes = plt.subplots(
+        max(1, len(solved)), 2, figsize=(10, 3.0 * max(1, len(solved))), squeeze=False, sharex=True, sharey="col"
+    )
+    for row, (_, rows) in zip(axes, solved, strict=False):
+        layers = [layer for layer in rows["layer"].unique() if layer != WHOLE]
+        colour = {**depths(layers), WHOLE: "black"}
+        for axis, which in zip(row, ("primal", "dual"), strict=True):
+            for layer, line in rows.groupby("layer", sort=False):
+                width = 2.0 if layer == WHOLE else 1.0
+                axis.plot(line["epoch"], line[which], color=colour[layer], linewidth=width, label=layer)
+            axis.set(title=named(rows.iloc[0]), xlabel="ADMM epoch", ylabel=f"{which} residual / ||W||", yscale="log")
+        row[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small", ncols=1 + len(layers) // 12)
     return Drawing(
         drawn,
         table,
         _finding(table),
-        "Primal: ||W - Z||; dual: rho ||Z - Z before||; both over all layers, relative to ||W||, mean over models. "
-        "Steps are where rho rises.",
+        "Primal: ||W - Z||; dual: rho ||Z - Z before||; of each layer, and of all together, relative to ||W||, mean over models; "
+        "light layers are near the input, dark ones near the output. Steps are where rho rises. A line that is broken off has "
+        "come to exactly 0.",
     )
 
 
 def _relative(residuals: pd.DataFrame) -> pd.DataFrame:
-    """Residuals over all layers relative to the weights, one row an experiment, defence and epoch."""
+    """Residuals relative to the weights, one row an experiment, defence, layer (or all of them) and epoch."""
     if residuals.empty:
         return residuals
     squares = residuals.assign(**{name: residuals[name] ** 2 for name in ("primal", "dual", "weight_norm")})
-    keys = ["experiment", "seed", "defence", "model", "epoch"]
-    norms = squares.groupby(keys, sort=False)[["primal", "dual", "weight_norm"]].sum() ** 0.5
+    keys = ["experiment", "seed", "defence", "model", "layer", "epoch"]
+    both = pd.concat([squares, squares.assign(layer=WHOLE)])
+    norms = both.groupby(keys, sort=False)[["primal", "dual", "weight_norm"]].sum() ** 0.5
     relative = norms[["primal", "dual"]].div(norms["weight_norm"], axis=0)
-    return relative.groupby(["experiment", "defence", "epoch"], sort=False).mean().reset_index()
+    return relative.groupby(["experiment", "defence", "layer", "epoch"], sort=False).mean().reset_index()
 
 
 def _finding(table: pd.DataFrame) -> str:
     if table.empty:
         return "No defence of this study is solved by ADMM."
-    last = table.groupby(["experiment", "defence"], sort=False)["primal"].last()
-    parts = [f"{100 * value:.1f} % ({readable(defence)})" for (_, defence), value in last.items()]
-    return f"After the last epoch the distance to the sparsity set, relative to the weights, is {', '.join(parts)}."
+    last = table[table["epoch"] == table.groupby(["experiment", "defence"])["epoch"].transform("max")]
+    parts = [_farthest(rows) for _, rows in last.groupby(["experiment", "defence"], sort=False)]
+    return f"After the last epoch the distance to the sparsity set, relative to the weights, is {'; '.join(parts)}."
+
+
+def _farthest(rows: pd.DataFrame) -> str:
+    whole, layers = rows[rows["layer"] == WHOLE].iloc[0], rows[rows["layer"] != WHOLE]
+    worst = layers.loc[layers["primal"].idxmax()]
+    return f"{100 * whole['primal']:.1f} % ({named(whole)}; at most {100 * worst['primal']:.1f} %, in {worst['layer']})"

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 STAGES = {"pruned": ("o", "none"), "retrained": ("s", "full")}
@@ -32,8 +32,8 @@ def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         table,
         _finding(table),
         "Half the L1 distance between the dense network's and the subnetwork's probabilities, mean over test examples, after the "
-        "hard projection and after retraining; a ticket's weights are rewound in between, and networks pruned before any "
-        "training were never part of the dense one. Bars are one standard deviation over models.",
+        "hard projection and after retraining; a ticket's weights are rewound in between. Networks that are pruned before any "
+        "training come from no dense one and are left out. Bars are one standard deviation over models.",
     )
 
 
@@ -52,5 +52,5 @@ def _finding(table: pd.DataFrame) -> str:
     if table.empty:
         return "This study prunes nothing."
     of = {stage: rows.loc[rows["mean"].idxmax()] for stage, rows in table.groupby("stage")}
-    parts = [f"{row['mean']:.3f} when {stage} ({readable(row['defence'])})" for stage, row in of.items()]
+    parts = [f"{row['mean']:.3f} when {stage} ({named(row)})" for stage, row in of.items()]
     return f"The largest mean distance from the dense network is {', '.join(parts)}."
