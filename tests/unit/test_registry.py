@@ -30,6 +30,8 @@ def dotted_decorator(targets, shadows, rng):
 class OneShotByHand:
     """Fields are options."""
 
+    written_out = True
+    computed = 1 + 1
     steps: Annotated[Sequence[float], "> 0"] = (0.1, 1)
     epochs: int = 3
 
@@ -49,6 +51,13 @@ def plug_in_file(tmp_path, monkeypatch):
         return module
 
     return write
+
+
+def test_what_a_class_writes_out_is_known_without_running_it(plug_in_file, capsys):
+    module = plug_in_file("own_traits", PLUG_IN)
+    assert find("solver", f"{module}.OneShotByHand", "use").traits == {"written_out": True}
+    assert find("attack", f"{module}.mine", "use").traits == {}
+    assert capsys.readouterr().out == ""
 
 
 def test_a_dotted_path_finds_a_users_own_plug_in_without_running_it(plug_in_file, capsys):

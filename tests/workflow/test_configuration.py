@@ -76,3 +76,16 @@ def test_an_unknown_key_on_the_command_line_is_refused(project, desk):
     assert outcome.code != 0
     assert "bootstrap_replicate: unknown key. Did you mean 'bootstrap_replicates'?" in outcome.text
     assert "Traceback" not in outcome.text
+
+
+def test_networks_that_are_pruned_untrained_wait_for_no_dense_ones(project, desk, variant):
+    snip = {"use": "cardinality", "solver": "snip", "compression": 4, "retrain_epochs": 1}
+    added = {
+        "objectives.own": {"use": "erm"},
+        "constraints.snip": snip,
+        "defences.snip": {"objective": "own", "constraint": "snip"},
+    }
+    files = project.plan(desk, variant(added)).files
+    assert any("/own/snip/retrained/" in file for file in files)
+    assert not any("/own/trained/" in file or file.endswith("/own/snip/distance.csv") for file in files)
+    assert any(file.endswith("/erm/none/signals.npy") for file in files)

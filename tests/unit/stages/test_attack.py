@@ -137,6 +137,9 @@ def test_a_known_member_attacker_learns_half_of_each_group_of_the_target_itself(
         np.testing.assert_array_equal(told | asked, candidates)
         for group in (candidates & members, candidates & ~members):
             assert (told & group).sum() == (asked & group).sum() == group.sum() / 2
+            for label in range(4):
+                of_class = group & (known.labels == label)
+                assert abs(int((told & of_class).sum()) - int((asked & of_class).sum())) <= 1
         np.testing.assert_array_equal(known.known_rows()[2], members[told])
         np.testing.assert_array_equal(attacked.unknown[row], asked)
 

@@ -39,6 +39,7 @@ def test_counts_equal_a_hand_count(measured):
     assert counts["dense_flops"] == sum(flops.values())
     assert counts["sparse_flops"] == flops["conv1"] + flops["conv2"] // 10 + flops["fc1"] // 4 + flops["fc2"]
     assert counts["layers"]["conv2.weight"] == [150, 15]
+    assert counts["training_flops"] == counts["sample_passes"] * 3 * sum(flops.values()) > 0
 
 
 def test_running_statistics_are_no_parameters(files, tmp_path):
@@ -93,7 +94,7 @@ from mia_pruning.registry import solver
 @solver
 @dataclass(frozen=True)
 class Reading(Solver):
-    reads_members = True
+    says_nothing_of_members = True
 """
 
 

@@ -61,23 +61,27 @@ def _by_shadows(targets: Signals, shadows: Signals, split: Split, targets_per_gr
 def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Trial]:
     """Each target by itself: half of its members and of its non-members are told, the rest is to be guessed."""
     for row in np.flatnonzero(split.is_target):
-        told = half_of_each(split.candidates[row], split.membership[row], stream(seed, "known_members", int(row)))
+        told = half_of_each(split.candidates[row], split.membership[row], targets.labels, stream(seed, "known_members", int(row)))
         rows = np.array([row])
         attacked = Signals(targets.logits[rows], targets.labels, (split.candidates[row] & ~told)[np.newaxis])
         yield rows, attacked, Signals(targets.logits[rows], targets.labels, told[np.newaxis], split.membership[rows])
 
 
-def half_of_each(candidates: np.ndarray, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random half of the members and of the non-members among the candidates, all bool (n_pool,).
+def half_of_each(candidates: np.ndarray, members: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random half of the members and of the non-members among the candidates, all bool (n_pool,), of each class alike.
 
-    >>> told = half_of_each(np.ones(8, dtype=bool), np.arange(8) < 4, np.random.default_rng(0))
+    Members are half of each class. Were the halves that are told not, a class with many members among the told would have few
+    among the others, and an attack that learns how often a class is a member would be wrong more often than one that guesses.
+
+    >>> told = half_of_each(np.ones(8, dtype=bool), np.arange(8) < 4, np.arange(8) % 2, np.random.default_rng(0))
     >>> told[:4].sum(), told[4:].sum()
     (np.int64(2), np.int64(2))
     """
     told = np.zeros_like(candidates)
     for group in (candidates & members, candidates & ~members):
         columns = rng.permutation(np.flatnonzero(group))
-        told[columns[: columns.size // 2]] = True
+        by_class = columns[np.argsort(labels[columns], kind="stable")]
+        told[by_class[1::2]] = True
     return told
 
 

@@ -51,6 +51,7 @@ def _log_to(path: Path, name: str) -> None:
     file = logging.FileHandler(path, mode="w", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger.handlers = [file, console]
+    logger.propagate = False  # a library may have given the root logger a console of its own
 
 
 class _WithoutTraceback(logging.Formatter):

@@ -1,0 +1,87 @@
+"""Figures on planted tables: what is plotted and what is said of it can be worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mia_pruning.registry import catalogue
+from mia_pruning.reporting.curves import joined
+
+HEADLINE = {"attack": "net", "attacker": "adaptive"}
+HISTORY = ("experiment", "defence", "stage", "model", "epoch", "train_loss", "train_accuracy", "test_accuracy", "gain")
+
+
+def draw(name, **tables):
+    return catalogue("figure")[name].load()(tables, HEADLINE)
+
+
+def history(*rows):
+    """defence, stage, model, epoch, gain"""
+    whole = [("e", *about, 1.0, 0.5, 0.5, gain) for *about, gain in rows]
+    return pd.DataFrame(whole, columns=HISTORY)
+
+
+def results(**metrics):
+    """defence -> metrics and their values; an attack's metric is the headline's."""
+    return pd.DataFrame(
+        [
+            {
+                **dict(experiment="e", defence=defence, metric=metric, value=value, low=value, high=value),
+                **(HEADLINE if metric == "attack_accuracy" else {"attack": "", "attacker": ""}),
+            }
+            for defence, of_defence in metrics.items()
+            for metric, value in of_defence.items()
+        ]
+    )
+
+
+def test_phases_are_joined_and_what_starts_untrained_starts_at_the_first_epoch():
+    pruned = [("p", "train", 0, 1), ("p", "train", 0, 2), ("p", "prune", 0, 1), ("p", "retrain", 0, 1)]
+    untrained = [("s", "retrain", 0, 1), ("s", "retrain", 0, 2)]
+    table = joined(history(*[(*row, np.nan) for row in [*pruned, *untrained]]))
+    epochs = {defence: rows["total_epoch"].tolist() for defence, rows in table.groupby("defence")}
+    assert epochs == {"p": [1, 2, 3, 4], "s": [1, 2]}
+
+
+def test_the_games_curve_is_the_mean_over_models_of_the_defences_that_play():
+    dense = [("erm", "train", 0, 1, np.nan), ("game", "train", 0, 1, -0.6), ("game", "train", 1, 1, -0.4)]
+    retrained = [("game", "retrain", 0, 1, -0.69), ("game", "retrain", 1, 1, -0.67)]
+    drawing = draw("gain", history=history(*dense, *retrained), results=results(erm={"auc": 0.5}, game={"auc": 0.5}))
+    assert drawing.table["defence"].tolist() == ["game", "game"]
+    assert drawing.table["gain"].tolist() == pytest.approx([-0.5, -0.68])
+    assert drawing.table["total_epoch"].tolist() == [1, 2]
+    assert "-0.500 at its highest and -0.680 at the end (game on e)" in drawing.finding
+
+
+def test_without_a_game_the_figure_says_so():
+    drawing = draw("gain", history=history(("erm", "train", 0, 1, np.nan)), results=results(erm={"auc": 0.5}))
+    assert drawing.finding == "No defence of this study plays against an inference model."
+
+
+def test_residuals_are_of_each_layer_and_of_all():
+    columns = ("experiment", "seed", "defence", "model", "layer", "epoch", "rho", "primal", "dual", "weight_norm")
+    rows = [("e", 0, "p", 0, "conv", 1, 0.1, 3.0, 0.5, 10.0), ("e", 0, "p", 0, "fc", 1, 0.1, 4.0, 0.0, 20.0)]
+    drawing = draw("residuals", residuals=pd.DataFrame(rows, columns=columns))
+    primal = drawing.table.set_index("layer")["primal"].to_dict()
+    assert primal == pytest.approx({"conv": 0.3, "fc": 0.2, "all layers": 5 / np.sqrt(500)})
+    assert drawing.table.set_index("layer")["dual"]["all layers"] == pytest.approx(0.5 / np.sqrt(500))
+    assert "22.4 % (p on e; at most 30.0 %, in conv)" in drawing.finding
+
+
+def test_without_admm_the_figure_says_so():
+    empty = pd.DataFrame(columns=["experiment", "seed", "defence"])
+    assert draw("residuals", residuals=empty).finding == "No defence of this study is solved by ADMM."
+
+
+def test_compute_counts_operations_so_a_small_network_is_cheap_though_it_trains_longer():
+    measured = {"attack_accuracy": 0.6, "test_accuracy": 0.8}
+    drawing = draw(
+        "compute",
+        results=results(
+            baseline={"sample_passes": 100, "training_flops": 9e6, **measured},
+            small={"sample_passes": 200, "training_flops": 1e6, **measured},
+            pruned={"sample_passes": 150, "training_flops": 2e7, **measured},
+        ),
+    )
+    least, most = "1e+06 FLOPs in 200 sample-passes (small on e)", "2e+07 FLOPs in 150 sample-passes (pruned on e)"
+    assert drawing.finding == f"Training one model takes from {least} to {most}."
