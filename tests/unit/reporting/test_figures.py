@@ -26,7 +26,10 @@ def results(**metrics):
     return pd.DataFrame(
         [
             {
-                **dict(experiment="e", defence=defence, metric=metric, value=value, low=value, high=value),
+                **dict.fromkeys(("value", "low", "high"), value),
+                "experiment": "e",
+                "defence": defence,
+                "metric": metric,
                 **(HEADLINE if metric == "attack_accuracy" else {"attack": "", "attacker": ""}),
             }
             for defence, of_defence in metrics.items()
