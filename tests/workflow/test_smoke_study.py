@@ -19,7 +19,8 @@ from mia_pruning.stages.packed import read_packed, read_split
 from mia_pruning.types import StudyError
 
 COUNTED = {
-    "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes", "training_flops",
+    "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
+    "training_flops",
 }  # fmt: skip
 TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "projection", "distance", "verdicts"]
 BATCHES = ["targets_0", "targets_1"]
