@@ -30,7 +30,7 @@ def results(**metrics):
                 "experiment": "e",
                 "defence": defence,
                 "metric": metric,
-                **(HEADLINE if metric == "attack_accuracy" else {"attack": "", "attacker": ""}),
+                **(HEADLINE if metric in ("attack_accuracy", "gain") else {"attack": "", "attacker": ""}),
             }
             for defence, of_defence in metrics.items()
             for metric, value in of_defence.items()
@@ -88,3 +88,29 @@ def test_compute_counts_operations_so_a_small_network_is_cheap_though_it_trains_
     )
     least, most = "1e+06 FLOPs in 200 sample-passes (small on e)", "2e+07 FLOPs in 150 sample-passes (pruned on e)"
     assert drawing.finding == f"Training one model takes from {least} to {most}."
+
+
+def test_divergence_names_the_extremes_and_who_lies_above_the_bound():
+    """At a divergence of log 2 outputs tell all, at 0 nothing: an accuracy of 0.9 is above what 0 allows."""
+    rows = {
+        "open": {"js_divergence": np.log(2), "gain": -0.1, "attack_accuracy": 0.9},
+        "shut": {"js_divergence": 0.0, "gain": -0.69, "attack_accuracy": 0.9},
+    }
+    drawing = draw("divergence", results=results(**rows))
+    assert drawing.table["highest_gain"].tolist() == pytest.approx([0.0, -np.log(2)])
+    assert drawing.table["accuracy_bound"].tolist() == pytest.approx([1.0, 0.5], abs=1e-6)
+    assert drawing.finding == (
+        "The divergence is largest at 0.6931 nats (open on e), least at 0.0000 nats (shut on e); "
+        "the attack lies above the bound for shut on e."
+    )
+
+
+def test_the_farthest_subnetwork_of_each_stage_is_named():
+    columns = ["experiment", "seed", "defence", "model", "stage", "total_variation"]
+    values = {("near", "pruned"): (0.1, 0.3), ("near", "retrained"): (0.2, 0.2), ("far", "pruned"): (0.5, 0.7)}
+    rows = [("e", 0, name, model, stage, v) for (name, stage), of in values.items() for model, v in enumerate(of)]
+    compressed = results(near={"compression": 2.0}, far={"compression": 20.0})
+    drawing = draw("subnetwork_distance", distance=pd.DataFrame(rows, columns=columns), results=compressed)
+    means = drawing.table.set_index(["defence", "stage"])["mean"].to_dict()
+    assert means == pytest.approx({("near", "pruned"): 0.2, ("near", "retrained"): 0.2, ("far", "pruned"): 0.6})
+    assert "0.600 when pruned (far on e), 0.200 when retrained (near on e)" in drawing.finding

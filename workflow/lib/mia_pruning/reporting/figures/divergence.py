@@ -59,5 +59,5 @@ def _finding(table: pd.DataFrame) -> str:
     above = table[table["attack_accuracy_low"] > table["accuracy_bound_high"]]
     extremes = [table.loc[table["js_divergence"].idxmax()], table.loc[table["js_divergence"].idxmin()]]
     most, least = (f"{row['js_divergence']:.4f} nats ({named(row)})" for row in extremes)
-    named = ", ".join(named(row) for _, row in above.iterrows()) or "no defence"
-    return f"The divergence is largest at {most}, least at {least}; the attack lies above the bound for {named}."
+    breakers = ", ".join(named(row) for _, row in above.iterrows()) or "no defence"
+    return f"The divergence is largest at {most}, least at {least}; the attack lies above the bound for {breakers}."
