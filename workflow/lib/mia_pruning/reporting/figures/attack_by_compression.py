@@ -63,6 +63,7 @@ def _draw_attacks(axis: plt.Axes, rows: pd.DataFrame) -> None:
     for attack, part in rows.groupby("attack", sort=False):
         axis.plot(names, part["value"], marker=marker[attack], markersize=5, linewidth=0.5, alpha=0.8, label=readable(attack))
     axis.tick_params(axis="x", rotation=35)
+    plt.setp(axis.get_xticklabels(), horizontalalignment="right", rotation_mode="anchor")
     axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 

@@ -30,7 +30,7 @@ def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
             axis.errorbar(
                 row["training_flops"], row[metric], yerr=bars, fmt="o", color=colour[row["defence"]], capsize=2, label=label
             )
-        axis.set(xlabel="training of one model, dense floating-point operations", ylabel=LABELS[metric], xscale="log")
+        axis.set(xlabel="FLOPs to train one model", ylabel=LABELS[metric], xscale="log")
     axes[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return Drawing(
         drawn,

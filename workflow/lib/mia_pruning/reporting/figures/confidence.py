@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import in_order, readable
-from mia_pruning.reporting.tables import Drawing, Tables, pick
+from mia_pruning.reporting.style import named, readable
+from mia_pruning.reporting.tables import Drawing, Tables
 
+COLUMNS = 4
 MEMBER, NON_MEMBER = "#0173b2", "#de8f05"
 
 
@@ -17,19 +18,19 @@ MEMBER, NON_MEMBER = "#0173b2", "#de8f05"
 def confidence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     keys = ["experiment", "defence", "member", "low", "high"]
     table = tables["confidence"].groupby(keys, sort=False)["fraction"].mean().reset_index()
-    experiments, defences = in_order(table, "experiment"), in_order(table, "defence")
-    size = (2.6 * len(defences), 2.6 * len(experiments))
-    drawn, axes = plt.subplots(len(experiments), len(defences), figsize=size, squeeze=False, sharex=True, sharey=True)
-    for row, experiment in zip(axes, experiments, strict=True):
-        for axis, defence in zip(row, defences, strict=True):
-            part = pick(table, experiment=experiment, defence=defence)
-            for member, colour, label in ((True, MEMBER, "members"), (False, NON_MEMBER, "non-members")):
-                rows = part[part["member"] == member]
-                axis.stairs(rows["fraction"], np.append(rows["low"], rows["high"].iloc[-1]), color=colour, fill=True, alpha=0.45)
-                axis.stairs(rows["fraction"], np.append(rows["low"], rows["high"].iloc[-1]), color=colour, label=label)
-            axis.set_title(readable(defence))
-            axis.set_xlabel("log-odds of the top class")
-        row[0].set_ylabel(f"{readable(experiment)}\nfraction")
+    panels = list(table.groupby(["experiment", "defence"], sort=False))
+    n_rows = -(-len(panels) // COLUMNS)
+    drawn, axes = plt.subplots(n_rows, COLUMNS, figsize=(2.8 * COLUMNS, 2.3 * n_rows), squeeze=False, sharex=True, sharey=True)
+    for axis, (_, part) in zip(axes.flat, panels, strict=False):
+        for member, colour, label in ((True, MEMBER, "members"), (False, NON_MEMBER, "non-members")):
+            rows = part[part["member"] == member]
+            axis.stairs(rows["fraction"], np.append(rows["low"], rows["high"].iloc[-1]), color=colour, fill=True, alpha=0.45)
+            axis.stairs(rows["fraction"], np.append(rows["low"], rows["high"].iloc[-1]), color=colour, label=label)
+        axis.set_title(named(part.iloc[0]), fontsize="small")
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    drawn.supxlabel("log-odds of the top class", fontsize="medium")
+    drawn.supylabel("fraction", fontsize="medium")
     axes[0][0].legend(fontsize="small")
     return Drawing(
         drawn,

@@ -19,7 +19,7 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = (
         pick(curves, attack=attacks).groupby(["experiment", "attack", "defence", "fpr"], sort=False)["tpr"].mean().reset_index()
     )
-    size = (4.6 * len(attacks), 4.4 * len(experiments))
+    size = (4.6 * len(attacks) + 1.6, 4.4 * len(experiments))
     drawn, axes = plt.subplots(len(experiments), len(attacks), figsize=size, squeeze=False, sharex=True, sharey=True)
     for row, experiment in zip(axes, experiments, strict=True):
         for axis, attack in zip(row, attacks, strict=True):
@@ -30,7 +30,7 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
             axis.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1), xlabel="false-positive rate")
             axis.set_title(f"{readable(experiment)}: {readable(attack)}")
         row[0].set_ylabel("true-positive rate")
-        row[0].legend(fontsize="small", loc="upper left")
+        row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return Drawing(
         drawn,
         table,

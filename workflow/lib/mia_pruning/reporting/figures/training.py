@@ -16,14 +16,14 @@ def training(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = joined(tables["history"])
     experiments = in_order(table, "experiment")
     colour = colours(in_order(tables["results"], "defence"))
-    drawn, axes = plt.subplots(len(experiments), 2, figsize=(9, 3.8 * len(experiments)), squeeze=False, sharey="row")
+    drawn, axes = plt.subplots(len(experiments), 2, figsize=(10.5, 3.8 * len(experiments)), squeeze=False, sharey="row")
     for row, experiment in zip(axes, experiments, strict=True):
         for axis, which in zip(row, ("train_accuracy", "test_accuracy"), strict=True):
             for defence, curve in pick(table, experiment=experiment).groupby("defence", sort=False):
                 seen = curve.dropna(subset=[which])
                 axis.plot(seen["total_epoch"], seen[which], color=colour[defence], label=readable(defence))
             axis.set(xlabel="epoch", ylabel=f"{readable(experiment)}\n{readable(which)}")
-        row[1].legend(fontsize="small", loc="lower right")
+        row[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return Drawing(
         drawn,
         table,
