@@ -17,7 +17,7 @@ plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memo
 
 test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup tests/workflow
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/workflow
 
 check: $(READY) ## Check style, formatting, layers and the Snakefile
 	@$(BIN)/ruff check .

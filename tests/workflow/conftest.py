@@ -122,13 +122,6 @@ def _few_defences(smoke: Path) -> dict[str, Any]:
     return _changed(settings, changes)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules that look at the one whole run share a worker, which alone makes it; the others share another."""
-    looking = {item.path for item in items if "reproduced" in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("whole run" if item.path in looking else "other runs"))
-
-
 @pytest.fixture(scope="session")
 def changed() -> Callable[[dict[str, Any], dict[Any, Any]], dict[str, Any]]:
     return _changed
