@@ -134,25 +134,46 @@ def test_the_last_epoch_keeps_rho():
 
 
 @pytest.mark.parametrize(
-    ("rho", "epochs", "wanted"),
+    ("rho", "epochs", "step_epochs", "wanted"),
     [
-        ((0.1, 0.2, 0.3), 6, [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
-        ((0.1, 0.2, 0.3), 7, [0.1, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
-        ([0.1], 2, [0.1, 0.1]),
-        ([0.1, 0.2, 0.3], 3, [0.1, 0.2, 0.3]),
+        ((0.1, 0.2, 0.3), 6, 1, [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
+        ((0.1, 0.2, 0.3), 7, 1, [0.1, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
+        ([0.1], 2, 1, [0.1, 0.1]),
+        ([0.1, 0.2, 0.3], 3, 1, [0.1, 0.2, 0.3]),
+        ([0.1, 0.2, 0.3], 8, 2, [0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
+        ([0.1, 0.2], 5, 3, [0.1, 0.1, 0.1, 0.2, 0.2]),
     ],
 )
-def test_each_rho_gets_an_equal_share_of_the_epochs(rho, epochs, wanted):
-    penalty = Admm(rho=rho, epochs=epochs).start(Task(network(), None, 1), SET, np.random.default_rng(0))
+def test_each_rho_gets_an_equal_share_of_the_steps(rho, epochs, step_epochs, wanted):
+    solver = Admm(rho=rho, epochs=epochs, step_epochs=step_epochs)
+    penalty = solver.start(Task(network(), None, 1), SET, np.random.default_rng(0))
     assert penalty.rho_schedule == wanted
     assert penalty.rho == wanted[0]
 
 
-@pytest.mark.parametrize(("rho", "epochs"), [([0.1, 0.2, 0.3], 2), ((0.1, 0.2), 1)])
-def test_a_rho_that_would_get_no_epoch_is_refused(rho, epochs):
+def test_z_and_u_step_after_each_w_step_and_after_the_last_epoch():
+    model = network()
+    penalty = Admm(rho=[0.3], epochs=5, step_epochs=2).start(Task(model, None, 1), SET, np.random.default_rng(0))
+    stepped = []
+    for epoch in range(5):
+        before = copied(penalty.u)
+        move_(model, epoch)
+        penalty.on_epoch(epoch)
+        stepped.append(any(not torch.equal(u, before[name]) for name, u in penalty.u.items()))
+    assert stepped == [False, True, False, True, True]
+    assert all([row[0] for row in rows] == [2, 4, 5] for rows in penalty.residuals.values())
+
+
+@pytest.mark.parametrize(
+    ("rho", "epochs", "step_epochs", "n_steps"), [([0.1, 0.2, 0.3], 2, 1, 2), ((0.1, 0.2), 1, 1, 1), ([0.1, 0.2, 0.3], 6, 3, 2)]
+)
+def test_a_rho_that_would_get_no_step_is_refused(rho, epochs, step_epochs, n_steps):
     with pytest.raises(StudyError) as refused:
-        Admm(rho=rho, epochs=epochs)
-    wanted = f"rho = {list(rho)}: {len(rho)} values for {epochs} epochs; allowed is at most one an epoch"
+        Admm(rho=rho, epochs=epochs, step_epochs=step_epochs)
+    wanted = (
+        f"rho = {list(rho)}: {len(rho)} values for {n_steps} W-steps ({epochs} epochs, step_epochs {step_epochs}); "
+        "allowed is at most one a step"
+    )
     assert str(refused.value) == wanted
 
 

@@ -2,7 +2,7 @@
 
 Scaled form (Boyd et al. 2011, section 3.1.1; for pruning Zhang et al. 2018), per layer:
 
-    W-step  L(W) + rho/2 ||W - Z + U||^2, an epoch of the ordinary optimiser
+    W-step  L(W) + rho/2 ||W - Z + U||^2, some epochs of the ordinary optimiser
     Z-step  Z = projection of W + U
     U-step  U += W - Z
 
@@ -11,6 +11,7 @@ When rho rises, U is rescaled by old/new, as the scaled form demands.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Annotated
 
 import numpy as np
@@ -26,35 +27,46 @@ from mia_pruning.types import StudyError
 @solver
 @dataclass(frozen=True)
 class Admm(Solver):
-    """rho: the values that the penalty takes, each for an equal share of the epochs."""
+    """rho: the values that the penalty takes, each for an equal share of the W-steps.
+
+    step_epochs: epochs of a W-step; the last has what is left of `epochs`. With too few, W cannot follow: U grows by the same
+    distance again and again, and throws W beyond its goal.
+    """
 
     rho: Annotated[Sequence[float], "> 0"] = (0.001, 0.01, 0.1)
     epochs: Annotated[int, ">= 1"] = 15
+    step_epochs: Annotated[int, ">= 1"] = 1
 
     reads_members = False
 
     def __post_init__(self) -> None:
-        if len(self.rho) > self.epochs:
+        if len(self.rho) > self.n_steps:
             raise StudyError(
-                f"rho = {list(self.rho)}: {len(self.rho)} values for {self.epochs} epochs; allowed is at most one an epoch"
+                f"rho = {list(self.rho)}: {len(self.rho)} values for {self.n_steps} W-steps ({self.epochs} epochs, "
+                f"step_epochs {self.step_epochs}); allowed is at most one a step"
             )
 
+    @property
+    def n_steps(self) -> int:
+        return ceil(self.epochs / self.step_epochs)
+
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> "AdmmPenalty":
-        shares = np.array_split(np.arange(self.epochs), len(self.rho))
-        schedule = [rho for rho, share in zip(self.rho, shares, strict=True) for _ in share]
-        return AdmmPenalty(task.model, sparsity_set, schedule)
+        shares = np.array_split(np.arange(self.n_steps), len(self.rho))
+        schedule = [rho for rho, share in zip(self.rho, shares, strict=True) for _ in share for _ in range(self.step_epochs)]
+        return AdmmPenalty(task.model, sparsity_set, schedule[: self.epochs], self.step_epochs)
 
 
 class AdmmPenalty(Callback):
-    """Adds the penalty's gradient to each step and takes the Z- and U-steps after each epoch.
+    """Adds the penalty's gradient to each step and takes the Z- and U-steps after each W-step, and after the last epoch.
 
-    residuals: per layer one row an epoch, columns as in RESIDUALS: primal ||W - Z||, dual rho ||Z - Z_before||, and ||W||.
+    residuals: per layer one row a Z-step, columns as in RESIDUALS: primal ||W - Z||, dual rho ||Z - Z_before||, and ||W||.
     """
 
     passes = 0.0
 
-    def __init__(self, model: nn.Module, sparsity_set: SparsitySet, rho_schedule: Sequence[float]) -> None:
+    def __init__(self, model: nn.Module, sparsity_set: SparsitySet, rho_schedule: Sequence[float], step_epochs: int = 1) -> None:
         self.sparsity_set = sparsity_set
+        self.step_epochs = step_epochs
         self.rho_schedule = list(rho_schedule)
         self.rho = self.rho_schedule[0]
         weights = prunable_weights(model)
@@ -76,6 +88,13 @@ class AdmmPenalty(Callback):
 
     @torch.no_grad()
     def on_epoch(self, epoch: int) -> None:
+        done = epoch + 1
+        if done % self.step_epochs == 0 or done == len(self.rho_schedule):
+            self._step_z_and_u(done)
+        self._raise_rho(done)
+        self._set_anchor()
+
+    def _step_z_and_u(self, epochs_done: int) -> None:
         before = self.z
         weights = {name: weight.detach() for name, weight in self.weights.items()}
         self.z = self._project({name: weight + self.u[name] for name, weight in weights.items()})
@@ -83,9 +102,7 @@ class AdmmPenalty(Callback):
             self.u[name] += weight - self.z[name]
             primal = float((weight - self.z[name]).norm())
             dual = self.rho * float((self.z[name] - before[name]).norm())
-            self.residuals[name].append([epoch + 1, self.rho, primal, dual, float(weight.norm())])
-        self._raise_rho(epoch + 1)
-        self._set_anchor()
+            self.residuals[name].append([epochs_done, self.rho, primal, dual, float(weight.norm())])
 
     def masks(self) -> dict[str, Tensor]:
         """The masks of the hard projection of W."""
