@@ -1,8 +1,9 @@
 import pytest
+import torch
 
 from mia_pruning import registry
 from mia_pruning.plan import calibration
-from mia_pruning.plan.calibration import Machine, made_up_signals, measure_attack, measure_training
+from mia_pruning.plan.calibration import Machine, made_up_signals, measure_attack, measure_memory, measure_training, peak_bytes
 from mia_pruning.types import StudyError
 
 TRAINING = {
@@ -27,6 +28,25 @@ def test_every_objective_is_measured_whatever_its_learning_rate(objective):
     assert rates.passes >= 1
     assert rates.optimizer_bytes > 0
     assert (rates.carried_bytes > 0) == (objective in ("min_max", "dp_sgd"))
+
+
+@pytest.mark.parametrize("objective", registry.catalogue("objective"))
+def test_memory_of_a_batch_lies_on_the_line_through_two_smaller_ones(objective):
+    settings = {"model": MODEL, "objective": {"use": objective, **OBJECTIVES.get(objective, {})}, "training": TRAINING}
+    fixed, per_example = measure_memory(settings, (16, 16, 1), 3, 64)
+    trainer = calibration._trainer(settings, (16, 16, 1), 3, 256, 256)
+    trainer.train_epoch(0)
+    assert fixed + 256 * per_example == pytest.approx(peak_bytes(lambda: trainer.train_epoch(1)), rel=0.15)
+
+
+def test_what_is_let_go_makes_room():
+    def act():
+        for _ in range(3):
+            torch.ones(250_000)
+        kept = torch.ones(500_000)
+        return kept + 1
+
+    assert peak_bytes(act) == pytest.approx(4_000_000, rel=0.01)
 
 
 def test_a_network_that_cannot_be_trained_is_named_in_a_sentence(monkeypatch):

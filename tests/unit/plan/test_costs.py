@@ -40,10 +40,10 @@ class KnownRates:
     """Round numbers: a second a step, 0.1 an example, 0.01 an answer; 100 operations a forward pass."""
 
     def network(self, settings, image_shape, n_classes):
-        return NetworkCounts(flops=100, parameter_bytes=1000, state_bytes=1200, activation_bytes=10, widest_bytes=4)
+        return NetworkCounts(flops=100, parameter_bytes=1000, state_bytes=1200, widest_bytes=4)
 
     def training(self, settings, image_shape, n_classes):
-        return TrainingRates(1.0, 0.1, 0.01, passes=2.0, optimizer_bytes=2000, carried_bytes=50)
+        return TrainingRates(1.0, 0.1, 0.01, 2.0, step_bytes=5000, example_bytes=100, optimizer_bytes=2000, carried_bytes=50)
 
     def solver(self, settings, image_shape, n_classes):
         return SolverCounts(settings["constraint"].get("epochs", 0), 0.0, mask_bytes=250, tensor_bytes=2000)
@@ -143,6 +143,7 @@ def test_memory_of_a_job_grows_with_the_data_and_the_models_it_holds(changed):
     few = costs_of(changed)["train_targets"].memory_bytes
     assert costs_of(changed, {"experiments.e.split.test": 150})["train_targets"].memory_bytes >= few + 100 * 28 * 28
     assert costs_of(changed, {"experiments.e.training.models_per_job": 1})["train_targets"].memory_bytes == few - 2 * 1250
+    assert costs_of(changed, {"experiments.e.training.batch_size": 90})["train_targets"].memory_bytes == few + 40 * 100
 
 
 def test_wall_time_is_shared_work_but_never_less_than_the_longest_chain():

@@ -83,7 +83,7 @@ def test_a_network_that_answers_in_another_shape_is_refused(tmp_path, monkeypatc
         ({"use": "none", "solver": "magnetude"}, "constraints.c.solver = 'magnetude': no such solver. Did you mean 'magnitude'?"),
         ({"allocation": "even"}, "constraints.c.allocation = 'even': allowed is one of"),
         ({"use": "none", "solver": "snip"}, "constraints.c.solver = 'snip': use = 'none' leaves it nothing to do"),
-        ({"solver": "admm", "rho": [0.1, 0.2], "epochs": 1}, "constraints.c.rho = [0.1, 0.2]: 2 values for 1 W-steps (1 epochs, "),
+        ({"solver": "admm", "rho": [0.1, 0.2], "epochs": 1}, "constraints.c.rho = [0.1, 0.2]: 2 values for 1 W-steps"),
         (
             {"solver": "lottery_ticket", "rewind_epochs": 6, "retrain_epochs": 1},
             "constraints.c.rewind_epochs = 6: allowed is at most training.epochs = 5",

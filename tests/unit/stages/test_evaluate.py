@@ -45,7 +45,7 @@ def evaluated(request, tmp_path):
             confidence=tmp_path / f"{name}_confidence.csv",
             record={"rule": "r"},
         )
-        return read_evaluation(str(tmp_path / f"{name}.npz"), "pruned")
+        return read_evaluation(str(tmp_path / f"{name}.npz"))
 
     return run, split, logits, scores, tmp_path
 

@@ -96,6 +96,15 @@ def test_the_baselines_adaptive_attacker_is_its_dense_shadow_attacker_too(study)
     assert against["value"] == pytest.approx(wanted)
 
 
+def test_a_study_without_dense_shadows_has_no_row_of_them(tmp_path):
+    write_evaluation(tmp_path / "a.npz", 0, CELLS)
+    storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
+    evaluations, releases = ({d: {0: tmp_path / f"a.{kind}"} for d in ("baseline", "pruned")} for kind in ("npz", "json"))
+    summarise({"e": evaluations}, {"e": releases}, DEFENCES, **outputs)
+    assert set(pd.read_csv(outputs["results"])["attacker"].dropna()) == {"adaptive"}
+
+
 def test_another_defences_dense_shadow_attacker_is_its_own(study):
     tables, written = study
     found = only(tables["results"], defence="pruned", metric="auc", attacker="dense_shadows")
@@ -152,7 +161,7 @@ def test_every_target_of_every_seed_has_a_row(study):
 def test_a_damaged_evaluation_is_refused_by_its_path(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"")
     with pytest.raises(ValueError, match=r"a\.npz"):
-        read_evaluation(str(tmp_path / "a.npz"), "baseline")
+        read_evaluation(str(tmp_path / "a.npz"))
 
 
 def test_nested_files_are_found_by_experiment_defence_and_seed():

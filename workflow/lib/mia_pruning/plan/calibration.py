@@ -5,6 +5,7 @@ Every piece runs once unmeasured, unless that once took so long that it must do.
 
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch.profiler import ProfilerActivity, profile
 
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts, count_network, count_solver, n_bytes, random_data
@@ -39,6 +41,8 @@ class TrainingRates:
 
     seconds_per_answer  a forward pass in float32
     passes              forward and backward passes of an example that the objective makes of one
+    step_bytes          the most that a step holds at a time beside weights and the optimiser's state, whatever its batch
+    example_bytes       and for each example of the batch
     optimizer_bytes     the optimiser's state
     carried_bytes       what the objective leaves behind
     """
@@ -47,6 +51,8 @@ class TrainingRates:
     seconds_per_example: float
     seconds_per_answer: float
     passes: float
+    step_bytes: float
+    example_bytes: float
     optimizer_bytes: int
     carried_bytes: int
 
@@ -114,21 +120,54 @@ def _tried(settings: Mapping[str, Any], *arguments: Any) -> TrainingRates:
 def measure_training(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int) -> TrainingRates:
     """A few steps by the real trainer and objective on random images, in batches as large as there is time for."""
     step_flops = 3 * flops
-    batch_size = max(2, min(settings["training"]["batch_size"], int(MOST_FLOPS / step_flops)))
+    batch_size = max(4, min(settings["training"]["batch_size"], int(MOST_FLOPS / step_flops)))
     n_steps = max(2, min(MOST_STEPS, int(MOST_FLOPS / step_flops / batch_size)))
     trainer = _trainer(settings, image_shape, n_classes, batch_size, batch_size * n_steps)
     epoch = seconds_of(lambda: trainer.train_epoch(0))
     answered = random_data(max(2, min(500, int(MOST_FLOPS / flops))), image_shape, n_classes)
     answers = seconds_of(lambda: predict(trainer.model, answered))
     step = seconds_of(trainer.optimizer.step)
+    step_bytes, example_bytes = measure_memory(settings, image_shape, n_classes, batch_size)
     return TrainingRates(
         seconds_per_step=step,
         seconds_per_example=max(0.0, epoch - step * n_steps) / (batch_size * n_steps),
         seconds_per_answer=answers / len(answered),
         passes=trainer.pursuit.passes,
+        step_bytes=step_bytes,
+        example_bytes=example_bytes,
         optimizer_bytes=n_bytes(optimizer_state(trainer.optimizer).values()),
         carried_bytes=n_bytes(trainer.pursuit.tensors().values()),
     )
+
+
+def measure_memory(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int) -> tuple[float, float]:
+    """Bytes that a step of training holds at most, whatever its batch, and for each example of it.
+
+    They are those of the line through this batch and one of half its size.
+    """
+    peaks = {}
+    for size in (batch_size // 2, batch_size):
+        trainer = _trainer(settings, image_shape, n_classes, size, size)
+        trainer.train_epoch(0)  # makes the optimiser's state
+        peaks[size] = peak_bytes(lambda trainer=trainer: trainer.train_epoch(1))
+    (half, of_half), (whole, of_whole) = peaks.items()
+    per_example = max(0.0, (of_whole - of_half) / (whole - half))
+    return of_whole - whole * per_example, per_example
+
+
+def peak_bytes(action: Callable[[], object]) -> int:
+    """The most that PyTorch had allocated at a time on the CPU, above what it had at the start.
+
+    >>> import torch
+    >>> peak_bytes(lambda: [torch.ones(100), torch.ones(100), torch.ones(300)].clear() or torch.ones(400))
+    2000
+    """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler reports its start and end on standard error
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        action()
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())])
+    return int(max(held, default=0))
 
 
 def _trainer(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int, n_examples: int) -> Trainer:

@@ -264,11 +264,11 @@ class Fitted:
         )
 
     def _training_bytes(self, n_members: int) -> float:
-        """Data, weights with gradients and the optimiser's state, and the larger of a training's and a test's layer outputs."""
-        network = self.network
+        """Data, weights, the optimiser's state, and the larger of what a step and a test hold."""
+        measured = self.measured
         data = (n_members + self.split["test"] + self.split["reference"]) * (prod(self.source.image_shape) + 8)
-        trained = self.training["batch_size"] * network.activation_bytes
-        return data + 2 * network.parameter_bytes + self.measured.optimizer_bytes + max(trained, self._answer_bytes)
+        step = measured.step_bytes + self.training["batch_size"] * measured.example_bytes
+        return data + self.network.parameter_bytes + measured.optimizer_bytes + max(step, self._answer_bytes)
 
     @property
     def _answer_bytes(self) -> int:

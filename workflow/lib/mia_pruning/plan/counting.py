@@ -20,28 +20,24 @@ from mia_pruning.training.objective import Task
 class NetworkCounts:
     """One network, for one image in float32.
 
-    flops             of a forward pass, a multiply-add counted as two
-    parameter_bytes   what the optimiser steps on
-    state_bytes       what is stored: parameters and running statistics
-    activation_bytes  the outputs of all layers, which a backward pass needs
-    widest_bytes      the largest of them
+    flops            of a forward pass, a multiply-add counted as two
+    parameter_bytes  what the optimiser steps on
+    state_bytes      what is stored: parameters and running statistics
+    widest_bytes     the largest output of a layer
     """
 
     flops: int
     parameter_bytes: int
     state_bytes: int
-    activation_bytes: int
     widest_bytes: int
 
 
 def count_network(network: nn.Module, image_shape: tuple[int, int, int]) -> NetworkCounts:
-    outputs = _output_bytes(network, image_shape)
     return NetworkCounts(
         flops=sum(dense_flops(network, image_shape).values()),
         parameter_bytes=n_bytes(network.parameters()),
         state_bytes=n_bytes(network.state_dict().values()),
-        activation_bytes=sum(outputs),
-        widest_bytes=max(outputs),
+        widest_bytes=max(_output_bytes(network, image_shape)),
     )
 
 

@@ -1,11 +1,13 @@
 """How figures look, fixed in one place: a colour is a defence, a marker is an attack. Colour-blind safe, legible in grey."""
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import seaborn as sns
 
 matplotlib.use("svg")
 
+BASELINE = (0.25, 0.25, 0.25)
 MARKERS = "osDv^<>PXd*hp8"
 LABELS = {
     "attack_accuracy": "attack accuracy (balanced)",
@@ -33,9 +35,13 @@ def apply() -> None:
 
 
 def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
-    """A colour for each defence, in the study's order; the first, the baseline, is dark grey."""
-    palette = sns.color_palette("colorblind", max(1, len(defences) - 1))
-    return dict(zip(defences, [(0.25, 0.25, 0.25), *palette], strict=False))
+    """A colour for each defence, in the study's order; the first, the baseline, is dark grey.
+
+    A palette that the colour-blind can tell apart has ten; then come the same ten darker, and lighter; then they begin anew.
+    """
+    palette = np.array(sns.color_palette("colorblind"))
+    shades = np.concatenate([palette, palette * 0.5, 1 - (1 - palette) * 0.45])
+    return {name: BASELINE if index == 0 else tuple(shades[(index - 1) % len(shades)]) for index, name in enumerate(defences)}
 
 
 def depths(layers: list[str]) -> dict[str, tuple[float, float, float]]:

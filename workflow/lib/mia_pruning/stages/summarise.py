@@ -67,18 +67,29 @@ class Evaluation:
     n_examples: dict[Key, int]
 
 
-def read_evaluation(path: str, defence: str) -> Evaluation:
-    """An evaluation file. The baseline's shadows are dense, so its adaptive attacker is the dense-shadow attacker too."""
+def read_evaluation(path: str) -> Evaluation:
     arrays = storage.read_arrays(path)
     keys = [Key(**cell) for cell in json.loads(str(arrays["cells"]))]
     columns = [arrays[field.name] for field in fields(Replicates)]
     replicates = {key: Replicates(*values) for key, *values in zip(keys, *columns, strict=True)}
     n_examples = dict(zip(keys, arrays["n_examples"].tolist(), strict=True))
-    if defence == BASELINE:
-        for key in [key for key in keys if key.attacker == "adaptive"]:
-            same = key._replace(attacker="dense_shadows")
-            replicates[same], n_examples[same] = replicates[key], n_examples[key]
     return Evaluation(replicates, int(arrays["n_targets"]), n_examples)
+
+
+def _read_defences(files: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int, Evaluation]]:
+    """The evaluations of an experiment, by defence and seed.
+
+    The baseline's shadows are dense, so its adaptive attacker is the dense-shadow attacker too, where others have one.
+    """
+    read = {defence: {seed: read_evaluation(path) for seed, path in by_seed.items()} for defence, by_seed in files.items()}
+    evaluations = [run for runs in read.values() for run in runs.values()]
+    asked = dict.fromkeys(key for run in evaluations for key in run.replicates if key.attacker == "dense_shadows")
+    for run in read[BASELINE].values():
+        for same in asked:
+            adaptive = same._replace(attacker="adaptive")
+            if adaptive in run.replicates:
+                run.replicates[same], run.n_examples[same] = run.replicates[adaptive], run.n_examples[adaptive]
+    return read
 
 
 def summarise(
@@ -97,10 +108,7 @@ def summarise(
     target_rows: list[dict[str, Any]] = []
     guarantee_rows: list[dict[str, Any]] = []
     for experiment, by_defence in evaluations.items():
-        read = {
-            defence: {seed: read_evaluation(path, defence) for seed, path in by_seed.items()}
-            for defence, by_seed in by_defence.items()
-        }
+        read = _read_defences(by_defence)
         for defence, by_seed in read.items():
             about = {"experiment": experiment, "defence": defence}
             counts = [storage.read_json(path) for path in releases[experiment][defence].values()]
