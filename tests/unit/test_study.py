@@ -68,7 +68,7 @@ def test_defaults_of_the_schema_and_of_plug_ins_are_filled_in():
     assert filled["experiments"]["e"]["training"]["optimizer"] == "adam"
     assert filled["constraints"]["admm"] == {
         "use": "cardinality", "solver": "admm", "retrain_epochs": 0, "compression": 10, "keep": None,
-        "allocation": "erdos_renyi", "rho": [0.001, 0.01, 0.1], "epochs": 15,
+        "allocation": "erdos_renyi", "rho": [0.001, 0.01, 0.1], "epochs": 15, "step_epochs": 1,
     }  # fmt: skip
     assert filled["attacks"]["shadow_network"]["max_epochs"] == 3
     assert filled["attacks"]["shadow_network"]["targets_per_group"] == 2
