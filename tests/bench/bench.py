@@ -26,7 +26,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from mia_pruning import provenance
+from mia_pruning.attacks.lira import lira_online
 from mia_pruning.attacks.loss import loss
+from mia_pruning.attacks.rmia import rmia_offline
 from mia_pruning.constraints.admm import Admm
 from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.data.fashion_mnist import fashion_mnist_t10k
@@ -78,6 +80,14 @@ def main() -> None:
     print(f"  DP-SGD against plain:        {ratio(seconds, 'resident, float32, DP-SGD', 'resident, float32')}\n")
     attack = in_turn({"attack": _threshold_attack()}, rounds)["attack"]
     print(f"Threshold attack, loss, 250,000 shadow and 250,000 target scores of 10 classes\n  {spread(attack)}\n")
+    by_example = {
+        "LiRA online, 64 shadow models, 60,000 examples": _by_example(lira_online, 64, 60_000, 100),
+        "RMIA offline, 8 shadow models, 10,000 examples against 10,000": _by_example(rmia_offline, 8, 10_000, 10_000),
+    }
+    print("Attacks example by example on one target, 10 classes, the threshold from the shadow models included")
+    for name, values in in_turn(by_example, rounds).items():
+        print(f"  {name:62} {spread(values)}")
+    print()
     with tempfile.TemporaryDirectory() as folder:
         _measure_packing(given.images or _noise_images(Path(folder) / "few"), rounds)
 
@@ -166,6 +176,22 @@ def _threshold_attack() -> Callable[[], np.ndarray]:
 
     targets, shadows = signals(False), signals(True)
     return lambda: loss(targets, shadows, rng, per_class=False)
+
+
+def _by_example(attack: Callable, n_shadows: int, n_examples: int, n_population: int) -> Callable[[], np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels, population_labels = rng.integers(10, size=n_examples), rng.integers(10, size=n_population)
+
+    def signals(n_models: int) -> Signals:
+        halves = np.argsort(rng.random((max(1, n_models // 2), n_examples)), axis=1) % 2 == 0
+        members = np.stack([halves, ~halves], axis=1).reshape(-1, n_examples)[:n_models]
+        logits = rng.normal(size=(n_models, n_examples, 10)).astype(np.float32)
+        logits[:, np.arange(n_examples), labels] += members
+        population = rng.normal(size=(n_models, n_population, 10)).astype(np.float32)
+        return Signals(logits, labels, np.ones_like(members), members, population, population_labels)
+
+    target, shadows = signals(1), signals(n_shadows)
+    return lambda: attack(target, shadows, rng)
 
 
 def _noise_images(folder: Path, n_classes: int = 10, per_class: int = 500) -> Path:

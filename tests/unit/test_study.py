@@ -124,6 +124,9 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
         ({"defences__again": {"objective": "erm", "constraint": "admm"}}, "defences.again: the same objective and constraint as"),
         ({"attacks__correctness__targets_per_group": 3}, "attacks.correctness.targets_per_group = 3: groups are whole pairs"),
         ({"attacks__correctness__targets_per_group": 4}, "attacks.correctness.targets_per_group = 4: experiments.e has 4"),
+        ({"attacks__lira": {"use": "lira_offline"}}, "attacks.lira: lira_offline needs at least 4 shadow models, and"),
+        ({"attacks__lira": {"use": "lira_offline", "attackers": ["known_members"]}}, "attacks.lira.attackers: known_members has"),
+        ({"attacks__lira": {"use": "lira_offline", "variance": "all"}}, "attacks.lira.variance = 'all': allowed is one of pool"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

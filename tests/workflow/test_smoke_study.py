@@ -22,7 +22,10 @@ COUNTED = {
     "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
     "training_flops",
 }  # fmt: skip
-TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "projection", "distance", "verdicts"]
+TABLES = [
+    "results", "differences", "targets", "roc", "operating", "confidence", "history", "residuals", "projection", "distance",
+    "verdicts",
+]  # fmt: skip
 BATCHES = ["targets_0", "targets_1"]
 DEFENCES = ["none", "admm"]
 

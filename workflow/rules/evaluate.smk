@@ -11,6 +11,7 @@ rule evaluate_defence:
     output:
         evaluation=f"{DEFENCE}/evaluation.npz",
         roc=f"{DEFENCE}/roc.csv",
+        operating=f"{DEFENCE}/operating.csv",
         confidence=f"{DEFENCE}/confidence.csv",
     log:
         f"{DEFENCE}/logs/evaluate_defence.log",
@@ -37,6 +38,7 @@ rule summarise_study:
         evaluations=paths(over_defences(f"{DEFENCE}/evaluation.npz")),
         releases=paths(over_defences(f"{DEFENCE}/release/measures.json")),
         roc=paths(over_defences(f"{DEFENCE}/roc.csv")),
+        operating=paths(over_defences(f"{DEFENCE}/operating.csv")),
         confidence=paths(over_defences(f"{DEFENCE}/confidence.csv")),
         history=paths(histories()),
         residuals=paths(pruning_tables("residuals")),
@@ -48,6 +50,7 @@ rule summarise_study:
         targets="results/{study}/targets.csv",
         guarantees="results/{study}/guarantees.csv",
         roc="results/{study}/roc.csv",
+        operating="results/{study}/operating.csv",
         confidence="results/{study}/confidence.csv",
         history="results/{study}/history.csv",
         residuals="results/{study}/residuals.csv",

@@ -39,6 +39,7 @@ rule write_report:
         differences="results/{study}/differences.csv",
         verdicts="results/{study}/verdicts.csv",
         guarantees="results/{study}/guarantees.csv",
+        operating="results/{study}/operating.csv",
         projection="results/{study}/projection.csv",
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
         datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),

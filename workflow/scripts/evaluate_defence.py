@@ -14,6 +14,7 @@ with job(snakemake) as record:
         n_replicates=snakemake.params.n_replicates,
         output=snakemake.output.evaluation,
         roc=snakemake.output.roc,
+        operating=snakemake.output.operating,
         confidence=snakemake.output.confidence,
         record=record,
     )

@@ -16,6 +16,7 @@ with job(snakemake):
     )
     for table, keys in {
         "roc": "evaluations",
+        "operating": "evaluations",
         "confidence": "evaluations",
         "history": "history",
         "residuals": "pruning",

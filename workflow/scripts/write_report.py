@@ -10,7 +10,7 @@ with job(snakemake):
     given = snakemake.input
     write_report(
         snakemake.output[0],
-        tables={name: given[name] for name in ("results", "differences", "verdicts", "guarantees", "projection")},
+        tables={name: given[name] for name in ("results", "differences", "verdicts", "guarantees", "operating", "projection")},
         figures={Path(path).stem: path for path in given.figures},
         claims=read_yaml(given.claims),
         settings=snakemake.params.settings,

@@ -52,6 +52,21 @@ def test_scores_are_log_odds_less_a_threshold_between_members_and_others():
     assert (scores[~certain] < 0).all()
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_waits_until_it_has_found_a_weak_leak(seed):
+    """Members are a quarter of a standard deviation more certain. Seed 1 stays at guessing for three epochs."""
+
+    def made(seed, n=3000):
+        rng = np.random.default_rng(seed)
+        labels, members = rng.integers(0, 10, n), rng.random((2, n)) < 0.5
+        logits = rng.normal(size=(2, n, 10))
+        logits[:, np.arange(n), labels] += 3 + 2 * rng.normal(size=n) + 0.5 * members
+        return signals(logits, labels, members)
+
+    targets = made(100 + seed)
+    assert ((attack(targets, made(seed), seed, batch_size=500) > 0) == targets.membership).mean() > 0.52
+
+
 @pytest.fixture
 def staged(monkeypatch):
     """Epoch k makes the network answer k everywhere; held-back losses are as planned. Returns the epochs that were trained."""

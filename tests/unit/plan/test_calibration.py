@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 import torch
 
@@ -49,6 +51,17 @@ def test_what_is_let_go_makes_room():
     assert peak_bytes(act) == pytest.approx(4_000_000, rel=0.01)
 
 
+def test_rubbish_of_before_hides_nothing():
+    gc.disable()
+    try:
+        ring = [torch.ones(500_000)]
+        ring.append(ring)
+        del ring
+        assert peak_bytes(lambda: (gc.collect(), torch.ones(250_000))) == 1_000_000
+    finally:
+        gc.enable()
+
+
 def test_a_network_that_cannot_be_trained_is_named_in_a_sentence(monkeypatch):
     settings = {"model": MODEL, "objective": {"use": "erm"}, "training": TRAINING}
     monkeypatch.setattr(calibration, "_trainer", lambda *arguments: 1 / 0)
@@ -82,8 +95,9 @@ def test_an_attack_that_may_train_longer_is_expected_to_cost_more():
 
 
 def test_made_up_signals_are_half_members():
-    signals = made_up_signals(3, 20, 4)
-    assert signals.membership.sum(axis=1).tolist() == [10, 10, 10]
+    signals = made_up_signals(4, 20, 4)
+    assert signals.membership.sum(axis=1).tolist() == [10, 10, 10, 10]
+    assert signals.membership.sum(axis=0).tolist() == [2] * 20
 
 
 def test_a_process_with_torch_takes_longer_and_more_memory_than_one_without():

@@ -92,6 +92,16 @@ def test_shadows_come_from_the_shadows_signals_and_both_see_the_pool_only(attack
         assert targets.logits.shape[1] == shadows.logits.shape[1] == split.pool.size
 
 
+def test_the_population_is_the_examples_that_measure_accuracy(attacked):
+    for attacker in ("adaptive", "known_members"):
+        _, calls, split, labels = attacked(attacker=attacker)
+        for given in (given for targets, shadows, _ in calls for given in (targets, shadows)):
+            np.testing.assert_array_equal(given.population_labels, labels[split.test])
+            columns = np.abs(given.population[..., 0]) % 1000
+            np.testing.assert_array_equal(columns, np.tile(np.arange(20, 25), (len(given.logits), 1)))
+            assert (np.abs(given.population[:, 0, 0]) // 1000).astype(int).tolist() == model_numbers(given)
+
+
 @pytest.mark.parametrize("groups", [2, 4])
 def test_each_score_lands_at_its_target_and_example(attacked, groups):
     scores, *_ = attacked(targets_per_group=groups, factor=2.0)

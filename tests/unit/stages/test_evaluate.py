@@ -42,6 +42,7 @@ def evaluated(request, tmp_path):
             n_replicates=120,
             output=tmp_path / f"{name}.npz",
             roc=tmp_path / f"{name}_roc.csv",
+            operating=tmp_path / f"{name}_operating.csv",
             confidence=tmp_path / f"{name}_confidence.csv",
             record={"rule": "r"},
         )
@@ -118,6 +119,26 @@ def test_the_roc_curve_is_the_mean_of_the_targets_curves(evaluated):
     assert curve["tpr"].iloc[-1] == 1.0
     at = curve.loc[(curve["fpr"] - 0.1).abs().idxmin(), "tpr"]
     assert at == pytest.approx(found.replicates[Key("net", "adaptive", "tpr_at_10_percent_fpr")].per_target.mean(), abs=0.05)
+
+
+def test_operating_points_count_over_all_targets_at_thresholds_of_each_ones_own(evaluated):
+    run, split, _, scores, folder = evaluated
+    run()
+    table = pd.read_csv(folder / "a_operating.csv")
+    assert table["allowed_fpr"].fillna(-1).tolist() == [-1, 0.1, 0.01, 0.001]
+    true, false = 0, 0
+    for target in range(4):
+        rows = split.candidates[target]
+        members, values = split.membership[target, rows], scores[target, rows]
+        threshold = np.sort(values[~members])[-4]  # 3 of 30 are a tenth
+        true, false = true + (values > threshold)[members].sum(), false + (values > threshold)[~members].sum()
+    counts = table[["true_positives", "members", "false_positives", "others"]]
+    assert counts.iloc[1].tolist() == [true, 120, false, 120] == [true, 120, 12, 120]
+    assert table["resolved"].tolist() == [True, True, False, False]
+    assert counts.iloc[2, 2] == counts.iloc[3, 2] == 0
+    guesses = [(scores[t] > 0) & split.candidates[t] for t in range(4)]
+    wanted = [sum((g & split.membership[t]).sum() for t, g in enumerate(guesses)), sum(g.sum() for g in guesses)]
+    assert [counts.iloc[0, 0], counts.iloc[0, 0] + counts.iloc[0, 2]] == wanted
 
 
 def test_confidences_are_counted_over_the_candidates_of_all_targets(evaluated):

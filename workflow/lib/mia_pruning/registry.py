@@ -5,7 +5,7 @@ keyword-only arguments, or a dataclass's fields, are its options; a class `OneSh
 from the source text, not by importing: planning a study then costs milliseconds instead of torch's three seconds, and a change
 in one plug-in's file concerns that plug-in alone.
 
-An annotation `Annotated[float, ">= 1"]` states the range of an option.
+An annotation `Annotated[float, ">= 1"]` states the range of an option, `Literal["this", "that"]` the words that it takes.
 """
 
 import ast
@@ -53,10 +53,18 @@ class Option:
 
     @property
     def allowed(self) -> str:
-        return f"{self.annotation} {self.range}".strip()
+        return f"one of {', '.join(self._words)}" if self._words else f"{self.annotation} {self.range}".strip()
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        """Of an annotation Literal["this", "that"]."""
+        kind, _, words = self.annotation.partition("[")
+        return ast.literal_eval(f"({words[:-1]},)") if kind == "Literal" else ()
 
     def accepts(self, value: Any) -> bool:
         """Whether a value read from YAML has the option's type and lies in its range."""
+        if self._words:
+            return value in self._words
         alternatives = [part.strip() for part in self.annotation.split("|")]
         if value is None:
             return "None" in alternatives
@@ -81,7 +89,9 @@ class Option:
 
 @dataclass(frozen=True)
 class PlugIn:
-    """traits: of a class, what its body assigns without annotation and writes out, such as `from_initial = True`."""
+    """traits: of a class, what its body assigns without annotation and writes out, such as `from_initial = True`; of a function,
+    the keywords of its decorator, such as `@attack(by_example=True)`.
+    """
 
     kind: str
     name: str
@@ -100,9 +110,11 @@ def _is_finite(value: Any) -> bool:
 
 
 def marker(kind: str) -> Callable:
-    """The decorator of a kind. It marks a function for the catalogue and leaves it as it is."""
+    """The decorator of a kind, with or without traits. It marks a function for the catalogue and leaves it as it is."""
 
-    def mark(function: Callable) -> Callable:
+    def mark(function: Callable | None = None, **traits: Any) -> Callable:
+        if function is None:
+            return mark
         function.plug_in_kind = kind
         return function
 
@@ -194,7 +206,14 @@ def _find_dotted(kind: str, use: str, where: str) -> PlugIn:
 def _read(kind: str, module: str, path: Path) -> list[PlugIn]:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     return [
-        PlugIn(kind, _snake_case(node.name), module, node.name, {option.name: option for option in _options(node)}, _traits(node))
+        PlugIn(
+            kind,
+            _snake_case(node.name),
+            module,
+            node.name,
+            {option.name: option for option in _options(node)},
+            _traits(node, kind),
+        )
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and kind in map(_decorator_name, node.decorator_list)
     ]
@@ -205,6 +224,8 @@ def _snake_case(name: str) -> str:
 
 
 def _decorator_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Call):
+        node = node.func
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
@@ -217,14 +238,14 @@ def _options(node: ast.FunctionDef | ast.ClassDef) -> list[Option]:
     return [_option(argument.arg, argument.annotation, default) for argument, default in arguments]
 
 
-def _traits(node: ast.FunctionDef | ast.ClassDef) -> dict[str, Any]:
-    assigned = [item for item in node.body if isinstance(node, ast.ClassDef) and isinstance(item, ast.Assign)]
-    return {
-        target.id: item.value.value
-        for item in assigned
-        for target in item.targets
-        if isinstance(target, ast.Name) and isinstance(item.value, ast.Constant)
-    }
+def _traits(node: ast.FunctionDef | ast.ClassDef, kind: str) -> dict[str, Any]:
+    if isinstance(node, ast.ClassDef):
+        assigned = [(target, item.value) for item in node.body if isinstance(item, ast.Assign) for target in item.targets]
+        given = [(target.id, value) for target, value in assigned if isinstance(target, ast.Name)]
+    else:
+        decorators = [item for item in node.decorator_list if isinstance(item, ast.Call) and _decorator_name(item) == kind]
+        given = [(keyword.arg, keyword.value) for item in decorators for keyword in item.keywords]
+    return {name: value.value for name, value in given if isinstance(value, ast.Constant)}
 
 
 def _option(name: str, annotation: ast.expr, default: ast.expr | None) -> Option:

@@ -240,6 +240,7 @@ def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
     yield lambda: _check_defences(filled)
     for name, attack in filled["attacks"].items():
         yield lambda attack=attack, name=name: _check_groups(attack, filled["experiments"], f"attacks.{name}")
+        yield lambda attack=attack, name=name: _check_needs(attack, filled, f"attacks.{name}")
 
 
 def _check_study_name(name: str) -> None:
@@ -365,11 +366,39 @@ def _check_groups(attack: Mapping[str, Any], experiments: Mapping[str, Any], whe
             )
 
 
+def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: str) -> None:
+    """What compares a target with shadows example by example needs enough of them, and maybe some that know the example."""
+    traits = registry.find("attack", attack["use"], f"{where}.use").traits
+    if not traits.get("by_example"):
+        return
+    if "known_members" in attack.get("attackers", filled["attackers"]):
+        raise StudyError(
+            f"{where}.attackers: known_members has no shadow models, with which {attack['use']} compares the target; allowed is "
+            "adaptive, dense_shadows"
+        )
+    for name, experiment in filled["experiments"].items():
+        split = experiment["split"]
+        pool = split["protocol"] == "pool"
+        if traits.get("inside") and not pool:
+            raise StudyError(
+                f"{where}.use = {attack['use']!r}: it needs shadow models that were trained on the targets' examples, which "
+                f"experiments.{name} has not, its protocol being disjoint; allowed are attacks that need none"
+            )
+        n_shadows = split["models"] - attack["targets_per_group"] if pool else split["shadow_models"]
+        if n_shadows < FEWEST_SHADOWS:
+            raise StudyError(
+                f"{where}: {attack['use']} needs at least {FEWEST_SHADOWS} shadow models, and experiments.{name} has {n_shadows} "
+                "for each group of targets; allowed are more models or fewer targets_per_group"
+            )
+
+
 def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
     if value not in allowed:
         raise StudyError(f"{where} = {value!r}: not defined. {registry.suggest(value, allowed)}")
 
 
+#: two pairs: thresholds come from one pair attacked by the other
+FEWEST_SHADOWS = 4
 #: an integer is not written 4.0, and a number is neither infinite nor NaN
 TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
     {

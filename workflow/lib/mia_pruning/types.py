@@ -64,12 +64,15 @@ class Signals:
     labels     (n_examples,) int
     candidates (n_models, n_examples) bool: the examples that the model could have been trained on
     membership (n_models, n_examples) bool: those it was trained on; None where the reader must not know (an attack's targets)
+    population (n_models, n_population, n_classes) logits on examples that no model could have been trained on
     """
 
     logits: np.ndarray
     labels: np.ndarray
     candidates: np.ndarray
     membership: np.ndarray | None = None
+    population: np.ndarray | None = None
+    population_labels: np.ndarray | None = None
 
     def known_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits (r, n_classes), labels (r,) and membership (r,) of every candidate example of every model, model by model."""

@@ -15,8 +15,9 @@ def loss(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_cl
 def label_log_odds(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """log p_y - log(1 - p_y), shape (...): it ranks as the negative loss does, without the ties where p_y rounds to 1.
 
-    1 - p_y is summed over the other classes, in log space.
+    1 - p_y is summed over the other classes, in log space. Logits will do in place of log probabilities: a shift cancels.
     """
     is_label = np.arange(log_probabilities.shape[-1]) == np.asarray(labels)[..., np.newaxis]
     others = np.where(is_label, -np.inf, log_probabilities)
-    return of_label(log_probabilities, labels) - np.logaddexp.reduce(others, axis=-1)
+    largest = others.max(axis=-1, keepdims=True)
+    return of_label(log_probabilities, labels) - largest[..., 0] - np.log(np.exp(others - largest).sum(axis=-1))

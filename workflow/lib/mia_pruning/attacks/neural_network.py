@@ -22,7 +22,7 @@ def neural_network(
     rng: np.random.Generator,
     *,
     max_epochs: Annotated[int, ">= 1"] = 20,
-    patience: Annotated[int, ">= 1"] = 2,
+    patience: Annotated[int, ">= 1"] = 5,
     batch_size: Annotated[int, ">= 1"] = 1000,
     learning_rate: Annotated[float, "> 0"] = 0.001,
     held_back: Annotated[float, "> 0, < 1"] = 0.1,
@@ -30,7 +30,8 @@ def neural_network(
 ) -> np.ndarray:
     """The log-odds of membership, less the threshold that is best on the shadow rows.
 
-    Training stops when the loss on held-back shadow rows has not fallen for `patience` epochs. precision: of the wide layers; the
+    Training stops when the loss on held-back shadow rows has not fallen for `patience` epochs; with two of them it often stops at
+    guessing before it has found a weak leak. precision: of the wide layers; the
     first and the last are always in float32.
     """
     if precision not in PRECISIONS:

@@ -3,6 +3,7 @@
 Every piece runs once unmeasured, unless that once took so long that it must do.
 """
 
+import gc
 import json
 import math
 import os
@@ -163,6 +164,7 @@ def peak_bytes(action: Callable[[], object]) -> int:
     2000
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler reports its start and end on standard error
+    gc.collect()  # or what was left before is let go during the action and hides as much of it
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         action()
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -196,10 +198,10 @@ def _timed(action: Callable[[], object]) -> float:
 
 
 def measure_attack(entry: Mapping[str, Any], n_classes: int, n_examples: int = 1000) -> float:
-    """Of made-up signals of three shadows and two targets; an attack that trains does so for `expected_epochs`."""
+    """Of made-up signals of four shadows and two targets; an attack that trains does so for `expected_epochs`."""
     plug_in = find("attack", entry["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
-    shadows, targets = made_up_signals(3, n_examples, n_classes), made_up_signals(2, n_examples, n_classes, known=False)
+    shadows, targets = made_up_signals(4, n_examples, n_classes), made_up_signals(2, n_examples, n_classes, known=False)
 
     def seconds(**changes: Any) -> float:
         return seconds_of(lambda: function(targets, shadows, np.random.default_rng(0), **{**options, **changes}))
@@ -221,13 +223,14 @@ def expected_epochs(max_epochs: int, patience: int) -> int:
 
 
 def made_up_signals(n_models: int, n_examples: int, n_classes: int, *, known: bool = True) -> Signals:
-    """Logits that leak a little."""
+    """Logits of pairs of twins that leak a little; the population is as large as the pool."""
     rng = np.random.default_rng(n_models)
     labels = rng.integers(0, n_classes, n_examples)
-    members = rng.permuted(np.tile(np.arange(n_examples) % 2 == 0, (n_models, 1)), axis=1)
-    logits = rng.normal(size=(n_models, n_examples, n_classes)).astype(np.float32)
+    halves = rng.permuted(np.tile(np.arange(n_examples) % 2 == 0, (n_models // 2, 1)), axis=1)
+    members = np.concatenate([halves, ~halves])
+    logits, population = rng.normal(size=(2, n_models, n_examples, n_classes)).astype(np.float32)
     logits[:, np.arange(n_examples), labels] += 1 + members
-    return Signals(logits, labels, np.ones_like(members), members if known else None)
+    return Signals(logits, labels, np.ones_like(members), members if known else None, population, labels)
 
 
 def measure_bootstrap(n_examples: int = 2000, n_replicates: int = 100) -> float:

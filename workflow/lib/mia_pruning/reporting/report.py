@@ -10,7 +10,9 @@ import pandas as pd
 import yaml
 
 from mia_pruning import provenance, storage
+from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.intervals import CONFIDENCE
+from mia_pruning.metrics.operating import Counts
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick, read_tables
@@ -28,6 +30,8 @@ FIGURE_HEADINGS = {
     "subnetwork_distance": "T2: is there a subnetwork near the dense network?",
     "residuals": "T3: does ADMM converge?",
 }
+COUNTED = ("true_positives", "members", "false_positives", "others")
+LOW_FPR = (0.01, 0.001)
 #: figures that the theory section shows
 THEORY = ("divergence", "gain", "subnetwork_distance", "residuals")
 
@@ -61,6 +65,11 @@ def write_report(
         guarantees=_guarantee_rows(loaded["guarantees"]),
         overviews=[_overview(loaded["results"], name, claims["headline"]) for name in in_order(loaded["results"], "experiment")],
         attacks=[_attack_table(loaded["results"], name) for name in in_order(loaded["results"], "experiment")],
+        operating=[
+            _operating_table(loaded["operating"], name, fpr)
+            for name in in_order(loaded["results"], "experiment")
+            for fpr in LOW_FPR
+        ],
         differences=[
             _difference_table(loaded["differences"], name, claims["headline"])
             for name in in_order(loaded["results"], "experiment")
@@ -150,6 +159,34 @@ def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
         for key in sorted(keys, key=_attacker_last)
     ]
     return {"experiment": experiment, "columns": defences, "rows": body}
+
+
+def _operating_table(operating: pd.DataFrame, experiment: str, allowed_fpr: float) -> dict[str, Any]:
+    """True-positive rates within one false-positive rate, counted over targets and seeds: a row an attack, a column a defence."""
+    rows = pick(operating[operating["allowed_fpr"] == allowed_fpr], experiment=experiment)
+    counted = rows.groupby(["attack", "attacker", "defence"], sort=False)[list(COUNTED)].sum()
+    keys = list(dict.fromkeys(zip(rows["attack"], rows["attacker"], strict=True)))
+    defences = in_order(rows, "defence")
+    body = [
+        [*key, *(_counted(counted.loc[(*key, name)], allowed_fpr) if (*key, name) in counted.index else "" for name in defences)]
+        for key in sorted(keys, key=_attacker_last)
+    ]
+    return {"experiment": experiment, "fpr": allowed_fpr, "columns": defences, "rows": body}
+
+
+def _counted(row: pd.Series, allowed_fpr: float) -> str:
+    """The rate with its Clopper-Pearson interval and the realised false-positive rate, or that there are too few non-members.
+
+    >>> _counted(pd.Series({"true_positives": 30, "members": 1000, "false_positives": 9, "others": 1000}), 0.01)
+    '0.030 (0.020-0.043) at 0.0090'
+    >>> _counted(pd.Series({"true_positives": 30, "members": 1000, "false_positives": 9, "others": 999}), 0.01)
+    'n too small: 999'
+    """
+    counts = Counts(**{name: int(row[name]) for name in COUNTED})
+    if not counts.resolves(allowed_fpr):
+        return f"n too small: {counts.others}"
+    low, high = clopper_pearson(counts.true_positives, counts.members)
+    return f"{counts.tpr:.3f} ({low:.3f}-{high:.3f}) at {counts.fpr:.4f}"
 
 
 def _projection_rows(projection: pd.DataFrame) -> list[dict[str, Any]]:

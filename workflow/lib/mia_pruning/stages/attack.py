@@ -1,5 +1,6 @@
 """Stage: one attack on every target of one defence."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,8 +42,9 @@ def run_attack(
     for number, (rows, attacked, known) in enumerate(trials):
         scores[rows] = function(attacked, known, stream(seed, "attack", attack["use"], number), **options)
         unknown[rows] = attacked.candidates
-    if not np.isfinite(scores).all():
-        raise ArithmeticError(f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite")
+    asked = scores[unknown]
+    if not np.isfinite(asked).all():
+        raise ArithmeticError(f"{int((~np.isfinite(asked)).sum())} of {asked.size} scores are not finite")
     storage.write_arrays(output, record, scores=scores, unknown=unknown)
     logger.info("%d targets", len(scores))
 
@@ -63,8 +65,9 @@ def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Tri
     for row in np.flatnonzero(split.is_target):
         told = half_of_each(split.candidates[row], split.membership[row], targets.labels, stream(seed, "known_members", int(row)))
         rows = np.array([row])
-        attacked = Signals(targets.logits[rows], targets.labels, (split.candidates[row] & ~told)[np.newaxis])
-        yield rows, attacked, Signals(targets.logits[rows], targets.labels, told[np.newaxis], split.membership[rows])
+        target = _rows(targets, rows, None)
+        attacked = dataclasses.replace(target, candidates=(split.candidates[row] & ~told)[np.newaxis])
+        yield rows, attacked, dataclasses.replace(target, candidates=told[np.newaxis], membership=split.membership[rows])
 
 
 def half_of_each(candidates: np.ndarray, members: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -86,9 +89,22 @@ def half_of_each(candidates: np.ndarray, members: np.ndarray, labels: np.ndarray
 
 
 def _pool_signals(path: str, split: Split, labels: np.ndarray) -> Signals:
-    logits = storage.read_array(path)[:, : split.pool.size]
-    return Signals(logits=logits, labels=np.asarray(labels[split.pool]), candidates=split.candidates)
+    """Of the pool, and of the examples that measure accuracy as the population that everybody may know."""
+    logits, tested = storage.read_array(path), slice(split.pool.size, split.pool.size + split.test.size)
+    return Signals(
+        logits=logits[:, : split.pool.size],
+        labels=np.asarray(labels[split.pool]),
+        candidates=split.candidates,
+        population=logits[:, tested],
+        population_labels=np.asarray(labels[split.test]),
+    )
 
 
 def _rows(signals: Signals, rows: np.ndarray, membership: np.ndarray | None) -> Signals:
-    return Signals(signals.logits[rows], signals.labels, signals.candidates[rows], membership)
+    return dataclasses.replace(
+        signals,
+        logits=signals.logits[rows],
+        candidates=signals.candidates[rows],
+        membership=membership,
+        population=signals.population[rows],
+    )

@@ -13,13 +13,19 @@ from mia_pruning.attacks.confidence import top_confidence
 from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
+from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
+from mia_pruning.metrics.operating import at_most, guessed
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
 
 TPR_AT = {"tpr_at_10_percent_fpr": 0.1, "tpr_at_1_percent_fpr": 0.01}
+#: counted false-positive rates, beside what the attack guesses
+FPR_AT = (0.1, 0.01, 0.001)
+#: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, all trials taken as independent
+OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr")
 ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
 CONFIDENCE_EDGES = np.linspace(-6, 18, 49)
 
@@ -34,6 +40,7 @@ def evaluate_defence(
     n_replicates: int,
     output: str,
     roc: str,
+    operating: str,
     confidence: str,
     record: dict[str, Any],
 ) -> None:
@@ -47,12 +54,14 @@ def evaluate_defence(
     cells = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(logits, labels, split_, draws)]
     n_examples = [split_.test.size if key["metric"] == "test_accuracy" else n_candidates for key, _ in cells]
     roc_rows: list[dict[str, Any]] = []
+    operating_rows: list[dict[str, Any]] = []
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
         guesses = Guesses(found["scores"], found["unknown"], split_.membership[split_.is_target])
         cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(guesses, draws)]
         n_examples += [int(guesses.unknown[0].sum())] * (len(cells) - len(n_examples))
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
+        operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in _operating_rows(guesses)]
     replicates = [intervals.replicates(values, draws) for _, values in cells]
     storage.write_arrays(
         output,
@@ -63,6 +72,7 @@ def evaluate_defence(
         n_examples=np.array(n_examples),
     )
     storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr"])
+    storage.write_table(operating, operating_rows, ["attack", "attacker", *OPERATING])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), ["member", "low", "high", "fraction"])
 
 
@@ -122,6 +132,25 @@ def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
     """The ROC averaged over targets at fixed false-positive rates, without interpolation."""
     curves = [weighted_roc(scores, members, np.ones((1, members.size), dtype=np.float32)) for scores, _, members in guesses]
     return [{"fpr": float(fpr), "tpr": float(np.mean([curve.tpr_at(fpr)[0] for curve in curves]))} for fpr in ROC_GRID]
+
+
+def _operating_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
+    """Counts over all targets: of what the attack guesses, and at thresholds of each target's own that keep within a rate."""
+    tried = [(scores, members) for scores, _, members in guesses]
+    for fpr in (None, *FPR_AT):
+        of_targets = [guessed(*trial) if fpr is None else at_most(fpr, *trial) for trial in tried]
+        counts = sum(of_targets[1:], of_targets[0])
+        low, high = clopper_pearson(counts.true_positives, counts.members)
+        resolved = fpr is None or counts.resolves(fpr)
+        yield {
+            "allowed_fpr": fpr,
+            "resolved": resolved,
+            **vars(counts),
+            "tpr": counts.tpr,
+            "low": low,
+            "high": high,
+            "fpr": counts.fpr,
+        }
 
 
 def _confidence_rows(logits: np.ndarray, labels: np.ndarray, split: Split) -> list[dict[str, Any]]:

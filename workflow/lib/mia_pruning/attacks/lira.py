@@ -1,0 +1,78 @@
+"""The likelihood-ratio attack (Carlini et al., S&P 2022): does the target answer an example as shadow models do that were trained
+on it, or as those that were not?
+
+An answer is the log-odds of the true label, which is near to normal. Variances are each example's own (`per_example`, for many
+shadows) or one for all examples (`pooled`: the mean of the examples' own, unbiased), of the shadows inside and outside apart.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from mia_pruning.attacks.loss import label_log_odds
+from mia_pruning.attacks.references import Moments, References, Score, scores_by_references
+from mia_pruning.registry import attack
+from mia_pruning.types import Signals
+
+#: below it a deviation is rounding
+LEAST_DEVIATION = 1e-6
+
+Deviation = Callable[[Moments], float | np.ndarray]
+
+
+@attack(by_example=True, inside=True)
+def lira_online(
+    targets: Signals, shadows: Signals, rng: np.random.Generator, *, variance: Literal["pooled", "per_example"] = "pooled"
+) -> np.ndarray:
+    """The log of the ratio of both normal densities."""
+
+    def make(references: References) -> Score:
+        inside_deviation, outside_deviation = (_deviation(of, variance) for of in (references.inside, references.outside))
+
+        def score(answers: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
+            return _log_density(answers, others.inside, inside_deviation) - _log_density(
+                answers, others.outside, outside_deviation
+            )
+
+        return score
+
+    return scores_by_references(targets, shadows, _answers, make)
+
+
+@attack(by_example=True)
+def lira_offline(
+    targets: Signals, shadows: Signals, rng: np.random.Generator, *, variance: Literal["pooled", "per_example"] = "pooled"
+) -> np.ndarray:
+    """How many deviations the answer lies above those of shadows that were not trained on the example."""
+
+    def make(references: References) -> Score:
+        deviation = _deviation(references.outside, variance)
+        return lambda answers, _, others: (answers - others.outside.mean) / deviation(others.outside)
+
+    return scores_by_references(targets, shadows, _answers, make)
+
+
+def _answers(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return label_log_odds(logits.astype(np.float64), labels)
+
+
+def _deviation(of_all: Moments, variance: str) -> Deviation:
+    """The function that gives the deviations at each example; the pooled one is that of all shadows, whoever is left out."""
+    if variance == "per_example":
+        return lambda moments: _root(moments.deviations, moments.count - 1)
+    pooled = _root(of_all.deviations.sum(), np.maximum(of_all.count - 1, 0).sum())
+    return lambda _: pooled
+
+
+def _root(deviations: np.ndarray, degrees_of_freedom: np.ndarray) -> np.ndarray:
+    """NaN where there are no degrees of freedom."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.where(degrees_of_freedom > 0, deviations / degrees_of_freedom, np.nan)
+    return np.maximum(np.sqrt(variance), LEAST_DEVIATION)
+
+
+def _log_density(answers: np.ndarray, moments: Moments, deviation: Deviation) -> np.ndarray:
+    """Of the normal distribution, but for a constant."""
+    spread = deviation(moments)
+    return -(((answers - moments.mean) / spread) ** 2) / 2 - np.log(spread)

@@ -1,0 +1,122 @@
+"""What attacks share that compare a target with shadow models on the very same example.
+
+The threshold is set on the shadow models, each attacked by the others. Its twin is left out with it, as a target's twin is: from
+the twin's membership one could read its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mia_pruning.metrics.membership import best_threshold
+from mia_pruning.types import Signals
+
+
+@dataclass(frozen=True)
+class Moments:
+    """At each example, of the values of some models: how many, their sum, and the sum of their squares, (n_examples,) each."""
+
+    count: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, chosen: np.ndarray) -> "Moments":
+        """values (n_models, n_examples) where chosen, of the same shape."""
+        kept = np.where(chosen, values, 0.0)
+        return cls(chosen.sum(axis=0), kept.sum(axis=0), np.einsum("me,me->e", kept, kept))
+
+    def __sub__(self, other: "Moments") -> "Moments":
+        return Moments(self.count - other.count, self.total - other.total, self.squares - other.squares)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """NaN where there are no models."""
+        return np.divide(self.total, self.count, out=np.full(self.total.shape, np.nan), where=self.count > 0)
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """The sum of squared deviations from the mean."""
+        return np.maximum(self.squares - np.where(self.count > 0, self.total, 0.0) ** 2 / np.maximum(self.count, 1), 0.0)
+
+
+@dataclass(frozen=True)
+class References:
+    """Shadow models at each example of the pool: those trained on it, those not; and on the population, on which none was."""
+
+    inside: Moments
+    outside: Moments
+    population: Moments
+
+    @classmethod
+    def of(cls, values: np.ndarray, membership: np.ndarray, population: np.ndarray) -> "References":
+        everywhere = np.ones(population.shape, dtype=bool)
+        return cls(Moments.of(values, membership), Moments.of(values, ~membership), Moments.of(population, everywhere))
+
+    def __sub__(self, other: "References") -> "References":
+        return References(self.inside - other.inside, self.outside - other.outside, self.population - other.population)
+
+
+#: a model's values on the pool (n_examples,) and on the population (n_population,), and the references -> scores (n_examples,)
+Score = Callable[[np.ndarray, np.ndarray, References], np.ndarray]
+#: logits (..., n_classes) and labels (...) -> (...)
+Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def scores_by_references(
+    targets: Signals, shadows: Signals, statistic: Statistic, make_score: Callable[[References], Score]
+) -> np.ndarray:
+    """Scores (n_targets, n_examples) less the threshold of the highest balanced accuracy on the shadows; NaN where none is known.
+
+    make_score is given all shadows, for what may be learnt from all at once.
+    """
+    values, population = _values(shadows, statistic)
+    references = References.of(values, shadows.membership, population)
+    score = make_score(references)
+    threshold = _threshold(shadows, values, population, references, score)
+    attacked = zip(*_values(targets, statistic), strict=True)
+    scores = np.stack([score(of_pool, of_population, references) for of_pool, of_population in attacked])
+    unscored = np.isnan(scores[targets.candidates]).mean()
+    if unscored:
+        raise ValueError(
+            f"{len(values)} shadow models are too few: for {unscored:.1%} of the targets' examples there are not enough of them "
+            "that were, or were not, trained on the example"
+        )
+    return scores - threshold
+
+
+def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndarray]:
+    """On the pool and on the population; model by model, so that no copy of all logits is made."""
+    values = np.stack([statistic(logits, signals.labels) for logits in signals.logits])
+    if signals.population is None:
+        return values, np.empty((len(values), 0))
+    return values, np.stack([statistic(logits, signals.population_labels) for logits in signals.population])
+
+
+def _threshold(shadows: Signals, values: np.ndarray, population: np.ndarray, references: References, score: Score) -> float:
+    scores, members = [], []
+    for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
+        others = references - References.of(values[left_out], shadows.membership[left_out], population[left_out])
+        columns = shadows.candidates[row]
+        scores.append(score(values[row], population[row], others)[columns])
+        members.append(shadows.membership[row, columns])
+    scored = np.isfinite(np.concatenate(scores))
+    if not scored.any():
+        raise ValueError(
+            f"{len(values)} shadow models are too few: without one of them and its twin there are not enough to compare it with"
+        )
+    return best_threshold(np.concatenate(scores)[scored], np.concatenate(members)[scored])
+
+
+def pairs(membership: np.ndarray, candidates: np.ndarray) -> list[list[int]]:
+    """For each model, the rows of itself and of its twin, which was trained on just the candidates that it was not.
+
+    >>> halves = np.array([[True, False], [False, True], [True, True]])
+    >>> pairs(halves, np.ones_like(halves))
+    [[0, 1], [1, 0], [2]]
+    """
+    trained, not_trained, could = (np.packbits(rows, axis=1) for rows in (membership, candidates & ~membership, candidates))
+    found = {(inside.tobytes(), both.tobytes()): row for row, (inside, both) in enumerate(zip(trained, could, strict=True))}
+    twins = [found.get((outside.tobytes(), both.tobytes())) for outside, both in zip(not_trained, could, strict=True)]
+    return [[row] if twin in (None, row) else [row, twin] for row, twin in enumerate(twins)]

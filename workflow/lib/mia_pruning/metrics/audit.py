@@ -1,0 +1,87 @@
+"""What attacks prove about differential privacy: lower bounds on epsilon, and what an epsilon allows any attack."""
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import beta, binom
+
+#: no bound beyond it is looked for
+LARGEST_EPSILON = 50.0
+
+
+def one_run_bound(n_canaries: int, n_guesses: int, n_correct: int, delta: float, confidence: float = 0.95) -> float:
+    """The lower bound on epsilon from one training run (Steinke et al. 2023, theorem 5.2).
+
+    Of n_canaries examples, each a member with probability 1/2, n_guesses are guessed, n_correct of them rightly. How many are
+    guessed must be fixed before the result is seen. 0: nothing is proved.
+
+    >>> round(one_run_bound(100, 100, 100, delta=0.0), 2), one_run_bound(100, 100, 50, delta=0.0)
+    (3.49, 0.0)
+    """
+    if not 0 <= n_correct <= n_guesses <= n_canaries:
+        raise ValueError(f"{n_correct} right of {n_guesses} guesses on {n_canaries} canaries: each must be at most the next")
+
+    def excess(epsilon: float) -> float:
+        return one_run_p_value(n_canaries, n_guesses, n_correct, epsilon, delta) - (1 - confidence)
+
+    return _largest_refuted(excess)
+
+
+def one_run_p_value(n_canaries: int, n_guesses: int, n_correct: int, epsilon: float, delta: float) -> float:
+    """The probability of so many right guesses or more if training were (epsilon, delta)-private."""
+    right = binom(n_guesses, 1 / (1 + np.exp(-epsilon)))
+    tail = right.sf(n_correct - 1)
+    if delta == 0 or n_correct == 0:
+        return float(tail)
+    steps = np.arange(1, n_correct + 1)
+    near = right.cdf(n_correct - 1) - right.cdf(n_correct - 1 - steps)
+    return float(min(1.0, tail + 2 * n_canaries * delta * np.max(near / steps)))
+
+
+def rates_bound(
+    true_positives: int, n_members: int, false_positives: int, n_others: int, delta: float, confidence: float = 0.95
+) -> float:
+    """The lower bound on epsilon from independent trials: that of both rates' Clopper-Pearson bounds. 0 where nothing is proved.
+
+    The threshold must not come from these trials.
+    """
+    level = 1 - (1 - confidence) / 2  # either bound may fail
+    least_tpr, _ = clopper_pearson(true_positives, n_members, 2 * level - 1)
+    _, most_fpr = clopper_pearson(false_positives, n_others, 2 * level - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log([(least_tpr - delta) / most_fpr, (1 - delta - most_fpr) / (1 - least_tpr)])
+    return float(np.nanmax(np.append(found, 0.0)))
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a rate.
+
+    >>> tuple(round(bound, 4) for bound in clopper_pearson(0, 10))
+    (0.0, 0.3085)
+    """
+    tail = (1 - confidence) / 2
+    low = beta.ppf(tail, successes, trials - successes + 1) if successes else 0.0
+    high = beta.ppf(1 - tail, successes + 1, trials - successes) if successes < trials else 1.0
+    return float(low), float(high)
+
+
+def most_true_positives(fpr: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
+    """The true-positive rate that no attack on an (epsilon, delta)-private model exceeds."""
+    return np.clip(np.minimum(np.exp(epsilon) * fpr + delta, 1 - np.exp(-epsilon) * (1 - delta - fpr)), 0.0, 1.0)
+
+
+def most_accuracy(epsilon: float, delta: float) -> float:
+    """The balanced accuracy that none exceeds.
+
+    >>> most_accuracy(0.0, 0.0)
+    0.5
+    """
+    return float((np.exp(epsilon) + delta) / (1 + np.exp(epsilon)))
+
+
+def _largest_refuted(excess) -> float:
+    """The root of a function that rises with epsilon; 0 where it is above 0 from the start."""
+    if excess(0.0) >= 0:
+        return 0.0
+    if excess(LARGEST_EPSILON) < 0:
+        return LARGEST_EPSILON
+    return float(brentq(excess, 0.0, LARGEST_EPSILON, xtol=1e-9))

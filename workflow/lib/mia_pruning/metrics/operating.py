@@ -1,0 +1,59 @@
+"""Counts at a threshold: what an attack gets right, and what it pays for it, in whole examples."""
+
+from dataclasses import dataclass
+from math import floor
+
+import numpy as np
+
+from mia_pruning.metrics.membership import check_scores
+
+#: a false-positive rate is resolved by so many expected false positives
+FEWEST_EXPECTED = 10
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Members and non-members that an attack was tried on, and how many of each it took for members."""
+
+    true_positives: int
+    members: int
+    false_positives: int
+    others: int
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    @property
+    def tpr(self) -> float:
+        return self.true_positives / self.members
+
+    @property
+    def fpr(self) -> float:
+        """The realised rate: with few non-members it may be well below what was allowed."""
+        return self.false_positives / self.others
+
+    def resolves(self, fpr: float) -> bool:
+        """Whether there are enough non-members to speak of this rate."""
+        return fpr * self.others >= FEWEST_EXPECTED
+
+
+def guessed(scores: np.ndarray, members: np.ndarray) -> Counts:
+    """A score above 0 is the guess "member"."""
+    return above(0.0, scores, members)
+
+
+def at_most(fpr: float, scores: np.ndarray, members: np.ndarray) -> Counts:
+    """At the lowest threshold that lets through no more than this share of the non-members.
+
+    >>> at_most(0.5, np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, True, False, True]))
+    Counts(true_positives=2, members=2, false_positives=1, others=2)
+    """
+    descending = -np.sort(-scores[~members])
+    allowed = floor(fpr * descending.size + 1e-9)
+    return above(descending[allowed] if allowed < descending.size else -np.inf, scores, members)
+
+
+def above(threshold: float, scores: np.ndarray, members: np.ndarray) -> Counts:
+    check_scores(scores, members)
+    taken = scores > threshold
+    return Counts(int((taken & members).sum()), int(members.sum()), int((taken & ~members).sum()), int((~members).sum()))
