@@ -1,18 +1,27 @@
 """What every registered attack promises, on toys of which the answer is known."""
 
+import copy
 import dataclasses
 from functools import cache
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from mia_pruning import registry
+from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.types import Signals
 
 ATTACKS = registry.catalogue("attack")
 #: fewer and smaller steps than in a study, which suffice for a toy
-OPTIONS = {"neural_network": {"max_epochs": 3, "batch_size": 100, "learning_rate": 0.003}}
+OPTIONS = {
+    "neural_network": {"max_epochs": 3, "batch_size": 100, "learning_rate": 0.003},
+    "samia": {"max_epochs": 4, "batch_size": 50, "learning_rate": 0.003},
+    "loss_trajectory": {"max_epochs": 6, "batch_size": 50},
+    "ensemble": {"n_trees": 15},
+    "quantile_regression": {"n_trees": 10},
+}
 N_TARGETS, N_SHADOWS, N_EXAMPLES, N_CLASSES, N_POPULATION = 2, 4, 400, 4, 200
 #: attack and protocol, of which one that needs shadows trained on the targets' examples has one only
 CASES = [(name, p) for name in ATTACKS for p in ("pool", "disjoint") if p == "pool" or not ATTACKS[name].traits.get("inside")]
@@ -39,17 +48,30 @@ def toy(leak, protocol="pool"):
     population_labels = rng.integers(0, N_CLASSES, N_POPULATION)
     population = rng.normal(size=(n_models, N_POPULATION, N_CLASSES)).astype(np.float32)
     population[:, np.arange(N_POPULATION), population_labels] += 0.5 * rng.normal(size=N_POPULATION) + (leak == 0)
-    for array in (logits, labels, candidates, membership, population, population_labels):
+    images, population_images = (rng.integers(0, 256, (n, 4, 4, 1), dtype=np.uint8) for n in (n_pool, N_POPULATION))
+    probes = probes_of(logits, labels, rng)
+    dense = logits + 0.3 * rng.normal(size=logits.shape).astype(np.float32)
+    for array in (logits, labels, candidates, membership, population, population_labels, images, dense, *probes.values()):
         array.flags.writeable = False
     targets, shadows = slice(None, N_TARGETS), slice(N_TARGETS, None)
-    both = Signals(logits, labels, candidates, membership, population, population_labels)
-    return of(both, targets, membership=None), of(both, shadows, membership=membership[shadows]), membership[targets]
+    seen = {"probes": probes, "dense": dense, "images": images, "population_images": population_images}
+    both = Signals(logits, labels, candidates, membership, population, population_labels, **seen)
+    return both.of_models(targets, None), both.of_models(shadows, membership[shadows]), membership[targets]
 
 
-def of(signals, rows, **changes):
-    """Some of the models."""
-    names = ("logits", "candidates", "population")
-    return dataclasses.replace(signals, **{name: getattr(signals, name)[rows] for name in names}, **changes)
+def probes_of(logits, labels, rng):
+    """Answers to probes that say as much as these logits: what is far from the label's odds is sensitive, lossy and steep."""
+    odds = label_log_odds(logits.astype(np.float64), labels)
+    copies = logits[:, :, np.newaxis] + 0.3 * rng.normal(size=(*logits.shape[:2], 5, N_CLASSES))
+    noise = odds[..., np.newaxis] + 2 * rng.normal(size=(*odds.shape, 4, 5)).mean(axis=-1)
+    probes = {
+        "augmented": copies,
+        "noisy": np.clip(np.round(5 * expit(noise)) / 5, 0, 1),
+        "sensitivity": np.exp(-odds / 2)[..., np.newaxis] * np.ones(N_CLASSES),
+        "gradient_norm": expit(-odds),
+        "distillation": np.logaddexp(0, -odds)[..., np.newaxis] + rng.random((*odds.shape, 3)),
+    }
+    return {name: answers.astype(np.float32) for name, answers in probes.items()}
 
 
 def run(name, targets, shadows):
@@ -113,11 +135,17 @@ def test_the_same_generator_gives_the_same_scores(name):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_inputs_are_unchanged(name):
     given = toy(2.0)
-    writeable = [Signals(**{key: None if array is None else array.copy() for key, array in vars(x).items()}) for x in given[:2]]
-    run(name, *writeable)
-    for signals, before in zip(writeable, given[:2], strict=True):
-        for key, array in vars(before).items():
-            np.testing.assert_array_equal(getattr(signals, key), array)
+    copied = copy.deepcopy(given[:2])
+    for array in arrays_of(*copied):
+        array.flags.writeable = True
+    run(name, *copied)
+    for array, before in zip(arrays_of(*copied), arrays_of(*given[:2]), strict=True):
+        np.testing.assert_array_equal(array, before)
+
+
+def arrays_of(*signals):
+    held = [value for each in signals for value in (*vars(each).values(), *each.probes.values())]
+    return [value for value in held if isinstance(value, np.ndarray)]
 
 
 @pytest.mark.parametrize("name", WITHOUT_INSIDE)
@@ -126,7 +154,15 @@ def test_scores_follow_a_permutation_of_the_targets_examples(name):
     targets, shadows, _ = toy(2.0, "disjoint")
     order = np.append(np.random.default_rng(3).permutation(N_EXAMPLES), np.arange(N_EXAMPLES, 2 * N_EXAMPLES))
     moved_targets, moved_shadows = (
-        dataclasses.replace(given, logits=given.logits[:, order], labels=given.labels[order]) for given in (targets, shadows)
+        dataclasses.replace(
+            given,
+            logits=given.logits[:, order],
+            labels=given.labels[order],
+            images=given.images[order],
+            dense=given.dense[:, order],
+            probes={name: answers[:, order] for name, answers in given.probes.items()},
+        )
+        for given in (targets, shadows)
     )
     scores = scores_of(name, 2.0, "disjoint")
     np.testing.assert_allclose(run(name, moved_targets, moved_shadows), scores[:, order], rtol=1e-3, atol=1e-4)
@@ -136,7 +172,7 @@ def test_scores_follow_a_permutation_of_the_targets_examples(name):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_targets_scores_do_not_depend_on_the_other_targets(name):
     targets, shadows, _ = toy(2.0)
-    alone = of(targets, slice(None, 1))
+    alone = targets.of_models(slice(None, 1), None)
     np.testing.assert_allclose(run(name, alone, shadows)[0], scores_of(name, 2.0)[0], rtol=1e-3, atol=1e-4)
 
 

@@ -273,8 +273,8 @@ def test_a_key_that_stands_twice_in_a_file_is_refused_though_snakemake_lost_it(t
 
 def test_a_study_knows_its_attackers_and_dense_constraints():
     found = Study(complete(changed(constraints__continued={"use": "none", "retrain_epochs": 3})))
-    assert found.attackers("correctness", "baseline") == ["adaptive"]
-    assert found.attackers("correctness", "pruned") == ["adaptive", "dense_shadows"]
+    assert found.attackers("correctness", next(iter(found["experiments"])), "baseline") == ["adaptive"]
+    assert found.attackers("correctness", next(iter(found["experiments"])), "pruned") == ["adaptive", "dense_shadows"]
     assert [name for name in found["constraints"] if found.is_dense("e", name)] == ["none"]
     assert found.defence_of("erm", "admm") == "pruned"
 
@@ -343,7 +343,7 @@ def test_the_smoke_study_has_every_objective_solver_and_kind_of_attacker():
     assert {smoke["objectives"][pair["objective"]]["use"] for pair in pairs} == set(registry.catalogue("objective"))
     solvers = {smoke["constraints"][pair["constraint"]]["solver"] for pair in pairs}
     assert solvers >= set(registry.catalogue("solver")) - {"random"}
-    attackers = {name for attack in smoke["attacks"] for name in Study(smoke).attackers(attack, "mia_pruning")}
+    attackers = {name for attack in smoke["attacks"] for name in Study(smoke).attackers(attack, "lenet5_fashion", "mia_pruning")}
     assert {"adaptive", "known_members"} <= attackers
     claimed = {"baseline", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd"}
     assert claimed <= set(smoke["defences"])

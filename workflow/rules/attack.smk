@@ -8,6 +8,9 @@ rule run_attack:
         split=f"{RUN}/membership.npz",
         target_signals=f"{DEFENCE}/signals.npy",
         shadow_signals=shadow_signals,
+        target_probes=target_probes,
+        shadow_probes=shadow_probes,
+        dense_signals=dense_signals,
     output:
         f"{DEFENCE}/attacks/{{attack}}.{{attacker}}.npz",
     log:
@@ -22,6 +25,7 @@ rule run_attack:
         runtime=60,
     params:
         attack=attack_settings,
+        probes=lambda wildcards: STUDY.probes_of(wildcards.attack),
         seed=lambda wildcards: int(wildcards.seed),
         code=attack_code,
     message:

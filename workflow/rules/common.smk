@@ -166,16 +166,42 @@ def finished_models(wildcards):
 
 
 def shadow_signals(wildcards):
+    return f"{shadow_folder(wildcards)}/signals.npy"
+
+
+def shadow_folder(wildcards):
     """Adaptive: shadows of the target's own defence. Dense shadows: the baseline's."""
     pair = dict(objective=wildcards.objective, constraint=wildcards.constraint)
     if wildcards.attacker == "dense_shadows":
         pair = STUDY["defences"][BASELINE]
-    return f"{RUN}/{pair['objective']}/{pair['constraint']}/signals.npy".format(**wildcards)
+    return f"{RUN}/{pair['objective']}/{pair['constraint']}".format(**wildcards)
+
+
+def target_probes(wildcards):
+    """What the attack needs to know of the targets beside their logits."""
+    return [f"{DEFENCE.format(**wildcards)}/probes/{probe}.npy" for probe in STUDY.probes_of(wildcards.attack)]
+
+
+def shadow_probes(wildcards):
+    return [f"{shadow_folder(wildcards)}/probes/{probe}.npy" for probe in STUDY.probes_of(wildcards.attack)]
+
+
+def dense_signals(wildcards):
+    """For who sees both releases: the logits of the dense models of the same objective."""
+    dense = STUDY["defences"][BASELINE]["constraint"]
+    return [f"{RUN}/{{objective}}/{dense}/signals.npy".format(**wildcards)] if STUDY.sees_dense(wildcards.attack) else []
+
+
+def probe_code(wildcards):
+    probe = registry.find("probe", STUDY["probes"][wildcards.probe]["use"], f"probes.{wildcards.probe}.use")
+    model = STUDY.model_plug_in(wildcards.experiment, wildcards.objective)
+    objective = STUDY.plug_ins("objectives", wildcards.objective, wildcards.experiment)
+    return code_of("probe_models.py", model, *objective, probe)
 
 
 def attack_settings(wildcards):
     """An attack's entry, without what this attacker makes no use of."""
-    unused = {"attackers"} | ({"targets_per_group"} if wildcards.attacker == "known_members" else set())
+    unused = {"attackers", "defences"} | ({"targets_per_group"} if wildcards.attacker == "known_members" else set())
     return {key: value for key, value in STUDY["attacks"][wildcards.attack].items() if key not in unused}
 
 
@@ -186,7 +212,9 @@ def attack_code(wildcards):
 def attack_keys(wildcards):
     """Every (attack, attacker) of a defence."""
     defence = STUDY.defence_of(wildcards.objective, wildcards.constraint)
-    return [(attack, attacker) for attack in STUDY["attacks"] for attacker in STUDY.attackers(attack, defence)]
+    return [
+        (attack, attacker) for attack in STUDY["attacks"] for attacker in STUDY.attackers(attack, wildcards.experiment, defence)
+    ]
 
 
 def attack_files(wildcards):

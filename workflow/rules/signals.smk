@@ -29,6 +29,36 @@ rule query_models:
         "../scripts/query_models.py"
 
 
+rule probe_models:
+    input:
+        dataset=packed_data,
+        arrays=packed_arrays,
+        split=f"{RUN}/membership.npz",
+        models=finished_models,
+    output:
+        answers=f"{DEFENCE}/probes/{{probe}}.npy",
+        description=f"{DEFENCE}/probes/{{probe}}.json",
+    log:
+        f"{DEFENCE}/logs/probe_models_{{probe}}.log",
+    benchmark:
+        f"{DEFENCE}/benchmarks/probe_models_{{probe}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        settings=network_settings,
+        probe=lambda wildcards: STUDY["probes"][wildcards.probe],
+        seed=lambda wildcards: int(wildcards.seed),
+        code=probe_code,
+    message:
+        "Probe {wildcards.probe} of the models of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
+    script:
+        "../scripts/probe_models.py"
+
+
 rule measure_release:
     input:
         dataset=packed_data,

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from mia_pruning.attacks import neural_network as module
 from mia_pruning.attacks.neural_network import neural_network
 from mia_pruning.types import Signals
 
@@ -65,50 +64,6 @@ def test_it_waits_until_it_has_found_a_weak_leak(seed):
 
     targets = made(100 + seed)
     assert ((attack(targets, made(seed), seed, batch_size=500) > 0) == targets.membership).mean() > 0.52
-
-
-@pytest.fixture
-def staged(monkeypatch):
-    """Epoch k makes the network answer k everywhere; held-back losses are as planned. Returns the epochs that were trained."""
-    epochs = []
-
-    def plan(losses):
-        def train_epoch(network, *arguments):
-            epochs.append(len(epochs) + 1)
-            with torch.no_grad():
-                network.joint[-1].weight.zero_()
-                network.joint[-1].bias.fill_(len(epochs))
-
-        monkeypatch.setattr(module, "_train_epoch", train_epoch)
-        monkeypatch.setattr(module, "_mean_loss", lambda network, rows: losses[len(epochs) - 1])
-        monkeypatch.setattr(module, "best_threshold", lambda scores, members: 0.0)
-        return epochs
-
-    return plan
-
-
-@pytest.mark.parametrize(
-    ("losses", "patience", "max_epochs", "trained", "best"),
-    [
-        ([3.0, 2.0, 2.5, 2.2, 2.1, 1.0], 3, 20, 5, 2),
-        ([3.0, 2.0, 2.5, 2.2, 1.0, 2.0, 2.0, 2.0], 3, 20, 8, 5),
-        ([3.0, 2.0, 2.0, 1.0], 1, 20, 3, 2),
-        ([3.0, 2.0, 1.0], 3, 3, 3, 3),
-    ],
-)
-def test_it_stops_when_patience_ends_and_answers_with_the_best_epoch(staged, losses, patience, max_epochs, trained, best):
-    epochs = staged(losses)
-    scores = attack(noise(1), noise(0), patience=patience, max_epochs=max_epochs)
-    assert len(epochs) == trained
-    assert (scores == best).all()
-
-
-def test_held_back_rows_are_not_trained_on_and_the_rest_is(monkeypatch):
-    sizes = []
-    monkeypatch.setattr(module, "_train_epoch", lambda network, optimizer, rows, *arguments: sizes.append(len(rows[0])))
-    monkeypatch.setattr(module, "_mean_loss", lambda network, rows: sizes.append(len(rows[0])) or 1.0)
-    attack(noise(1), noise(0), held_back=0.25, max_epochs=1)
-    assert sizes == [300, 100]
 
 
 def test_the_generator_decides_the_scores():

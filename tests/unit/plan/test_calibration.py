@@ -5,7 +5,15 @@ import torch
 
 from mia_pruning import registry
 from mia_pruning.plan import calibration
-from mia_pruning.plan.calibration import Machine, made_up_signals, measure_attack, measure_memory, measure_training, peak_bytes
+from mia_pruning.plan.calibration import (
+    Machine,
+    made_up_signals,
+    measure_attack,
+    measure_memory,
+    measure_probe,
+    measure_training,
+    peak_bytes,
+)
 from mia_pruning.types import StudyError
 
 TRAINING = {
@@ -83,19 +91,34 @@ def test_nothing_is_measured_twice_and_nothing_that_costs_nothing_matters(monkey
 def test_every_attack_is_measured(attack):
     plug_in = registry.find("attack", attack, "")
     options = registry.check_options({}, [plug_in], "")
-    assert measure_attack({"use": attack, **options}, 3, n_examples=60) > 0
+    assert measure_attack({"use": attack, **options}, (8, 8, 1), 3, n_examples=60) > 0
+
+
+@pytest.mark.parametrize("probe", registry.catalogue("probe"))
+def test_every_probe_is_measured(probe):
+    plug_in = registry.find("probe", probe, "")
+    entry = {"use": probe, **registry.check_options({}, [plug_in], "")}
+    settings = {"model": MODEL, "objective": {"use": "erm"}}
+    assert measure_probe(entry, settings, (16, 16, 1), 3, flops=10_000).seconds_per_example > 0
+
+
+def test_a_probe_that_trains_costs_more_with_more_to_train_on():
+    settings = {"model": MODEL, "objective": {"use": "erm"}}
+    rates = measure_probe({"use": "distillation", "epochs": 20}, settings, (16, 16, 1), 3, flops=10_000)
+    assert rates.seconds_per_reference > rates.seconds_per_example > 0
 
 
 def test_an_attack_that_may_train_longer_is_expected_to_cost_more():
     options = {"use": "neural_network", "patience": 2, "batch_size": 50, "learning_rate": 0.001, "held_back": 0.1}
     short, long = (
-        measure_attack({**options, "precision": "float32", "max_epochs": epochs}, 3, n_examples=200) for epochs in (4, 100)
+        measure_attack({**options, "precision": "float32", "max_epochs": epochs}, (8, 8, 1), 3, n_examples=200)
+        for epochs in (4, 100)
     )
     assert long > 3 * short
 
 
 def test_made_up_signals_are_half_members():
-    signals = made_up_signals(4, 20, 4)
+    signals = made_up_signals(4, 20, (8, 8, 1), 4)
     assert signals.membership.sum(axis=1).tolist() == [10, 10, 10, 10]
     assert signals.membership.sum(axis=0).tolist() == [2] * 20
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mia_pruning.plan.__main__ import wall_seconds
-from mia_pruning.plan.calibration import StartRates, TrainingRates
+from mia_pruning.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.plan.costs import Cost, RuleCost, rule_costs
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts
 from mia_pruning.study import Study, complete
@@ -48,8 +48,11 @@ class KnownRates:
     def solver(self, settings, image_shape, n_classes):
         return SolverCounts(settings["constraint"].get("epochs", 0), 0.0, mask_bytes=250, tensor_bytes=2000)
 
-    def attack(self, entry, n_classes):
+    def attack(self, entry, image_shape, n_classes):
         return 0.001
+
+    def probe(self, entry, settings, image_shape, n_classes):
+        return ProbeRates(seconds_per_example=0.01, seconds_per_reference=0.1)
 
     def bootstrap(self):
         return 1e-6
@@ -104,6 +107,24 @@ def test_models_are_queried_once_a_defence_on_every_example(changed):
 def test_an_attack_learns_from_every_shadow_of_every_group(changed):
     known = 2 * 2 * 400  # two groups, in each two shadows with 400 candidates; three attacks in all
     assert costs_of(changed)["run_attack"].cpu_seconds == pytest.approx(3 * (known * 0.001 + 2.0))
+
+
+@pytest.mark.parametrize(
+    ("attacks", "n_jobs"),
+    [
+        ({"steep": {"use": "gradient_norm"}}, 2),
+        ({"steep": {"use": "gradient_norm"}, "steep_per_class": {"use": "gradient_norm", "per_class": True}}, 2),
+        ({"steep": {"use": "gradient_norm", "attackers": ["adaptive"], "defences": ["pruned"]}}, 1),
+        ({"steep": {"use": "gradient_norm", "attackers": ["dense_shadows"], "defences": ["pruned"]}}, 2),
+        ({"labels": {"use": "label_only"}}, 4),
+    ],
+)
+def test_models_are_probed_once_for_all_attacks_that_ask(attacks, n_jobs, changed):
+    study = Study(complete(changed(SETTINGS, {"attacks": attacks})))
+    costs = {entry.rule: entry.cost for entry in rule_costs(study, {"probe_models": n_jobs}, KnownRates())}
+    a_job = 4 * (400 * 0.01 + 100 * 0.1)
+    assert costs["probe_models"].cpu_seconds == pytest.approx(n_jobs * (a_job + 2.0))
+    assert costs["probe_models"].models == n_jobs * 4
 
 
 def test_a_rule_that_is_not_known_costs_its_start(changed):

@@ -18,9 +18,27 @@ def spy(targets, shadows, rng, *, factor: float = 1.0):
     calls.append((targets, shadows, rng.random()))
     return factor * targets.logits[..., 0]
 
+@attack(probes=("steepness",), dense=True)
+def of_both(targets, shadows, rng):
+    calls.append((targets, shadows, 0))
+    return targets.probes["steepness"] + targets.dense[..., 0]
+
+@attack(images=True)
+def of_images(targets, shadows, rng):
+    calls.append((targets, shadows, 0))
+    return targets.logits[..., 0]
+
 @attack
 def broken(targets, shadows, rng):
     return np.where(targets.logits[..., 0] == 3, np.nan, 1.0)
+
+@attack
+def raising(targets, shadows, rng):
+    raise KeyError("what is missing")
+
+@attack
+def flat(targets, shadows, rng):
+    return targets.logits[0, :, 0]
 '''
 SECTION = {"protocol": "pool", "examples": 20, "models": 6, "reference": 2, "test": 5}
 
@@ -34,31 +52,39 @@ def attacked(tmp_path, monkeypatch):
 
     labels = np.arange(80) % 4
 
-    def run(section=SECTION, name="spy", attacker="adaptive", **options):
+    def run(section=SECTION, name="spy", attacker="adaptive", spoil=lambda logits: logits, **options):
+        """spoil: changes the targets' logits; options: of the attack."""
         spying_attack.calls.clear()
         split = make_split(section, labels, np.arange(80), np.random.default_rng(0))
         storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
         storage.write_json(tmp_path / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]})
-        storage.write_array(tmp_path / "images.npy", np.zeros((80, 1, 1, 1), np.uint8))
+        storage.write_array(tmp_path / "images.npy", np.arange(80, dtype=np.uint8).reshape(80, 1, 1, 1))
         storage.write_array(tmp_path / "labels.npy", labels)
         n_models, n_examples = len(split.membership), split.examples.size
         logits = np.zeros((n_models, n_examples, 4))
         logits[..., 0] = np.arange(n_models)[:, None] * 1000 + np.arange(n_examples)
-        storage.write_array(tmp_path / "targets.npy", logits)
+        storage.write_array(tmp_path / "targets.npy", spoil(logits.copy()))
         storage.write_array(tmp_path / "shadows.npy", -logits)
+        pooled = logits[:, : split.pool.size, 0]
+        storage.write_array(tmp_path / "steepness.npy", pooled + 0.5)
+        storage.write_array(tmp_path / "shadows_steepness.npy", -pooled - 0.5)
         run_attack(
             tmp_path / "dataset.json",
             tmp_path / "split.npz",
             target_signals=tmp_path / "targets.npy",
             shadow_signals=tmp_path / "shadows.npy",
+            target_probes={"steepness": tmp_path / "steepness.npy"},
+            shadow_probes={"steepness": tmp_path / "shadows_steepness.npy"},
+            dense_signals=tmp_path / "shadows.npy" if name == "of_both" else None,
             attack={"use": f"spying_attack.{name}", "targets_per_group": 2, **options},
             attacker=attacker,
             seed=5,
             output=tmp_path / "scores.npz",
             record={},
         )
-        run.unknown = storage.read_arrays(tmp_path / "scores.npz")["unknown"]
-        return storage.read_arrays(tmp_path / "scores.npz")["scores"], list(spying_attack.calls), split, labels
+        found = storage.read_arrays(tmp_path / "scores.npz")
+        run.unknown, run.failure = found["unknown"], str(found["failure"])
+        return found["scores"], list(spying_attack.calls), split, labels
 
     return run
 
@@ -123,9 +149,60 @@ def test_in_a_disjoint_split_all_targets_are_attacked_at_once_by_the_shadow_mode
     assert scores.shape == (6, split.pool.size)
 
 
-def test_scores_that_are_not_finite_are_refused(attacked):
-    with pytest.raises(ArithmeticError, match=r"1 of 120 scores are not finite"):
-        attacked(name="broken")
+@pytest.mark.parametrize(
+    ("name", "failure"),
+    [
+        ("broken", "ArithmeticError: 1 of 40 scores are not finite"),
+        ("raising", "KeyError: 'what is missing'"),
+        ("flat", r"ValueError: the scores have shape (20,); one for each target and example, (2, 20), is needed"),
+    ],
+)
+def test_an_attack_that_fails_leaves_no_scores_and_says_why_and_where(attacked, name, failure, caplog):
+    scores, *_ = attacked(name=name)
+    assert np.isnan(scores).all()
+    assert attacked.failure == failure
+    assert f"spying_attack.{name}" in caplog.text
+    assert "spying_attack.py" in caplog.text
+    assert "targets.npy" in caplog.text
+
+
+def test_an_attack_that_works_reports_no_failure(attacked):
+    attacked()
+    assert attacked.failure == ""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda logits: np.where(logits == 2, np.nan, logits), r"targets.npy: holds answers that are not finite"),
+        (lambda logits: np.where(logits == 2, np.inf, logits), r"targets.npy: holds answers that are not finite"),
+        (lambda logits: logits[1:], r"targets.npy: answers of 5 models on 27 examples; the split has \(6, 27\)"),
+        (lambda logits: logits[:, :26], r"targets.npy: answers of 6 models on 26 examples; the split has \(6, 27\)"),
+    ],
+)
+def test_signals_that_cannot_be_the_splits_are_refused_by_their_file(attacked, spoil, message):
+    with pytest.raises((ArithmeticError, ValueError), match=message):
+        attacked(spoil=spoil)
+
+
+def test_probes_and_the_dense_release_go_with_their_models(attacked):
+    scores, calls, *_ = attacked(name="of_both")
+    logits = np.arange(6)[:, None] * 1000 + np.arange(20)
+    np.testing.assert_array_equal(scores, logits + 0.5 - logits)
+    for targets, shadows, _ in calls:
+        np.testing.assert_array_equal(targets.probes["steepness"], targets.logits[..., 0] + 0.5)
+        np.testing.assert_array_equal(shadows.probes["steepness"], shadows.logits[..., 0] - 0.5)
+        np.testing.assert_array_equal(targets.dense, -targets.logits)
+        np.testing.assert_array_equal(shadows.dense, shadows.logits)
+
+
+def test_images_of_pool_and_population_are_shown_to_who_asks(attacked):
+    _, calls, split, _ = attacked(name="of_images")
+    for given in (given for targets, shadows, _ in calls for given in (targets, shadows)):
+        np.testing.assert_array_equal(given.images[:, 0, 0, 0], split.pool)
+        np.testing.assert_array_equal(given.population_images[:, 0, 0, 0], split.test)
+    _, calls, *_ = attacked()
+    assert all(targets.images is None for targets, *_ in calls)
 
 
 def test_a_shadow_attacker_is_told_about_no_candidate_of_its_targets(attacked):
@@ -183,6 +260,9 @@ def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tm
         tmp_path / "split.npz",
         target_signals=tmp_path / "signals.npy",
         shadow_signals=tmp_path / "signals.npy",
+        target_probes={},
+        shadow_probes={},
+        dense_signals=None,
         attack={
             "use": attack,
             "targets_per_group": 2,

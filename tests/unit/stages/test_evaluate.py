@@ -30,7 +30,8 @@ def evaluated(request, tmp_path):
     storage.write_array(tmp_path / "images.npy", np.zeros((150, 1, 1, 1), np.uint8))
     storage.write_array(tmp_path / "labels.npy", LABELS)
     storage.write_array(tmp_path / "signals.npy", logits)
-    storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores, unknown=split.candidates[split.is_target])
+    told = {"unknown": split.candidates[split.is_target], "failure": np.array("")}
+    storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores, **told)
 
     def run(name="a", seed=0, attacks=None):
         evaluate_defence(
@@ -169,8 +170,9 @@ def test_examples_that_the_attacker_was_told_about_do_not_count(evaluated):
     candidates = split.candidates[split.is_target]
     unknown = candidates & (np.cumsum(candidates, axis=1) % 2 == 0)
     spoilt = np.where(unknown, scores, np.where(split.membership[split.is_target], 100.0, -100.0))
-    storage.write_arrays(folder / "spoilt.npz", {}, scores=spoilt, unknown=unknown)
-    storage.write_arrays(folder / "honest.npz", {}, scores=np.where(unknown, scores, 0.0), unknown=unknown)
+    told = {"unknown": unknown, "failure": np.array("")}
+    storage.write_arrays(folder / "spoilt.npz", {}, scores=spoilt, **told)
+    storage.write_arrays(folder / "honest.npz", {}, scores=np.where(unknown, scores, 0.0), **told)
     names = ("spoilt", "honest")
     found = run(attacks={(name, "known_members"): folder / f"{name}.npz" for name in names})
     for metric in PRIVACY_METRICS:

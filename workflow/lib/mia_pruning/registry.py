@@ -29,6 +29,7 @@ PACKAGES = {
     "objective": "mia_pruning.objectives",
     "constraint": "mia_pruning.constraints",
     "solver": "mia_pruning.constraints",
+    "probe": "mia_pruning.probes",
     "attack": "mia_pruning.attacks",
     "figure": "mia_pruning.reporting.figures",
 }
@@ -122,7 +123,8 @@ def marker(kind: str) -> Callable:
 
 
 dataset, model, objective = marker("dataset"), marker("model"), marker("objective")
-constraint, solver, attack, figure = marker("constraint"), marker("solver"), marker("attack"), marker("figure")
+constraint, solver, figure = marker("constraint"), marker("solver"), marker("figure")
+probe, attack = marker("probe"), marker("attack")
 
 
 @cache
@@ -245,7 +247,12 @@ def _traits(node: ast.FunctionDef | ast.ClassDef, kind: str) -> dict[str, Any]:
     else:
         decorators = [item for item in node.decorator_list if isinstance(item, ast.Call) and _decorator_name(item) == kind]
         given = [(keyword.arg, keyword.value) for item in decorators for keyword in item.keywords]
-    return {name: value.value for name, value in given if isinstance(value, ast.Constant)}
+    return {name: ast.literal_eval(value) for name, value in given if _is_written_out(value)}
+
+
+def _is_written_out(value: ast.expr) -> bool:
+    """Words, numbers, and tuples of them."""
+    return isinstance(value, ast.Constant) or (isinstance(value, ast.Tuple) and all(map(_is_written_out, value.elts)))
 
 
 def _option(name: str, annotation: ast.expr, default: ast.expr | None) -> Option:

@@ -30,7 +30,7 @@ SHARED_FOLDERS = ("data", "logs", "benchmarks")
 OWN_KEYS = {
     "objectives": ("use", "training", "model"),
     "constraints": ("use", "solver", "retrain_epochs"),
-    "attacks": ("use", "targets_per_group", "attackers"),
+    "attacks": ("use", "targets_per_group", "attackers", "defences"),
 }
 
 
@@ -99,9 +99,22 @@ class Study:
         """Whether a constraint's networks are taken from trained dense ones, and not only trained on."""
         return self.constraint(experiment, constraint)["use"] != "none" and self.starts_dense(experiment, constraint)
 
-    def attackers(self, attack: str, defence: str) -> list[str]:
+    def probes_of(self, attack: str) -> list[str]:
+        """What an attack has models asked beside their logits."""
+        return list(_traits(self["attacks"][attack], f"attacks.{attack}").get("probes", ()))
+
+    def sees_dense(self, attack: str) -> bool:
+        """Whether the attacker has the dense model too that the pruned one was taken from."""
+        return bool(_traits(self["attacks"][attack], f"attacks.{attack}").get("dense"))
+
+    def attackers(self, attack: str, experiment: str, defence: str) -> list[str]:
         """Who tries this attack on this defence. The baseline's own shadows are the dense ones."""
-        named = self["attacks"][attack].get("attackers", self["attackers"])
+        entry = self["attacks"][attack]
+        if defence not in entry.get("defences", [defence]):
+            return []
+        if self.sees_dense(attack):
+            return ["adaptive"] if self.takes_subnetworks(experiment, self["defences"][defence]["constraint"]) else []
+        named = entry.get("attackers", self["attackers"])
         return [name for name in named if not (name == "dense_shadows" and defence == BASELINE and "adaptive" in named)]
 
     def defence_of(self, objective: str, constraint: str) -> str:
@@ -221,7 +234,7 @@ def _collect(checks: Iterator[Any]) -> list[str]:
 def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
     """Checks of what a schema cannot say; they fill in plug-ins' defaults on the way."""
     yield lambda: _check_study_name(filled["study"])
-    for section in ("datasets", "objectives", "constraints", "attacks"):
+    for section in ("datasets", "objectives", "constraints", "probes", "attacks"):
         for name, entry in filled[section].items():
             yield lambda section=section, name=name, entry=entry: _fill_options(section, entry, f"{section}.{name}")
     for name, experiment in filled["experiments"].items():
@@ -241,6 +254,7 @@ def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
     for name, attack in filled["attacks"].items():
         yield lambda attack=attack, name=name: _check_groups(attack, filled["experiments"], f"attacks.{name}")
         yield lambda attack=attack, name=name: _check_needs(attack, filled, f"attacks.{name}")
+        yield lambda attack=attack, name=name: _check_sight(attack, filled, f"attacks.{name}")
 
 
 def _check_study_name(name: str) -> None:
@@ -368,7 +382,7 @@ def _check_groups(attack: Mapping[str, Any], experiments: Mapping[str, Any], whe
 
 def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: str) -> None:
     """What compares a target with shadows example by example needs enough of them, and maybe some that know the example."""
-    traits = registry.find("attack", attack["use"], f"{where}.use").traits
+    traits = _traits(attack, where)
     if not traits.get("by_example"):
         return
     if "known_members" in attack.get("attackers", filled["attackers"]):
@@ -390,6 +404,25 @@ def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: st
                 f"{where}: {attack['use']} needs at least {FEWEST_SHADOWS} shadow models, and experiments.{name} has {n_shadows} "
                 "for each group of targets; allowed are more models or fewer targets_per_group"
             )
+
+
+def _traits(attack: Mapping[str, Any], where: str) -> dict[str, Any]:
+    return registry.find("attack", attack["use"], f"{where}.use").traits
+
+
+def _check_sight(attack: Mapping[str, Any], filled: dict[str, Any], where: str) -> None:
+    """What an attack sees beside logits: probes, which are added where the study does not set them, and the dense release."""
+    for defence in attack.get("defences", []):
+        _one_of(defence, filled["defences"], f"{where}.defences")
+    traits = _traits(attack, where)
+    for probe in traits.get("probes", ()):
+        entry = filled["probes"].setdefault(probe, {"use": probe})
+        _fill_options("probes", entry, f"probes.{probe}")
+    if traits.get("dense") and attack.get("attackers", ["adaptive"]) != ["adaptive"]:
+        raise StudyError(
+            f"{where}.attackers = {attack['attackers']}: {attack['use']} sees the dense and the pruned release and has shadows "
+            "of both; allowed is [adaptive]"
+        )
 
 
 def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:

@@ -1,7 +1,7 @@
 """The few data structures that the stages hand to each other. No behaviour beyond checking and slicing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,9 @@ class Signals:
     candidates (n_models, n_examples) bool: the examples that the model could have been trained on
     membership (n_models, n_examples) bool: those it was trained on; None where the reader must not know (an attack's targets)
     population (n_models, n_population, n_classes) logits on examples that no model could have been trained on
+    probes     (n_models, n_examples, ...) by name: what else the models were asked about the examples
+    dense      (n_models, n_examples, n_classes) logits of the dense models that these were pruned from, for who sees both
+    images     (n_examples, height, width, channels) uint8, and population_images
     """
 
     logits: np.ndarray
@@ -73,6 +76,22 @@ class Signals:
     membership: np.ndarray | None = None
     population: np.ndarray | None = None
     population_labels: np.ndarray | None = None
+    probes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dense: np.ndarray | None = None
+    images: np.ndarray | None = None
+    population_images: np.ndarray | None = None
+
+    def of_models(self, rows: np.ndarray | slice, membership: np.ndarray | None) -> "Signals":
+        """Some of the models, with the membership that the reader may know of them."""
+        return replace(
+            self,
+            logits=self.logits[rows],
+            candidates=self.candidates[rows],
+            membership=membership,
+            population=None if self.population is None else self.population[rows],
+            probes={name: answers[rows] for name, answers in self.probes.items()},
+            dense=None if self.dense is None else self.dense[rows],
+        )
 
     def known_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits (r, n_classes), labels (r,) and membership (r,) of every candidate example of every model, model by model."""

@@ -12,12 +12,12 @@ from mia_pruning.types import Signals
 @attack(by_example=True)
 def calibrated_loss(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
     """The mean loss of the shadows that were not trained on the example, less the target's."""
-
-    def score(log_p: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
-        return log_p - others.outside.mean
-
-    return scores_by_references(targets, shadows, _negative_loss, lambda _: score)
+    return scores_by_references(targets, shadows, negative_loss, lambda _: calibrated)
 
 
-def _negative_loss(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def calibrated(log_p: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
+    return log_p - others.outside.mean
+
+
+def negative_loss(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return of_label(log_softmax(logits.astype(np.float64), axis=-1), labels)

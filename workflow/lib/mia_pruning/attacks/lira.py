@@ -30,14 +30,12 @@ def lira_online(
     def make(references: References) -> Score:
         inside_deviation, outside_deviation = (_deviation(of, variance) for of in (references.inside, references.outside))
 
-        def score(answers: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
-            return _log_density(answers, others.inside, inside_deviation) - _log_density(
-                answers, others.outside, outside_deviation
-            )
+        def score(answer: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
+            return _log_density(answer, others.inside, inside_deviation) - _log_density(answer, others.outside, outside_deviation)
 
         return score
 
-    return scores_by_references(targets, shadows, _answers, make)
+    return scores_by_references(targets, shadows, answers, make)
 
 
 @attack(by_example=True)
@@ -45,15 +43,19 @@ def lira_offline(
     targets: Signals, shadows: Signals, rng: np.random.Generator, *, variance: Literal["pooled", "per_example"] = "pooled"
 ) -> np.ndarray:
     """How many deviations the answer lies above those of shadows that were not trained on the example."""
+    return scores_by_references(targets, shadows, answers, offline(variance))
 
+
+def offline(variance: str) -> Callable[[References], Score]:
     def make(references: References) -> Score:
         deviation = _deviation(references.outside, variance)
-        return lambda answers, _, others: (answers - others.outside.mean) / deviation(others.outside)
+        return lambda answer, _, others: (answer - others.outside.mean) / deviation(others.outside)
 
-    return scores_by_references(targets, shadows, _answers, make)
+    return make
 
 
-def _answers(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def answers(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Log-odds of the true label."""
     return label_log_odds(logits.astype(np.float64), labels)
 
 

@@ -71,10 +71,21 @@ def scores_by_references(
 
     make_score is given all shadows, for what may be learnt from all at once.
     """
+    scores, of_shadows = raw_scores(targets, shadows, statistic, make_score)
+    scored = shadows.candidates & np.isfinite(of_shadows)
+    return scores - best_threshold(of_shadows[scored], shadows.membership[scored])
+
+
+def raw_scores(
+    targets: Signals, shadows: Signals, statistic: Statistic, make_score: Callable[[References], Score]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of targets and of shadows, (n_models, n_examples) each, without a threshold.
+
+    Each shadow is attacked by the others without its twin; NaN where these are too few.
+    """
     values, population = _values(shadows, statistic)
     references = References.of(values, shadows.membership, population)
     score = make_score(references)
-    threshold = _threshold(shadows, values, population, references, score)
     attacked = zip(*_values(targets, statistic), strict=True)
     scores = np.stack([score(of_pool, of_population, references) for of_pool, of_population in attacked])
     unscored = np.isnan(scores[targets.candidates]).mean()
@@ -83,7 +94,21 @@ def scores_by_references(
             f"{len(values)} shadow models are too few: for {unscored:.1%} of the targets' examples there are not enough of them "
             "that were, or were not, trained on the example"
         )
-    return scores - threshold
+    of_shadows = np.stack(
+        [
+            score(
+                values[row],
+                population[row],
+                references - References.of(*(a[left_out] for a in (values, shadows.membership, population))),
+            )
+            for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates))
+        ]
+    )
+    if not np.isfinite(of_shadows[shadows.candidates]).any():
+        raise ValueError(
+            f"{len(values)} shadow models are too few: without one of them and its twin there are not enough to compare it with"
+        )
+    return scores, of_shadows
 
 
 def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndarray]:
@@ -92,21 +117,6 @@ def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndar
     if signals.population is None:
         return values, np.empty((len(values), 0))
     return values, np.stack([statistic(logits, signals.population_labels) for logits in signals.population])
-
-
-def _threshold(shadows: Signals, values: np.ndarray, population: np.ndarray, references: References, score: Score) -> float:
-    scores, members = [], []
-    for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
-        others = references - References.of(values[left_out], shadows.membership[left_out], population[left_out])
-        columns = shadows.candidates[row]
-        scores.append(score(values[row], population[row], others)[columns])
-        members.append(shadows.membership[row, columns])
-    scored = np.isfinite(np.concatenate(scores))
-    if not scored.any():
-        raise ValueError(
-            f"{len(values)} shadow models are too few: without one of them and its twin there are not enough to compare it with"
-        )
-    return best_threshold(np.concatenate(scores)[scored], np.concatenate(members)[scored])
 
 
 def pairs(membership: np.ndarray, candidates: np.ndarray) -> list[list[int]]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from scipy.special import log_softmax
 
-from mia_pruning.attacks.references import Moments, References, scores_by_references
+from mia_pruning.attacks.references import Moments, References, Score, scores_by_references
 from mia_pruning.attacks.thresholds import of_label
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
@@ -26,7 +26,7 @@ def rmia_online(
         expected = (others.inside.mean + others.outside.mean) / 2
         return share_beaten(_ratio(p, expected), _ratio(p_population, others.population.mean), gamma)
 
-    return scores_by_references(targets, shadows, _label_probability, lambda _: score)
+    return scores_by_references(targets, shadows, label_probability, lambda _: score)
 
 
 @attack(by_example=True)
@@ -39,14 +39,17 @@ def rmia_offline(
     a: Annotated[float, ">= 0, <= 1"] = 0.3,
 ) -> np.ndarray:
     """p(x) is guessed from shadows not trained on x: one that was is taken to have a p + 1 - a where they have p."""
+    return scores_by_references(targets, shadows, label_probability, lambda _: offline_share(gamma, a))
 
+
+def offline_share(gamma: float, a: float) -> Score:
     def expected(moments: Moments) -> np.ndarray:
         return (1 + a) / 2 * moments.mean + (1 - a) / 2
 
     def score(p: np.ndarray, p_population: np.ndarray, others: References) -> np.ndarray:
         return share_beaten(_ratio(p, expected(others.outside)), _ratio(p_population, expected(others.population)), gamma)
 
-    return scores_by_references(targets, shadows, _label_probability, lambda _: score)
+    return score
 
 
 def share_beaten(ratios: np.ndarray, of_population: np.ndarray, gamma: float) -> np.ndarray:
@@ -59,7 +62,7 @@ def share_beaten(ratios: np.ndarray, of_population: np.ndarray, gamma: float) ->
     return np.where(np.isnan(ratios), np.nan, smaller)
 
 
-def _label_probability(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def label_probability(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.exp(of_label(log_softmax(logits.astype(np.float64), axis=-1), labels))
 
 

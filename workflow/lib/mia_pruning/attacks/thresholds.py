@@ -22,6 +22,16 @@ def threshold_attack(statistic: Statistic, targets: Signals, shadows: Signals, *
     return statistic(log_softmax(targets.logits.astype(np.float64), axis=-1), targets.labels) - thresholds[targets.labels]
 
 
+def against_thresholds(
+    values: np.ndarray, of_shadows: np.ndarray, targets: Signals, shadows: Signals, *, per_class: bool
+) -> np.ndarray:
+    """values (n_targets, n_examples) less thresholds that are set on those of the shadows (n_shadows, n_examples)."""
+    known, n_classes = shadows.candidates, targets.logits.shape[-1]
+    labels = np.broadcast_to(shadows.labels, known.shape)[known]
+    thresholds = class_thresholds(of_shadows[known], labels, shadows.membership[known], n_classes, per_class=per_class)
+    return values - thresholds[targets.labels]
+
+
 def class_thresholds(
     values: np.ndarray, labels: np.ndarray, members: np.ndarray, n_classes: int, *, per_class: bool
 ) -> np.ndarray:

@@ -3,6 +3,7 @@
 Every piece runs once unmeasured, unless that once took so long that it must do.
 """
 
+import copy
 import gc
 import json
 import math
@@ -11,14 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts, count_network, count_solver, n_bytes, random_data
+from mia_pruning.probes.asked import Asked
 from mia_pruning.registry import find, options_of
 from mia_pruning.stages.fitting import RECIPE_KEYS
 from mia_pruning.stages.networks import build, make_objective
@@ -59,6 +64,14 @@ class TrainingRates:
 
 
 @dataclass(frozen=True)
+class ProbeRates:
+    """Asking one model: seconds for each example of the pool, and for each of the reference, which a probe may train on."""
+
+    seconds_per_example: float
+    seconds_per_reference: float
+
+
+@dataclass(frozen=True)
 class StartRates:
     """A job that does nothing but import what it needs."""
 
@@ -89,9 +102,15 @@ class Machine:
         key = settings["model"], settings["constraint"]  # no objective changes which weights are pruned
         return self._once(lambda: count_solver(settings, image_shape, n_classes), key, image_shape)
 
-    def attack(self, entry: Mapping[str, Any], n_classes: int) -> float:
+    def probe(self, entry: Mapping[str, Any], settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> ProbeRates:
+        """settings: model and objective."""
+        flops = self.network(settings, image_shape, n_classes).flops
+        make = lambda: measure_probe(entry, settings, image_shape, n_classes, flops)  # noqa: E731
+        return self._once(make, entry, settings["model"], image_shape)
+
+    def attack(self, entry: Mapping[str, Any], image_shape: tuple, n_classes: int) -> float:
         """Seconds for each row that the attacker learns from."""
-        return self._once(lambda: measure_attack(entry, n_classes), entry, n_classes)
+        return self._once(lambda: measure_attack(entry, image_shape, n_classes), entry, image_shape, n_classes)
 
     def bootstrap(self) -> float:
         """Seconds for each example of each bootstrap replicate of one target's metrics."""
@@ -197,11 +216,32 @@ def _timed(action: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def measure_attack(entry: Mapping[str, Any], n_classes: int, n_examples: int = 1000) -> float:
+def measure_probe(
+    entry: Mapping[str, Any], settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int
+) -> ProbeRates:
+    """On hardly any random images, and on as many as there is time for in the pool and in the reference."""
+    plug_in = find("probe", entry["use"], "probe.use")
+    function, options = plug_in.load(), options_of(plug_in, dict(entry))
+    few, many = 2, max(8, min(100, int(MOST_FLOPS / flops / 100)))
+
+    def seconds(n_pool: int, n_reference: int) -> float:
+        pool, reference = (random_data(count, image_shape, n_classes) for count in (n_pool, n_reference))
+        untrained = lambda: build(settings, image_shape, n_classes)  # noqa: E731
+        asked = Asked(untrained().eval(), pool, reference, untrained, np.random.default_rng(0))
+        return seconds_of(lambda: function(asked, **options))
+
+    seconds(few, few)  # loads what the probe needs
+    least = seconds(few, few)
+    slopes = [max(0.0, seconds(*sizes) - least) / (many - few) for sizes in ((many, few), (few, many))]
+    return ProbeRates(*slopes)
+
+
+def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int, n_examples: int = 1000) -> float:
     """Of made-up signals of four shadows and two targets; an attack that trains does so for `expected_epochs`."""
     plug_in = find("attack", entry["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
-    shadows, targets = made_up_signals(4, n_examples, n_classes), made_up_signals(2, n_examples, n_classes, known=False)
+    shadows = made_up_signals(4, n_examples, image_shape, n_classes, plug_in.traits)
+    targets = replace(made_up_signals(2, n_examples, image_shape, n_classes, plug_in.traits), membership=None)
 
     def seconds(**changes: Any) -> float:
         return seconds_of(lambda: function(targets, shadows, np.random.default_rng(0), **{**options, **changes}))
@@ -222,15 +262,39 @@ def expected_epochs(max_epochs: int, patience: int) -> int:
     return min(max_epochs, max(patience + 1, math.ceil(max_epochs / 2)))
 
 
-def made_up_signals(n_models: int, n_examples: int, n_classes: int, *, known: bool = True) -> Signals:
-    """Logits of pairs of twins that leak a little; the population is as large as the pool."""
+def made_up_signals(
+    n_models: int, n_examples: int, image_shape: tuple, n_classes: int, traits: Mapping[str, Any] = MappingProxyType({})
+) -> Signals:
+    """What an attack of these traits sees of pairs of twins that leak a little; the population is as large as the pool."""
     rng = np.random.default_rng(n_models)
     labels = rng.integers(0, n_classes, n_examples)
     halves = rng.permuted(np.tile(np.arange(n_examples) % 2 == 0, (n_models // 2, 1)), axis=1)
     members = np.concatenate([halves, ~halves])
     logits, population = rng.normal(size=(2, n_models, n_examples, n_classes)).astype(np.float32)
     logits[:, np.arange(n_examples), labels] += 1 + members
-    return Signals(logits, labels, np.ones_like(members), members if known else None, population, labels)
+    images = rng.integers(0, 256, (n_examples, *image_shape), dtype=np.uint8) if traits.get("images") else None
+    return Signals(
+        logits,
+        labels,
+        np.ones_like(members),
+        members,
+        population,
+        labels,
+        probes={name: made_up_answers(name, logits, image_shape) for name in traits.get("probes", ())},
+        dense=logits + np.float32(0.1) if traits.get("dense") else None,
+        images=images,
+        population_images=images,
+    )
+
+
+def made_up_answers(probe: str, logits: np.ndarray, image_shape: tuple) -> np.ndarray:
+    """Answers of the shape that the probe gives, of no meaning."""
+    plug_in, n_classes = find("probe", probe, "probe"), logits.shape[-1]
+    reference = random_data(4, image_shape, n_classes)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(prod(image_shape), n_classes))
+    asked = Asked(network.eval(), reference, reference, lambda: copy.deepcopy(network), np.random.default_rng(0))
+    shape = plug_in.load()(asked).shape[1:]
+    return np.random.default_rng(0).random((*logits.shape[:2], *shape), dtype=np.float32)
 
 
 def measure_bootstrap(n_examples: int = 2000, n_replicates: int = 100) -> float:
@@ -249,6 +313,7 @@ def measure_bootstrap(n_examples: int = 2000, n_replicates: int = 100) -> float:
 #: what a job of a kind imports and does before its own work
 LIBRARIES = {
     "arrays": "import mia_pruning.stages.attack, scipy.special",
+    "arrays_and_trees": "import mia_pruning.stages.attack, sklearn.ensemble",
     "tables": "import mia_pruning.stages.evaluate, pandas",
     "figures": "import mia_pruning.reporting.drawing, jinja2",
     "torch": (

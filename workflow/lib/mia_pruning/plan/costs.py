@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from mia_pruning.data.split import attack_groups
-from mia_pruning.plan.calibration import StartRates, TrainingRates
+from mia_pruning.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts
 from mia_pruning.registry import find
 from mia_pruning.stages.evaluate import ROC_GRID, TPR_AT
 from mia_pruning.study import Study
 from mia_pruning.training.objective import FORWARD
-from mia_pruning.types import DatasetSource
+from mia_pruning.types import BASELINE, DatasetSource
 
 #: what a rule's script imports; a rule that is not here is taken to import torch
 LIBRARIES_OF = {
@@ -38,6 +38,8 @@ ANSWERED_TOGETHER = 500
 ATTACK_COPIES = 4
 #: the widest layer of the network that is an attack, which sees all rows at once when it answers; float32, in and out
 ATTACK_ROW_BYTES = 2 * 4 * 1024
+#: numbers that a probe answers an example with, at most those of five copies of it and ten classes
+PROBED_VALUES = 50
 #: of the provenance record and the names inside a small result file
 RECORD_BYTES = 8_000
 #: of a figure (its table, and its copy in the report), a CSV row of a ROC
@@ -84,7 +86,8 @@ class Rates(Protocol):
     def network(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> NetworkCounts: ...
     def training(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> TrainingRates: ...
     def solver(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> SolverCounts: ...
-    def attack(self, entry: Mapping[str, Any], n_classes: int) -> float: ...
+    def probe(self, entry: Mapping[str, Any], settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> ProbeRates: ...
+    def attack(self, entry: Mapping[str, Any], image_shape: tuple, n_classes: int) -> float: ...
     def bootstrap(self) -> float: ...
     def start(self, libraries: str) -> StartRates: ...
 
@@ -151,6 +154,8 @@ class Fitted:
             yield "query_models", self._querying()
             yield "measure_release", Cost(disk_bytes=2 * self.network.state_bytes)
             yield from self._attacking(defence)
+        for probe in self._probes():
+            yield "probe_models", self._probing(probe)
 
     @property
     def split(self) -> dict[str, Any]:
@@ -290,6 +295,31 @@ class Fitted:
             longest_seconds=seconds,
         )
 
+    def _probes(self) -> Iterator[str]:
+        """The probe of each job: what the attacks on a defence ask of its models and of their shadows."""
+        dense = self.study["defences"][BASELINE]
+        wanted = set()
+        for attack in self.study["attacks"]:
+            for defence, pair in self.study["defences"].items():
+                attackers = self.study.attackers(attack, self.experiment, defence)
+                asked = [pair] * bool(attackers) + [dense] * ("dense_shadows" in attackers)
+                mine = [each["constraint"] for each in asked if each["objective"] == self.objective]
+                wanted |= {(probe, constraint) for constraint in mine for probe in self.study.probes_of(attack)}
+        return (probe for probe, _ in sorted(wanted))
+
+    def _probing(self, probe: str) -> Cost:
+        rates = self.rates.probe(self.study["probes"][probe], self.settings, *self._data)
+        n_reference = self.split["reference"]
+        seconds = self.n_models * (self.n_pool * rates.seconds_per_example + n_reference * rates.seconds_per_reference)
+        images = (self.n_pool + n_reference) * prod(self.source.image_shape)
+        return Cost(
+            models=self.n_models,
+            cpu_seconds=seconds,
+            memory_bytes=images + self.n_models * self.model_bytes + 2 * self._answer_bytes,
+            disk_bytes=4 * self.n_models * self.n_pool * PROBED_VALUES,
+            longest_seconds=seconds,
+        )
+
     def _measuring_distance(self) -> Cost:
         """Dense, pruned and retrained networks answer the test examples."""
         n_answers = 3 * self.n_models * self.split["test"]
@@ -304,7 +334,9 @@ class Fitted:
 
     def _attacking(self, defence: str) -> Iterator[tuple[str, Cost]]:
         """Every attack by every attacker, and the evaluation of them all."""
-        names = [(attack, who) for attack in self.study["attacks"] for who in self.study.attackers(attack, defence)]
+        names = [
+            (attack, who) for attack in self.study["attacks"] for who in self.study.attackers(attack, self.experiment, defence)
+        ]
         for attack, attacker in names:
             yield "run_attack", self._attack(self.study["attacks"][attack], attacker)
         yield "evaluate_defence", self._evaluating(len(names))
@@ -314,7 +346,7 @@ class Fitted:
         known = self._known_rows(entry["targets_per_group"], attacker)
         start = self.rates.start(_libraries(entry))
         bare = self.rates.start("arrays")
-        seconds = sum(known) * self.rates.attack(entry, n_classes) + start.seconds - bare.seconds
+        seconds = sum(known) * self.rates.attack(entry, *self._data) + start.seconds - bare.seconds
         rows = max(known) + n_targets * self.n_pool
         learnt = max(known) * ATTACK_ROW_BYTES if start is not bare else 0
         return Cost(
@@ -347,6 +379,12 @@ class Fitted:
 
 
 def _libraries(entry: Mapping[str, Any]) -> str:
-    """What an attack's job imports: torch, if its module does."""
-    function = find("attack", entry["use"], "attack.use").load()
-    return "torch" if "torch" in function.__globals__ else "arrays"
+    """What an attack's job imports: torch or trees, if its module does."""
+    module = find("attack", entry["use"], "attack.use").load().__globals__
+    if "torch" in module:
+        return "torch"
+    return (
+        "arrays_and_trees"
+        if any(getattr(value, "__module__", "").startswith("sklearn") for value in module.values())
+        else "arrays"
+    )

@@ -8,6 +8,7 @@ import numpy as np
 
 from mia_pruning import storage
 from mia_pruning.data.split import Split, attack_groups
+from mia_pruning.provenance import module_file
 from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import stream
 from mia_pruning.stages.job import logger
@@ -21,17 +22,27 @@ def run_attack(
     *,
     target_signals: str,
     shadow_signals: str,
+    target_probes: Mapping[str, str],
+    shadow_probes: Mapping[str, str],
+    dense_signals: str | None,
     attack: Mapping[str, Any],
     attacker: str,
     seed: int,
     output: str,
     record: dict[str, Any],
 ) -> None:
-    """Write scores (n_targets, n_pool), and which of them (bool, same shape) are of examples that the attacker did not know."""
-    split_, labels = read_split(split), read_packed(dataset).labels
-    targets = _pool_signals(target_signals, split_, labels)
-    shadows = _pool_signals(shadow_signals, split_, labels)
+    """Write scores (n_targets, n_pool), and which of them (bool, same shape) are of examples that the attacker did not know.
+
+    An attack that fails stops no other: its scores are NaN, and `failure` says why; it is empty where there is none.
+
+    probes: files by name; dense_signals: of the models that the targets and the shadows were pruned from, for who sees both.
+    """
+    split_, packed = read_split(split), read_packed(dataset)
     plug_in = find("attack", attack["use"], "attack.use")
+    wanted = {"images": split_.pool, "population_images": split_.test} if plug_in.traits.get("images") else {}
+    seen = {name: packed.images[rows] for name, rows in wanted.items()}
+    targets = _pool_signals(target_signals, target_probes, dense_signals, split_, packed.labels, seen)
+    shadows = _pool_signals(shadow_signals, shadow_probes, dense_signals, split_, packed.labels, seen)
     function, options = plug_in.load(), options_of(plug_in, dict(attack))
     scores = np.full((int(split_.is_target.sum()), split_.pool.size), np.nan)
     unknown = split_.candidates[split_.is_target].copy()
@@ -39,14 +50,27 @@ def run_attack(
         trials = _by_known_members(targets, split_, seed)
     else:
         trials = _by_shadows(targets, shadows, split_, attack["targets_per_group"])
+    failure = ""
     for number, (rows, attacked, known) in enumerate(trials):
-        scores[rows] = function(attacked, known, stream(seed, "attack", attack["use"], number), **options)
         unknown[rows] = attacked.candidates
-    asked = scores[unknown]
-    if not np.isfinite(asked).all():
-        raise ArithmeticError(f"{int((~np.isfinite(asked)).sum())} of {asked.size} scores are not finite")
-    storage.write_arrays(output, record, scores=scores, unknown=unknown)
+        try:
+            found = function(attacked, known, stream(seed, "attack", attack["use"], number), **options)
+            scores[rows] = _checked(found, attacked.candidates)
+        except Exception as error:  # whatever a plug-in raises: it is reported, and the other attacks go on
+            failure = f"{type(error).__name__}: {error}"
+            logger.exception("the attack %s (%s) failed on %s", attack["use"], module_file(plug_in.module), target_signals)
+            scores[:] = np.nan
+            break
+    storage.write_arrays(output, record, scores=scores, unknown=unknown, failure=np.array(failure))
     logger.info("%d targets", len(scores))
+
+
+def _checked(scores: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    if np.shape(scores) != asked.shape:
+        raise ValueError(f"the scores have shape {np.shape(scores)}; one for each target and example, {asked.shape}, is needed")
+    if not np.isfinite(scores[asked]).all():
+        raise ArithmeticError(f"{int((~np.isfinite(scores[asked])).sum())} of {int(asked.sum())} scores are not finite")
+    return scores
 
 
 #: rows of the membership matrix, what the attacker is to score, and what it learns from
@@ -56,8 +80,8 @@ Trial = tuple[np.ndarray, Signals, Signals]
 def _by_shadows(targets: Signals, shadows: Signals, split: Split, targets_per_group: int) -> Iterator[Trial]:
     """Each group of targets is attacked by shadow models outside the group."""
     for target_rows, shadow_rows in attack_groups(split.is_target, targets_per_group):
-        known = _rows(shadows, shadow_rows, split.membership[shadow_rows])
-        yield target_rows, _rows(targets, target_rows, None), known
+        known = shadows.of_models(shadow_rows, split.membership[shadow_rows])
+        yield target_rows, targets.of_models(target_rows, None), known
 
 
 def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Trial]:
@@ -65,7 +89,7 @@ def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Tri
     for row in np.flatnonzero(split.is_target):
         told = half_of_each(split.candidates[row], split.membership[row], targets.labels, stream(seed, "known_members", int(row)))
         rows = np.array([row])
-        target = _rows(targets, rows, None)
+        target = targets.of_models(rows, None)
         attacked = dataclasses.replace(target, candidates=(split.candidates[row] & ~told)[np.newaxis])
         yield rows, attacked, dataclasses.replace(target, candidates=told[np.newaxis], membership=split.membership[rows])
 
@@ -88,23 +112,29 @@ def half_of_each(candidates: np.ndarray, members: np.ndarray, labels: np.ndarray
     return told
 
 
-def _pool_signals(path: str, split: Split, labels: np.ndarray) -> Signals:
+def _pool_signals(
+    path: str, probes: Mapping[str, str], dense: str | None, split: Split, labels: np.ndarray, seen: Mapping[str, np.ndarray]
+) -> Signals:
     """Of the pool, and of the examples that measure accuracy as the population that everybody may know."""
-    logits, tested = storage.read_array(path), slice(split.pool.size, split.pool.size + split.test.size)
+    logits, tested = _read_answers(path, split, split.examples.size), slice(split.pool.size, split.pool.size + split.test.size)
     return Signals(
         logits=logits[:, : split.pool.size],
         labels=np.asarray(labels[split.pool]),
         candidates=split.candidates,
         population=logits[:, tested],
         population_labels=np.asarray(labels[split.test]),
+        probes={name: _read_answers(answers, split, split.pool.size) for name, answers in probes.items()},
+        dense=None if dense is None else _read_answers(dense, split, split.examples.size)[:, : split.pool.size],
+        **seen,
     )
 
 
-def _rows(signals: Signals, rows: np.ndarray, membership: np.ndarray | None) -> Signals:
-    return dataclasses.replace(
-        signals,
-        logits=signals.logits[rows],
-        candidates=signals.candidates[rows],
-        membership=membership,
-        population=signals.population[rows],
-    )
+def _read_answers(path: str, split: Split, n_examples: int) -> np.ndarray:
+    """Answers of every model of the split on so many examples; memory-mapped."""
+    answers = storage.read_array(path)
+    needed = (len(split.membership), n_examples)
+    if answers.shape[:2] != needed:
+        raise ValueError(f"{path}: answers of {answers.shape[0]} models on {answers.shape[1]} examples; the split has {needed}")
+    if not all(np.isfinite(of_one_model).all() for of_one_model in answers):
+        raise ArithmeticError(f"{path}: holds answers that are not finite")
+    return answers

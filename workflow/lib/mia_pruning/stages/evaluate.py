@@ -57,6 +57,8 @@ def evaluate_defence(
     operating_rows: list[dict[str, Any]] = []
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
+        if str(found["failure"]):
+            continue
         guesses = Guesses(found["scores"], found["unknown"], split_.membership[split_.is_target])
         cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(guesses, draws)]
         n_examples += [int(guesses.unknown[0].sum())] * (len(cells) - len(n_examples))

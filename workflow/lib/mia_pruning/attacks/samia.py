@@ -1,0 +1,68 @@
+"""The attack made for pruned networks (Yuan and Zhang, USENIX Security 2022): self-attention over what each class tells.
+
+A token a class: its probability, its sensitivity to small changes of the image, and whether it is the label.
+Differs: the tokens' outcomes are averaged, which the abstract and the released sizes leave open.
+"""
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from torch import Tensor, nn
+
+from mia_pruning.attacks.learnt import Fitting, learnt_scores
+from mia_pruning.registry import attack
+from mia_pruning.types import Signals
+
+WIDTH, N_HEADS, FEEDFORWARD, N_LAYERS, DROPOUT = 64, 4, 128, 3, 0.2
+
+
+@attack(probes=("sensitivity",))
+def samia(
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    max_rows: Annotated[int, ">= 2"] = 20_000,
+    max_epochs: Annotated[int, ">= 1"] = 15,
+    patience: Annotated[int, ">= 1"] = 4,
+    batch_size: Annotated[int, ">= 1"] = 200,
+    learning_rate: Annotated[float, "> 0"] = 0.001,
+    held_back: Annotated[float, "> 0, < 1"] = 0.1,
+) -> np.ndarray:
+    """The log-odds of membership, less the threshold that is best on the shadow rows.
+
+    max_rows: shadow rows that it learns from, drawn at random where there are more.
+    """
+    logits, labels, members = shadows.known_rows()
+    chosen = rng.permutation(len(members))[:max_rows]
+    known = tokens(logits[chosen], shadows.probes["sensitivity"][shadows.candidates][chosen], labels[chosen])
+    asked = zip(targets.logits, targets.probes["sensitivity"], strict=True)
+    of_targets = [[tokens(*of_one_model, targets.labels)] for of_one_model in asked]
+    fitting = Fitting(max_epochs, patience, batch_size, learning_rate, held_back)
+    return learnt_scores(TokenNetwork, [known], members[chosen], of_targets, rng, fitting)
+
+
+def tokens(logits: np.ndarray, sensitivity: np.ndarray, labels: np.ndarray) -> Tensor:
+    """(n, n_classes, 3) float32, in the order of the classes; sensitivity as the logarithm of 1 + it, which spans decades."""
+    is_label = np.arange(logits.shape[-1]) == labels[:, np.newaxis]
+    parts = [softmax(logits.astype(np.float32), axis=-1), np.log1p(sensitivity), is_label]
+    return torch.from_numpy(np.stack(parts, axis=-1).astype(np.float32))
+
+
+class TokenNetwork(nn.Module):
+    """Batch norm, 3-64, GELU, three transformer layers, mean over tokens, 64-1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.embed = nn.Sequential(nn.Linear(3, WIDTH), nn.GELU())
+        layer = nn.TransformerEncoderLayer(WIDTH, N_HEADS, FEEDFORWARD, DROPOUT, activation="gelu", batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, N_LAYERS, enable_nested_tensor=False)
+        self.last = nn.Linear(WIDTH, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Log-odds (n,) from tokens (n, n_classes, 3)."""
+        embedded = self.embed(self.norm(tokens.transpose(1, 2)).transpose(1, 2))
+        return self.last(self.layers(embedded).mean(dim=1)).squeeze(1)
