@@ -125,6 +125,17 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
         ({"attacks__correctness__targets_per_group": 3}, "attacks.correctness.targets_per_group = 3: groups are whole pairs"),
         ({"attacks__correctness__targets_per_group": 4}, "attacks.correctness.targets_per_group = 4: experiments.e has 4"),
         ({"attacks__lira": {"use": "lira_offline"}}, "attacks.lira: lira_offline needs at least 4 shadow models, and"),
+        (
+            {"attacks__lira": {"use": "lira_online", "variance": "per_example"}},
+            "attacks.lira: lira_online needs at least 6 shadow models, and",
+        ),
+        ({"attacks__steep": {"use": "gradient_norm", "defences": ["prund"]}}, "attacks.steep.defences = 'prund': not defined. Did"),
+        (
+            {"attacks__both": {"use": "lira_joint", "attackers": ["dense_shadows"]}},
+            "attacks.both.attackers = ['dense_shadows']: lira_joint sees the dense and the pruned release",
+        ),
+        ({"probes": {"noisy": {"use": "noisy", "deviations": [0]}}}, "probes.noisy.deviations = [0]: allowed is Sequence[float] > 0"),
+        ({"probes": {"noisy": {"use": "nosy"}}}, "probes.noisy.use = 'nosy': no such probe. Did you mean 'noisy'?"),
         ({"attacks__lira": {"use": "lira_offline", "attackers": ["known_members"]}}, "attacks.lira.attackers: known_members has"),
         ({"attacks__lira": {"use": "lira_offline", "variance": "all"}}, "attacks.lira.variance = 'all': allowed is one of pool"),
     ],

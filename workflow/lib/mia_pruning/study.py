@@ -399,9 +399,10 @@ def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: st
                 f"experiments.{name} has not, its protocol being disjoint; allowed are attacks that need none"
             )
         n_shadows = split["models"] - attack["targets_per_group"] if pool else split["shadow_models"]
-        if n_shadows < FEWEST_SHADOWS:
+        needed = FEWEST_SHADOWS + 2 * (attack.get("variance") == "per_example")
+        if n_shadows < needed:
             raise StudyError(
-                f"{where}: {attack['use']} needs at least {FEWEST_SHADOWS} shadow models, and experiments.{name} has {n_shadows} "
+                f"{where}: {attack['use']} needs at least {needed} shadow models, and experiments.{name} has {n_shadows} "
                 "for each group of targets; allowed are more models or fewer targets_per_group"
             )
 
@@ -430,7 +431,7 @@ def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
         raise StudyError(f"{where} = {value!r}: not defined. {registry.suggest(value, allowed)}")
 
 
-#: two pairs: thresholds come from one pair attacked by the other
+#: two pairs: thresholds come from one pair attacked by the other, which tells a variance at each example if it is two pairs itself
 FEWEST_SHADOWS = 4
 #: an integer is not written 4.0, and a number is neither infinite nor NaN
 TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(

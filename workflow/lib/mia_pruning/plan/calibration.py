@@ -237,10 +237,10 @@ def measure_probe(
 
 
 def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int, n_examples: int = 1000) -> float:
-    """Of made-up signals of four shadows and two targets; an attack that trains does so for `expected_epochs`."""
+    """Of made-up signals of six shadows and two targets; an attack that trains does so for `expected_epochs`."""
     plug_in = find("attack", entry["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
-    shadows = made_up_signals(4, n_examples, image_shape, n_classes, plug_in.traits)
+    shadows = made_up_signals(6, n_examples, image_shape, n_classes, plug_in.traits)
     targets = replace(made_up_signals(2, n_examples, image_shape, n_classes, plug_in.traits), membership=None)
 
     def seconds(**changes: Any) -> float:

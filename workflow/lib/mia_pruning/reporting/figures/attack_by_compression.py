@@ -59,8 +59,8 @@ def _draw_headline(axis: plt.Axes, rows: pd.DataFrame, colour: Mapping[str, tupl
 
 def _draw_attacks(axis: plt.Axes, rows: pd.DataFrame) -> None:
     marker = markers(in_order(rows, "attack"))
-    names = [readable(defence) for defence in in_order(rows, "defence")]
     for attack, part in rows.groupby("attack", sort=False):
+        names = [readable(defence) for defence in part["defence"]]
         axis.plot(names, part["value"], marker=marker[attack], markersize=5, linewidth=0.5, alpha=0.8, label=readable(attack))
     axis.tick_params(axis="x", rotation=35)
     plt.setp(axis.get_xticklabels(), horizontalalignment="right", rotation_mode="anchor")
