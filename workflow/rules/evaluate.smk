@@ -13,6 +13,8 @@ rule evaluate_defence:
         roc=f"{DEFENCE}/roc.csv",
         operating=f"{DEFENCE}/operating.csv",
         confidence=f"{DEFENCE}/confidence.csv",
+        strongest=f"{DEFENCE}/strongest.csv",
+        failures=f"{DEFENCE}/failures.csv",
     log:
         f"{DEFENCE}/logs/evaluate_defence.log",
     benchmark:
@@ -40,6 +42,8 @@ rule summarise_study:
         roc=paths(over_defences(f"{DEFENCE}/roc.csv")),
         operating=paths(over_defences(f"{DEFENCE}/operating.csv")),
         confidence=paths(over_defences(f"{DEFENCE}/confidence.csv")),
+        strongest=paths(over_defences(f"{DEFENCE}/strongest.csv")),
+        failures=paths(over_defences(f"{DEFENCE}/failures.csv")),
         history=paths(histories()),
         residuals=paths(pruning_tables("residuals")),
         projection=paths(pruning_tables("projection")),
@@ -52,6 +56,8 @@ rule summarise_study:
         roc="results/{study}/roc.csv",
         operating="results/{study}/operating.csv",
         confidence="results/{study}/confidence.csv",
+        strongest="results/{study}/strongest.csv",
+        failures="results/{study}/failures.csv",
         history="results/{study}/history.csv",
         residuals="results/{study}/residuals.csv",
         projection="results/{study}/projection.csv",
@@ -67,6 +73,7 @@ rule summarise_study:
         runtime=10,
     params:
         defences=STUDY["defences"],
+        frontier=STUDY["frontier"],
         about={
             "evaluations": [about for about, _ in over_defences("")],
             "history": [about for about, _ in histories()],

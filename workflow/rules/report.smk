@@ -41,6 +41,8 @@ rule write_report:
         guarantees="results/{study}/guarantees.csv",
         operating="results/{study}/operating.csv",
         projection="results/{study}/projection.csv",
+        strongest="results/{study}/strongest.csv",
+        failures="results/{study}/failures.csv",
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
         datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
         claims=BASE / "report" / "claims.yaml",

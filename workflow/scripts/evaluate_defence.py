@@ -16,5 +16,7 @@ with job(snakemake) as record:
         roc=snakemake.output.roc,
         operating=snakemake.output.operating,
         confidence=snakemake.output.confidence,
+        strongest=snakemake.output.strongest,
+        failures=snakemake.output.failures,
         record=record,
     )

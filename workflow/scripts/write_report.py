@@ -6,11 +6,13 @@ from mia_pruning.reporting.report import write_report
 from mia_pruning.stages.job import job
 from mia_pruning.study import read_yaml
 
+TABLES = ("results", "differences", "verdicts", "guarantees", "operating", "projection", "strongest", "failures")
+
 with job(snakemake):
     given = snakemake.input
     write_report(
         snakemake.output[0],
-        tables={name: given[name] for name in ("results", "differences", "verdicts", "guarantees", "operating", "projection")},
+        tables={name: given[name] for name in TABLES},
         figures={Path(path).stem: path for path in given.figures},
         claims=read_yaml(given.claims),
         settings=snakemake.params.settings,

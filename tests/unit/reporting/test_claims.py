@@ -5,6 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mia_pruning.metrics.intervals import quantile
 from mia_pruning.reporting.claims import combine, judge, side
 from mia_pruning.study import SCHEMA
 
@@ -24,7 +25,12 @@ def row(defence, metric, low, high, attack=np.nan, attacker=np.nan, **more):
     """A row as pandas reads it from CSV: empty cells are NaN."""
     value = (low + high) / 2
     named = {"experiment": "e", "defence": defence, "metric": metric, "attack": attack, "attacker": attacker}
-    return {**named, "value": value, "low": low, "high": high, **more}
+    return {**named, "value": value, "low": low, "high": high, **error_of(low, high), **more}
+
+
+def error_of(low, high):
+    """The standard error that makes this interval, with many degrees of freedom."""
+    return {"standard_error": (high - low) / 2 / quantile(np.inf), "degrees_of_freedom": np.inf}
 
 
 def difference(metric, low, high, attack=np.nan, attacker=np.nan, defence="pruned", minus="baseline", **more):
@@ -230,3 +236,35 @@ def test_the_claims_of_the_report_are_well_formed():
         for condition in each["conditions"]:
             assert len({"below", "at_least"} & condition.keys()) == 1
             assert condition.keys() <= {"metric", "minus", "below", "at_least"}
+
+
+def test_a_verdict_on_one_interval_needs_no_correction():
+    found = verdicts([claim(LOWER)], [difference("attack_accuracy", -0.05, -0.001, "net", "adaptive")])
+    assert found[["verdict", "corrected"]].to_numpy().tolist() == [["supported", "supported"]]
+
+
+def test_who_looks_at_many_attackers_needs_wider_intervals():
+    """Of twenty attackers one is barely on the claimed side, one far, and eighteen on neither."""
+    barely, far, neither = (-0.05, -0.001), (-0.15, -0.10), (-0.05, 0.05)
+    bounds = {"a": barely, "b": far, **{f"c{n}": neither for n in range(18)}}
+    found = verdicts([claim(LOWER)], [difference("attack_accuracy", *b, name, "adaptive") for name, b in bounds.items()])
+    by_attack = found.set_index("attack")
+    assert by_attack.loc["a", ["verdict", "corrected"]].tolist() == ["supported", "inconclusive"]
+    assert by_attack.loc["b", ["verdict", "corrected"]].tolist() == ["supported", "supported"]
+
+
+def test_correction_counts_every_interval_of_the_claim_and_no_counted_number():
+    rows = [difference("test_accuracy", -0.009, 0.02)]
+    counted = [row("pruned", "compression", 16, 16, **dict.fromkeys(("standard_error", "degrees_of_freedom"), np.nan))]
+    counted[0]["low"] = counted[0]["high"] = np.nan
+    found = verdicts([claim(COMPRESSED, ACCURATE)], rows, counted)
+    assert set(found["corrected"]) == set(found["verdict"]) == {"supported"}
+
+
+def test_matched_accuracy_is_no_defence_and_its_absence_is_explained():
+    matched = {"metric": "attack_accuracy", "minus": "matched_accuracy", "below": 0.0}
+    found = verdicts([claim(matched)], [difference("attack_accuracy", -0.02, -0.01, "net", "adaptive", minus="matched_accuracy")])
+    assert found["verdict"].tolist() == ["supported"]
+    (without,) = verdicts([claim(matched)]).to_dict("records")
+    assert without["verdict"] == "not tested"
+    assert without["reason"] == "the study has no dense networks around its test accuracy"

@@ -6,7 +6,18 @@ import pytest
 
 from mia_pruning import storage
 from mia_pruning.metrics.intervals import Replicates, interval
-from mia_pruning.stages.summarise import RELEASE_METRICS, collect_tables, nested, read_evaluation, summarise
+from mia_pruning.stages.summarise import (
+    RELEASE_METRICS,
+    Evaluation,
+    Key,
+    _difference_rows,
+    _interval_rows,
+    collect_tables,
+    matched_rows,
+    nested,
+    read_evaluation,
+    summarise,
+)
 
 CELLS = [
     {"attack": "", "attacker": "", "metric": "test_accuracy"},
@@ -47,7 +58,7 @@ def study(tmp_path):
             evaluations.setdefault("e", {}).setdefault(defence, {})[seed] = str(path)
             releases.setdefault("e", {}).setdefault(defence, {})[seed] = str(counts)
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise(evaluations, releases, DEFENCES, **outputs)
+    summarise(evaluations, releases, DEFENCES, [], **outputs)
     tables = {name: pd.read_csv(path).fillna({"attack": "", "attacker": ""}) for name, path in outputs.items()}
     return tables, written
 
@@ -77,7 +88,9 @@ def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
     storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
     storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise({"e": {"baseline": {0: tmp_path / "a.npz"}}}, {"e": {"baseline": {0: tmp_path / "a.json"}}}, DEFENCES, **outputs)
+    summarise(
+        {"e": {"baseline": {0: tmp_path / "a.npz"}}}, {"e": {"baseline": {0: tmp_path / "a.json"}}}, DEFENCES, [], **outputs
+    )
     results = pd.read_csv(outputs["results"]).set_index("metric")
     assert (results.loc[["test_accuracy", "auc"], "low"] == 0).all()
     assert results.loc["generalisation_gap", "low"] < 0
@@ -101,7 +114,7 @@ def test_a_study_without_dense_shadows_has_no_row_of_them(tmp_path):
     storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     evaluations, releases = ({d: {0: tmp_path / f"a.{kind}"} for d in ("baseline", "pruned")} for kind in ("npz", "json"))
-    summarise({"e": evaluations}, {"e": releases}, DEFENCES, **outputs)
+    summarise({"e": evaluations}, {"e": releases}, DEFENCES, [], **outputs)
     assert set(pd.read_csv(outputs["results"])["attacker"].dropna()) == {"adaptive"}
 
 
@@ -194,7 +207,7 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
             evaluations["e"].setdefault(defence, {})[seed] = path
             releases["e"].setdefault(defence, {})[seed] = counts
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise(evaluations, releases, dict.fromkeys(promises, DEFENCES["baseline"]), **outputs)
+    summarise(evaluations, releases, dict.fromkeys(promises, DEFENCES["baseline"]), [], **outputs)
     results = pd.read_csv(outputs["results"])
     assert only(results, defence="private", metric="epsilon")["value"] == 3.0
     assert only(results, defence="private", metric="delta")["value"] == 1e-5
@@ -207,3 +220,67 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
 def test_a_table_of_no_parts_is_its_columns_alone(tmp_path):
     collect_tables(tmp_path / "none.csv", [])
     assert pd.read_csv(tmp_path / "none.csv").columns.tolist() == ["experiment", "seed", "defence"]
+
+
+ACCURACY, AUC = Key("", "", "test_accuracy"), Key("net", "adaptive", "auc")
+
+
+def made_run(accuracy, auc, seed=0, spread=0.01, n_targets=6, n_replicates=400):
+    """An evaluation whose accuracy and AUC vary about these values, each by itself."""
+    rng = np.random.default_rng(seed)
+
+    def made(value):
+        of_examples = spread / 3 * rng.normal()
+        targets = value + of_examples + spread * rng.normal(size=n_targets)
+        examples = targets.mean() + spread / 3 * rng.normal(size=n_replicates)
+        both = examples + targets.std() / np.sqrt(n_targets) * rng.normal(size=n_replicates)
+        return Replicates(targets, examples, both)
+
+    return {0: Evaluation({ACCURACY: made(accuracy), AUC: made(auc)}, n_targets, {ACCURACY: 10, AUC: 10})}
+
+
+def matched(runs, frontier):
+    rows = list(matched_rows(runs, frontier))
+    assert [row["metric"] for row in rows] in (["auc"], [])
+    return rows[0] if rows else None
+
+
+LINE = [made_run(0.9, 0.7, 1, spread=0), made_run(0.7, 0.5, 2, spread=0), made_run(0.8, 0.6, 3, spread=0)]
+
+
+@pytest.mark.parametrize(("accuracy", "auc", "wanted"), [(0.85, 0.65, 0.0), (0.75, 0.5, -0.05), (0.9, 0.8, 0.1), (0.7, 0.5, 0.0)])
+def test_a_defence_is_compared_with_the_frontier_at_its_own_accuracy(accuracy, auc, wanted):
+    found = matched(made_run(accuracy, auc, spread=0), LINE)
+    assert found["value"] == pytest.approx(wanted, abs=1e-9)
+    assert (found["low"], found["high"]) == pytest.approx((wanted, wanted), abs=1e-6)
+
+
+@pytest.mark.parametrize("accuracy", [0.69, 0.91])
+def test_beyond_the_frontier_nothing_is_said(accuracy):
+    assert matched(made_run(accuracy, 0.6), LINE) is None
+
+
+def test_that_the_accuracies_are_estimates_widens_the_interval():
+    """The slope is 1, so an error in the defence's own accuracy counts as much as one in its AUC."""
+    noisy = made_run(0.75, 0.55, spread=0.01)
+    exact = {0: Evaluation({**noisy[0].replicates, ACCURACY: made_run(0.75, 0, spread=0)[0].replicates[ACCURACY]}, 6, {})}
+    both, auc_alone = matched(noisy, LINE), matched(exact, LINE)
+    assert both["standard_error"] > 1.2 * auc_alone["standard_error"]
+
+
+def test_intervals_of_matched_differences_cover_the_truth():
+    """The frontier is a line of slope 1 and the defence lies 0.02 above it."""
+    covered = 0
+    for number in range(300):
+        points = [made_run(0.7, 0.5, 1000 + number), made_run(0.9, 0.7, 2000 + number)]
+        found = matched(made_run(0.8, 0.62, 3000 + number), points)
+        covered += found["low"] <= 0.02 <= found["high"]
+    assert covered / 300 == pytest.approx(0.95, abs=0.04)
+
+
+def test_an_attack_that_failed_on_one_defence_is_not_compared_and_the_others_are():
+    whole, spoilt = made_run(0.8, 0.6), made_run(0.8, 0.6, 1)
+    del spoilt[0].replicates[AUC]
+    assert [row["metric"] for row in _difference_rows(whole, spoilt)] == ["test_accuracy"]
+    assert [row["metric"] for row in _difference_rows(spoilt, whole)] == ["test_accuracy"]
+    assert [row["metric"] for row in _interval_rows({0: spoilt[0], 1: whole[0]})] == ["test_accuracy"]

@@ -251,6 +251,7 @@ def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
             where = f"defences.{name}.{axis}"
             yield lambda axis=axis, value=defence[axis], where=where: _one_of(value, filled[f"{axis}s"], where)
     yield lambda: _check_defences(filled)
+    yield lambda: _check_frontier(filled)
     for name, attack in filled["attacks"].items():
         yield lambda attack=attack, name=name: _check_groups(attack, filled["experiments"], f"attacks.{name}")
         yield lambda attack=attack, name=name: _check_needs(attack, filled, f"attacks.{name}")
@@ -368,6 +369,17 @@ def _check_defences(filled: Mapping[str, Any]) -> None:
             raise StudyError(f"defences.{name}: the same objective and constraint as defences.{earlier}")
 
 
+def _check_frontier(filled: Mapping[str, Any]) -> None:
+    """Networks that were not pruned, two at least, between which one may read what an accuracy costs."""
+    for name in filled["frontier"]:
+        _one_of(name, filled["defences"], "frontier")
+        constraint = filled["defences"][name]["constraint"]
+        if filled["constraints"][constraint]["use"] != "none":
+            raise StudyError(f"frontier = {name!r}: its constraint {constraint!r} prunes; allowed are dense defences")
+    if len(filled["frontier"]) == 1:
+        raise StudyError(f"frontier = {filled['frontier']}: one point is no frontier; allowed are none or at least two defences")
+
+
 def _check_groups(attack: Mapping[str, Any], experiments: Mapping[str, Any], where: str) -> None:
     size = attack["targets_per_group"]
     if size % 2:
@@ -431,7 +443,7 @@ def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
         raise StudyError(f"{where} = {value!r}: not defined. {registry.suggest(value, allowed)}")
 
 
-#: two pairs: thresholds come from one pair attacked by the other, which tells a variance at each example if it is two pairs itself
+#: two pairs: thresholds come from one pair attacked by the other; a variance at each example takes two pairs to attack with
 FEWEST_SHADOWS = 4
 #: an integer is not written 4.0, and a number is neither infinite nor NaN
 TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(

@@ -49,6 +49,12 @@ class Replicates:
     def __sub__(self, other: "Replicates") -> "Replicates":
         return Replicates(*(getattr(self, name) - getattr(other, name) for name in vars(self)))
 
+    def __add__(self, other: "Replicates") -> "Replicates":
+        return Replicates(*(getattr(self, name) + getattr(other, name) for name in vars(self)))
+
+    def __mul__(self, factor: float) -> "Replicates":
+        return Replicates(*(factor * values for values in vars(self).values()))
+
     def variances(self) -> tuple[float, float]:
         """Of the mean over targets: the part that is due to targets, and the whole."""
         n_targets, examples = self.per_target.size, float(self.examples_drawn.var(ddof=1))
@@ -61,9 +67,13 @@ class Replicates:
 
 @dataclass(frozen=True)
 class Interval:
+    """low and high are those of `CONFIDENCE`; the standard error and its degrees of freedom give any other."""
+
     estimate: float
     low: float
     high: float
+    standard_error: float
+    degrees_of_freedom: float
 
 
 def draw(n_targets: int, n_pool: int, n_test: int, n_replicates: int, rng: np.random.Generator) -> Draws:
@@ -91,10 +101,11 @@ def interval(runs: list[Replicates], bounds: tuple[float, float]) -> Interval:
     parts = [run.variances() for run in runs]
     variance = sum(whole for _, whole in parts)
     uncertain = sum(targets**2 / (run.per_target.size - 1) for run, (targets, _) in zip(runs, parts, strict=True) if targets > 0)
-    half = quantile(variance**2 / uncertain if uncertain > 0 else np.inf) * np.sqrt(variance) / len(runs)
-    return Interval(estimate, max(estimate - half, bounds[0]), min(estimate + half, bounds[1]))
+    error, freedom = float(np.sqrt(variance)) / len(runs), variance**2 / uncertain if uncertain > 0 else np.inf
+    half = quantile(freedom) * error
+    return Interval(estimate, max(estimate - half, bounds[0]), min(estimate + half, bounds[1]), error, float(freedom))
 
 
-def quantile(degrees_of_freedom: float) -> float:
-    """Student's two-sided 95 % quantile; the normal one for infinitely many degrees of freedom."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
+def quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Student's two-sided quantile; the normal one for infinitely many degrees of freedom."""
+    return float(stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))

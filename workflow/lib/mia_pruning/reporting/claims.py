@@ -4,6 +4,9 @@ A claim is a list of conditions on a defence: a metric, possibly less another de
 least it. A condition is *supported* when its whole interval lies on the claimed side, *refuted* when it lies on the other, else
 *inconclusive*. A claim is supported when all its conditions are, refuted when one is. It is *not tested* when the study lacks a
 defence that it names.
+
+Who looks at all attacks and defences of a claim finds something by luck. So each verdict is given twice: as it stands, and
+`corrected`, from intervals so wide that all those of the claim hold at once at the same confidence (Bonferroni).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,10 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mia_pruning.metrics.intervals import CONFIDENCE, quantile
+from mia_pruning.types import MATCHED
+
 SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclusive", "not tested"
 COLUMNS = [
-    "claim", "experiment", "defence", "attack", "attacker", "verdict", "reason",
-    "metric", "minus", "direction", "threshold", "value", "low", "high", "headline",
+    "claim", "experiment", "defence", "attack", "attacker", "verdict", "corrected", "reason",
+    "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom", "headline",
 ]  # fmt: skip
 
 
@@ -44,14 +50,39 @@ def combine(verdicts: list[str]) -> str:
 
 def judge(claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     """One row a claim, experiment, defence, attack, attacker and condition; `verdict` is the claim's, over its conditions."""
-    rows = [
-        row
-        for claim in claims["claims"]
-        for experiment in results["experiment"].unique()
-        for defence in claim["defences"]
-        for row in _judge_defence(claim, experiment, defence, claims["headline"], results, differences)
-    ]
+    rows = []
+    for claim in claims["claims"]:
+        judged = [
+            row
+            for experiment in results["experiment"].unique()
+            for defence in claim["defences"]
+            for row in _judge_defence(claim, experiment, defence, claims["headline"], results, differences)
+        ]
+        rows += _corrected(judged)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of one claim, with the verdicts of intervals that all hold at once."""
+    n_intervals = sum(row.get("standard_error", 0.0) > 0 for row in rows)
+    sides: dict[tuple, list[str]] = {}
+    for row in rows:
+        sides.setdefault(_judged(row), []).append(_wider_side(row, n_intervals))
+    return [{**row, "corrected": combine(sides[_judged(row)])} for row in rows]
+
+
+def _judged(row: Mapping[str, Any]) -> tuple:
+    return tuple(row[key] for key in ("experiment", "defence", "attack", "attacker"))
+
+
+def _wider_side(row: Mapping[str, Any], n_intervals: int) -> str:
+    """A condition's side; counted numbers have no interval that could be wider."""
+    if "value" not in row:
+        return NOT_TESTED
+    half = 0.0
+    if row["standard_error"] > 0:
+        half = row["standard_error"] * quantile(row["degrees_of_freedom"], 1 - (1 - CONFIDENCE) / n_intervals)
+    return side(row["value"] - half, row["value"] + half, **{row["direction"]: row["threshold"]})
 
 
 def _judge_defence(
@@ -60,7 +91,7 @@ def _judge_defence(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     about = {"claim": claim["id"], "experiment": experiment, "defence": defence, "attack": "", "attacker": ""}
     wanted = [defence, *(condition["minus"] for condition in claim["conditions"] if "minus" in condition)]
-    missing = [name for name in wanted if name not in set(results["defence"])]
+    missing = [name for name in wanted if name not in {MATCHED, *results["defence"]}]
     is_headline = defence == claim["defences"][0]
     if missing:
         reason = f"the study has no defence named {missing[0]}"
@@ -72,12 +103,18 @@ def _judge_defence(
         found = [table.get((attack, attacker), table.get(("", ""))) for table in tables]
         conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
         verdict = combine([condition.pop("side") for condition in conditions])
-        absent = [condition["metric"] for condition, row in zip(conditions, found, strict=True) if row is None]
-        reason = f"the study has no {absent[0]} for it" if absent else ""
+        absent = [condition for condition, row in zip(conditions, found, strict=True) if row is None]
+        reason = _why_absent(absent[0]) if absent else ""
         of_headline = (attack, attacker) in (("", ""), (headline["attack"], headline["attacker"]))
         for condition in conditions:
             named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and of_headline}
             yield {**named, "verdict": verdict, "reason": reason, **condition}
+
+
+def _why_absent(condition: Mapping[str, Any]) -> str:
+    if condition["minus"] == MATCHED:
+        return "the study has no dense networks around its test accuracy"
+    return f"the study has no {condition['metric']} for it"
 
 
 def _rows_of(
@@ -105,4 +142,5 @@ def _judge_condition(condition: Mapping[str, Any], row: Mapping[str, Any] | None
         return {**about, "side": NOT_TESTED}
     counted = pd.isna(row["low"])
     low, high = (row["value"], row["value"]) if counted else (row["low"], row["high"])
-    return {**about, "value": row["value"], "low": low, "high": high, "side": side(low, high, **limit)}
+    spread = {key: 0.0 if counted else row[key] for key in ("standard_error", "degrees_of_freedom")}
+    return {**about, "value": row["value"], "low": low, "high": high, **spread, "side": side(low, high, **limit)}

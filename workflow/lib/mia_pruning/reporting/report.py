@@ -16,6 +16,7 @@ from mia_pruning.metrics.operating import Counts
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick, read_tables
+from mia_pruning.types import STRONGEST
 
 #: the order of the figures on the page, and each one's heading; others follow under their name
 FIGURE_HEADINGS = {
@@ -58,6 +59,9 @@ def write_report(
         study=settings["study"],
         answers=answer(loaded["verdicts"], statements),
         claims=[_claim_view(claim, loaded["verdicts"]) for claim in claims["claims"]],
+        attackers=_attackers(loaded["verdicts"], claims["headline"]),
+        choices=_choices(loaded["strongest"]),
+        failures=loaded["failures"].to_dict("records"),
         headline=claims["headline"],
         figures=[_figure_view(name, figures[name]) for name in sorted(figures, key=_figure_order) if name not in THEORY],
         theory=[_figure_view(name, figures[name]) for name in THEORY],
@@ -92,7 +96,37 @@ def _claim_view(claim: Mapping[str, Any], verdicts: pd.DataFrame) -> dict[str, A
     judged.sort(key=lambda entry: not entry["headline"])
     others = [entry for entry in judged if not entry["headline"]]
     counts = pd.Series([entry["verdict"] for entry in others], dtype=str).value_counts().to_dict()
-    return {**claim, "headlines": [e for e in judged if e["headline"]], "others": others, "counts": counts}
+    defence = pick(rows, defence=claim["defences"][0])
+    by_attacker = [
+        {"experiment": name, **{key: (row["verdict"], row["corrected"]) for key, row in _by_attacker(of_one).items()}}
+        for name, of_one in defence.groupby("experiment", sort=False)
+    ]
+    headlines = [entry for entry in judged if entry["headline"]]
+    return {**claim, "headlines": headlines, "others": others, "counts": counts, "by_attacker": by_attacker}
+
+
+def _by_attacker(rows: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
+    """A claim's first row of each attacker."""
+    return {(row["attack"], row["attacker"]): row for _, row in rows[::-1].iterrows()}
+
+
+def _attackers(verdicts: pd.DataFrame, headline: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Every attacker of the claims: the strongest first, then the headline's, then the others."""
+    first = [tuple(STRONGEST.values()), (headline["attack"], headline["attacker"])]
+    named = verdicts[verdicts["attack"] != ""]
+    found = sorted(set(zip(named["attack"], named["attacker"], strict=True)))
+    return [key for key in first if key in found] + [key for key in found if key not in first]
+
+
+def _choices(strongest: pd.DataFrame) -> list[dict[str, Any]]:
+    """Which attack was the strongest by attack accuracy, against how many targets of each defence."""
+    chosen = pick(strongest, metric="attack_accuracy")
+    rows = []
+    for (experiment, defence), part in chosen.groupby(["experiment", "defence"], sort=False):
+        counts = part.groupby(["attack", "attacker"]).size().sort_values(ascending=False)
+        named = [f"{readable(attack)} ({readable(attacker)}) {n}" for (attack, attacker), n in counts.items()]
+        rows.append({"experiment": experiment, "defence": defence, "n_targets": len(part), "chosen": ", ".join(named)})
+    return rows
 
 
 def _judgement(rows: pd.DataFrame) -> dict[str, Any]:
@@ -100,7 +134,7 @@ def _judgement(rows: pd.DataFrame) -> dict[str, Any]:
     tested = first["verdict"] != "not tested"
     conditions = [f"{measured(row)} (required: {required(row)})" for _, row in rows.iterrows()] if tested else [first["reason"]]
     return {
-        **{key: first[key] for key in ("experiment", "defence", "attack", "attacker", "verdict", "headline")},
+        **{key: first[key] for key in ("experiment", "defence", "attack", "attacker", "verdict", "corrected", "headline")},
         "conditions": conditions,
     }
 
@@ -156,7 +190,7 @@ def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
     keys = list(dict.fromkeys(zip(rows["attack"], rows["attacker"], strict=True)))
     body = [
         [*key, *(_cell(pick(rows, attack=key[0], attacker=key[1], defence=name)) for name in defences)]
-        for key in sorted(keys, key=_attacker_last)
+        for key in sorted(keys, key=_attack_order)
     ]
     return {"experiment": experiment, "columns": defences, "rows": body}
 
@@ -169,7 +203,7 @@ def _operating_table(operating: pd.DataFrame, experiment: str, allowed_fpr: floa
     defences = in_order(rows, "defence")
     body = [
         [*key, *(_counted(counted.loc[(*key, name)], allowed_fpr) if (*key, name) in counted.index else "" for name in defences)]
-        for key in sorted(keys, key=_attacker_last)
+        for key in sorted(keys, key=_attack_order)
     ]
     return {"experiment": experiment, "fpr": allowed_fpr, "columns": defences, "rows": body}
 
@@ -211,8 +245,9 @@ def _guarantee_rows(guarantees: pd.DataFrame) -> list[dict[str, Any]]:
     return [{**row, "epsilon": number(row["epsilon"], "")} for row in weakest.reset_index().to_dict("records")]
 
 
-def _attacker_last(key: tuple[str, str]) -> str:
-    return key[1]
+def _attack_order(key: tuple[str, str]) -> str:
+    """The strongest first, then by what attackers know."""
+    return "" if key == tuple(STRONGEST.values()) else key[1]
 
 
 def _difference_table(differences: pd.DataFrame, experiment: str, headline: Mapping[str, str]) -> dict[str, Any]:
@@ -248,4 +283,4 @@ def _timings(folder: Path) -> list[dict[str, Any]]:
 
 
 #: rules whose benchmark files carry wildcards in their names
-RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "run_attack", "draw_figure")
+RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "probe_models", "run_attack", "draw_figure")

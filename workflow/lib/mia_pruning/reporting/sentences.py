@@ -3,6 +3,8 @@
 import pandas as pd
 
 from mia_pruning.reporting.style import readable
+from mia_pruning.reporting.tables import pick
+from mia_pruning.types import STRONGEST
 
 POINTS = {"attack_accuracy", "auc", "test_accuracy", "train_accuracy", "generalisation_gap"}
 
@@ -60,14 +62,22 @@ def required(row: pd.Series) -> str:
 
 
 def answer(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:
-    """The headline verdicts, one sentence a claim that was tested; conditions of one claim are joined."""
+    """The headline verdicts, one sentence a claim that was tested, with what the strongest attack makes of it."""
     tested = verdicts[verdicts["headline"] & (verdicts["verdict"] != "not tested")]
     sentences = []
     for (claim, experiment), rows in tested.groupby(["claim", "experiment"], sort=False):
-        clauses = "; ".join(f"{measured(row)}, required {required(row)}" for _, row in rows.iterrows())
         first = rows.iloc[0]
+        strongest = pick(verdicts, claim=claim, experiment=experiment, defence=first["defence"], **STRONGEST)
+        worst_case = (
+            f" Under the strongest attack {strongest.iloc[0]['verdict']}: {_clauses(strongest)}." if len(strongest) else ""
+        )
         sentences.append(
             f"{claim} {first['verdict']}: {claims[claim].rstrip('.')} "
-            f"({readable(first['defence'])} on {readable(experiment)}): {clauses}."
+            f"({readable(first['defence'])} on {readable(experiment)}): {_clauses(rows)}.{worst_case}"
         )
     return sentences
+
+
+def _clauses(rows: pd.DataFrame) -> str:
+    tested = rows[rows["metric"] != ""]
+    return "; ".join(f"{measured(row)}, required {required(row)}" for _, row in tested.iterrows())

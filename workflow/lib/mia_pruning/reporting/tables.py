@@ -23,7 +23,7 @@ def read_tables(paths: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     """CSV files by name; empty attack and attacker cells are empty strings."""
     tables = {name: pd.read_csv(path) for name, path in paths.items()}
     for table in tables.values():
-        for column in {"attack", "attacker", "minus", "reason"} & set(table.columns):
+        for column in {"attack", "attacker", "minus", "reason", "metric"} & set(table.columns):
             table[column] = table[column].fillna("")
     return tables
 

@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from mia_pruning import storage
 from mia_pruning.attacks.confidence import top_confidence
 from mia_pruning.attacks.loss import label_log_odds
+from mia_pruning.attacks.references import pairs
 from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
 from mia_pruning.metrics.audit import clopper_pearson
@@ -20,6 +21,7 @@ from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.metrics.operating import at_most, guessed
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
+from mia_pruning.types import STRONGEST
 
 TPR_AT = {"tpr_at_10_percent_fpr": 0.1, "tpr_at_1_percent_fpr": 0.01}
 #: counted false-positive rates, beside what the attack guesses
@@ -42,6 +44,8 @@ def evaluate_defence(
     roc: str,
     operating: str,
     confidence: str,
+    strongest: str,
+    failures: str,
     record: dict[str, Any],
 ) -> None:
     """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws."""
@@ -55,15 +59,20 @@ def evaluate_defence(
     n_examples = [split_.test.size if key["metric"] == "test_accuracy" else n_candidates for key, _ in cells]
     roc_rows: list[dict[str, Any]] = []
     operating_rows: list[dict[str, Any]] = []
+    failure_rows: list[dict[str, Any]] = []
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
         if str(found["failure"]):
+            failure_rows.append({"attack": attack, "attacker": attacker, "failure": str(found["failure"])})
             continue
         guesses = Guesses(found["scores"], found["unknown"], split_.membership[split_.is_target])
         cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(guesses, draws)]
         n_examples += [int(guesses.unknown[0].sum())] * (len(cells) - len(n_examples))
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
         operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in _operating_rows(guesses)]
+    of_any, choices = strongest_cells(cells, pairs(split_.membership[targets], split_.candidates[targets]))
+    n_examples += [n_candidates] * len(of_any)
+    cells += of_any
     replicates = [intervals.replicates(values, draws) for _, values in cells]
     storage.write_arrays(
         output,
@@ -75,6 +84,8 @@ def evaluate_defence(
     )
     storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr"])
     storage.write_table(operating, operating_rows, ["attack", "attacker", *OPERATING])
+    storage.write_table(strongest, choices, ["metric", "target", "attack", "attacker"])
+    storage.write_table(failures, failure_rows, ["attack", "attacker", "failure"])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), ["member", "low", "high", "fraction"])
 
 
@@ -128,6 +139,30 @@ def _privacy_cells(guesses: Guesses, draws: Draws) -> Iterator[Cell]:
             columns.setdefault(metric, []).append(curve.tpr_at(fpr))
     for metric, values in columns.items():
         yield {"metric": metric}, np.stack(values, axis=1)
+
+
+def strongest_cells(cells: list[Cell], left_out: list[list[int]]) -> tuple[list[Cell], list[dict[str, Any]]]:
+    """What an outsider gains who takes, against each target, the attack that gained most on the other targets; and the choices.
+
+    cells: every metric of every attack; left_out: for each target the rows of itself and of its twin. What is chosen on other
+    models is no maximum over noise. Attackers who are told members of the target are no outsiders. Nothing if no target is left.
+    """
+    found: list[Cell] = []
+    choices: list[dict[str, Any]] = []
+    outsiders = [(key, values) for key, values in cells if key["attack"] and key["attacker"] != "known_members"]
+    for metric in dict.fromkeys(key["metric"] for key, _ in outsiders):
+        tried = [(key, values) for key, values in outsiders if key["metric"] == metric]
+        gains = np.stack([values[0] for _, values in tried])
+        others = [np.setdiff1d(np.arange(gains.shape[1]), rows) for rows in left_out]
+        if not all(rows.size for rows in others):
+            continue
+        best = [int(gains[:, rows].mean(axis=1).argmax()) for rows in others]
+        found.append(({**STRONGEST, "metric": metric}, np.stack([tried[b][1][:, t] for t, b in enumerate(best)], axis=1)))
+        choices += [
+            {"metric": metric, "target": target, **{name: tried[b][0][name] for name in ("attack", "attacker")}}
+            for target, b in enumerate(best)
+        ]
+    return found, choices
 
 
 def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import pandas as pd
 from mia_pruning import storage
 from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
-from mia_pruning.types import BASELINE
+from mia_pruning.types import BASELINE, MATCHED
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
 UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
@@ -30,20 +30,12 @@ BOUNDS = {
 GUARANTEE_METRICS = ("epsilon", "delta")
 RESULT_COLUMNS = [
     "experiment", "defence", "objective", "constraint", "attack", "attacker", "metric",
-    "value", "low", "high", "n_targets", "n_examples", "seeds",
+    "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets", "n_examples", "seeds",
 ]  # fmt: skip
 DIFFERENCE_COLUMNS = [
-    "experiment",
-    "defence",
-    "minus",
-    "attack",
-    "attacker",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "n_targets",
-]
+    "experiment", "defence", "minus", "attack", "attacker", "metric",
+    "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets",
+]  # fmt: skip
 GUARANTEE_COLUMNS = [
     "experiment", "defence", "seed", "epsilon", "delta", "accountant", "clip", "phases", "not_covered",
 ]  # fmt: skip
@@ -96,13 +88,14 @@ def summarise(
     evaluations: Mapping[str, Mapping[str, Mapping[int, str]]],
     releases: Mapping[str, Mapping[str, Mapping[int, str]]],
     defences: Mapping[str, Mapping[str, str]],
+    frontier: Sequence[str],
     *,
     results: str,
     differences: str,
     targets: str,
     guarantees: str,
 ) -> None:
-    """evaluations: experiment -> defence -> seed -> file, and so releases."""
+    """evaluations: experiment -> defence -> seed -> file, and so releases; frontier: what the others are matched with."""
     result_rows: list[dict[str, Any]] = []
     difference_rows: list[dict[str, Any]] = []
     target_rows: list[dict[str, Any]] = []
@@ -119,6 +112,11 @@ def summarise(
         for minus, defence in itertools.permutations(read, 2):
             about = {"experiment": experiment, "defence": defence, "minus": minus}
             difference_rows += [{**about, **row} for row in _difference_rows(read[defence], read[minus])]
+        for defence in read:
+            if frontier and defence not in frontier:
+                about = {"experiment": experiment, "defence": defence, "minus": MATCHED}
+                rows = matched_rows(read[defence], [read[name] for name in frontier])
+                difference_rows += [{**about, **row} for row in rows]
     storage.write_table(results, result_rows, RESULT_COLUMNS)
     storage.write_table(differences, difference_rows, DIFFERENCE_COLUMNS)
     storage.write_table(targets, target_rows, TARGET_COLUMNS)
@@ -127,7 +125,7 @@ def summarise(
 
 def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
     runs = list(by_seed.values())
-    for key in runs[0].replicates:
+    for key in _common(runs):
         bounds = BOUNDS.get(key.metric, (0.0, 1.0))
         found = interval([run.replicates[key] for run in runs], bounds)
         n_examples = sum(run.n_examples[key] for run in runs)
@@ -138,16 +136,56 @@ def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evalu
     """first - second, replicate by replicate: both share their draws of targets and examples."""
     runs = [(first[seed], second[seed]) for seed in first]
     n_targets = sum(run.n_targets for run, _ in runs)
-    for key in runs[0][0].replicates:
-        if key in runs[0][1].replicates:
-            low, high = BOUNDS.get(key.metric, (0.0, 1.0))
-            bounds = low - high, high - low
-            paired = [a.replicates[key] - b.replicates[key] for a, b in runs]
-            yield {**_row(key, interval(paired, bounds)), "n_targets": n_targets}
+    for key in _common([run for pair in runs for run in pair]):
+        paired = [a.replicates[key] - b.replicates[key] for a, b in runs]
+        yield {**_row(key, interval(paired, _difference_bounds(key.metric))), "n_targets": n_targets}
+
+
+def _common(runs: Iterable[Evaluation]) -> list[Key]:
+    """What every one of these has: an attack that failed on one is not compared."""
+    first, *others = runs
+    return [key for key in first.replicates if all(key in run.replicates for run in others)]
+
+
+def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int, Evaluation]]) -> Iterator[dict[str, Any]]:
+    """A defence's privacy metrics less those of dense networks of its own test accuracy; nothing where it lies beyond them.
+
+    The dense networks' metric is read off the line between the two whose test accuracies lie next to the defence's. That these
+    accuracies are estimates counts: an error of one shifts the value along the line, and the replicates with it.
+    """
+    accuracy = Key("", "", "test_accuracy")
+
+    def mean(of: Mapping[int, Evaluation], key: Key) -> float:
+        return float(np.mean([run.replicates[key].per_target.mean() for run in of.values()]))
+
+    own, ordered = mean(runs, accuracy), sorted(frontier, key=lambda of: mean(of, accuracy))
+    around = [(a, b) for a, b in itertools.pairwise(ordered) if mean(a, accuracy) <= own <= mean(b, accuracy)]
+    if not around:
+        return
+    lower, upper = around[0]
+    width = mean(upper, accuracy) - mean(lower, accuracy)
+    share = (own - mean(lower, accuracy)) / width if width else 0.0
+    triples = [(run, lower[seed], upper[seed]) for seed, run in runs.items()]
+
+    def excess(key: Key, run: Evaluation, below: Evaluation, above: Evaluation) -> Replicates:
+        return run.replicates[key] - below.replicates[key] * (1 - share) - above.replicates[key] * share
+
+    for key in _common([run for triple in triples for run in triple]):
+        if key.metric in PRIVACY_METRICS and width:
+            slope = (mean(upper, key) - mean(lower, key)) / width
+            matched = [excess(key, *triple) - excess(accuracy, *triple) * slope for triple in triples]
+            row = _row(key, interval(matched, _difference_bounds(key.metric)))
+            yield {**row, "n_targets": sum(run.n_targets for run in runs.values())}
+
+
+def _difference_bounds(metric: str) -> tuple[float, float]:
+    low, high = BOUNDS.get(metric, (0.0, 1.0))
+    return low - high, high - low
 
 
 def _row(key: Key, found: Interval) -> dict[str, Any]:
-    return {**key._asdict(), "value": found.estimate, "low": found.low, "high": found.high}
+    of_interval = {name: getattr(found, name) for name in ("low", "high", "standard_error", "degrees_of_freedom")}
+    return {**key._asdict(), "value": found.estimate, **of_interval}
 
 
 def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
