@@ -15,6 +15,8 @@ rule evaluate_defence:
         confidence=f"{DEFENCE}/confidence.csv",
         strongest=f"{DEFENCE}/strongest.csv",
         failures=f"{DEFENCE}/failures.csv",
+        audit=f"{DEFENCE}/audit.csv",
+        exposed=f"{DEFENCE}/exposed.csv",
     log:
         f"{DEFENCE}/logs/evaluate_defence.log",
     benchmark:
@@ -44,6 +46,8 @@ rule summarise_study:
         confidence=paths(over_defences(f"{DEFENCE}/confidence.csv")),
         strongest=paths(over_defences(f"{DEFENCE}/strongest.csv")),
         failures=paths(over_defences(f"{DEFENCE}/failures.csv")),
+        audit=paths(over_defences(f"{DEFENCE}/audit.csv")),
+        exposed=paths(over_defences(f"{DEFENCE}/exposed.csv")),
         history=paths(histories()),
         residuals=paths(pruning_tables("residuals")),
         projection=paths(pruning_tables("projection")),
@@ -58,6 +62,8 @@ rule summarise_study:
         confidence="results/{study}/confidence.csv",
         strongest="results/{study}/strongest.csv",
         failures="results/{study}/failures.csv",
+        audit="results/{study}/audit.csv",
+        exposed="results/{study}/exposed.csv",
         history="results/{study}/history.csv",
         residuals="results/{study}/residuals.csv",
         projection="results/{study}/projection.csv",

@@ -1,6 +1,18 @@
 """From tables to what people read."""
 
-TABLES = ["results", "differences", "targets", "roc", "confidence", "history", "residuals", "projection", "distance"]
+TABLES = [
+    "results",
+    "differences",
+    "targets",
+    "guarantees",
+    "roc",
+    "exposed",
+    "confidence",
+    "history",
+    "residuals",
+    "projection",
+    "distance",
+]
 
 
 rule draw_figure:
@@ -43,6 +55,8 @@ rule write_report:
         projection="results/{study}/projection.csv",
         strongest="results/{study}/strongest.csv",
         failures="results/{study}/failures.csv",
+        audit="results/{study}/audit.csv",
+        exposed="results/{study}/exposed.csv",
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
         datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
         claims=BASE / "report" / "claims.yaml",

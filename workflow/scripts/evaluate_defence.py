@@ -18,5 +18,7 @@ with job(snakemake) as record:
         confidence=snakemake.output.confidence,
         strongest=snakemake.output.strongest,
         failures=snakemake.output.failures,
+        audit=snakemake.output.audit,
+        exposed=snakemake.output.exposed,
         record=record,
     )

@@ -21,6 +21,8 @@ with job(snakemake):
         "confidence": "evaluations",
         "strongest": "evaluations",
         "failures": "evaluations",
+        "audit": "evaluations",
+        "exposed": "evaluations",
         "history": "history",
         "residuals": "pruning",
         "projection": "pruning",

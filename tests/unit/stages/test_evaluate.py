@@ -47,6 +47,8 @@ def evaluated(request, tmp_path):
             confidence=tmp_path / f"{name}_confidence.csv",
             strongest=tmp_path / f"{name}_strongest.csv",
             failures=tmp_path / f"{name}_failures.csv",
+            audit=tmp_path / f"{name}_audit.csv",
+            exposed=tmp_path / f"{name}_exposed.csv",
             record={"rule": "r"},
         )
         return read_evaluation(str(tmp_path / f"{name}.npz"))

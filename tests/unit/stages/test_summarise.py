@@ -149,7 +149,7 @@ def test_identical_defences_differ_by_exactly_nothing(tmp_path):
         storage.write_json(tmp_path / f"{name}.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     evaluations, releases = ({"e": {n: {0: tmp_path / f"{n}.{end}"} for n in ("baseline", "same")}} for end in ("npz", "json"))
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise(evaluations, releases, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), **outputs)
+    summarise(evaluations, releases, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), [], **outputs)
     differences = pd.read_csv(outputs["differences"])
     assert (differences[["value", "low", "high"]] == 0).all(axis=None)
     assert not differences.empty

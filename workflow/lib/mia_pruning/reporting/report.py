@@ -13,9 +13,12 @@ from mia_pruning import provenance, storage
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.metrics.operating import Counts
+from mia_pruning.reporting.auditing import audit
+from mia_pruning.reporting.exposing import exposed_examples, shown_examples
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick, read_tables
+from mia_pruning.stages.packed import read_packed
 from mia_pruning.types import STRONGEST
 
 #: the order of the figures on the page, and each one's heading; others follow under their name
@@ -67,6 +70,12 @@ def write_report(
         theory=[_figure_view(name, figures[name]) for name in THEORY],
         projections=_projection_rows(loaded["projection"]),
         guarantees=_guarantee_rows(loaded["guarantees"]),
+        audits=[_audit_view(row) for row in audit(loaded["audit"], loaded["guarantees"])],
+        exposures=[
+            _exposure_view(loaded["exposed"], name, datasets[entry["dataset"]])
+            for name, entry in settings["experiments"].items()
+            if not pick(loaded["exposed"], experiment=name).empty
+        ],
         overviews=[_overview(loaded["results"], name, claims["headline"]) for name in in_order(loaded["results"], "experiment")],
         attacks=[_attack_table(loaded["results"], name) for name in in_order(loaded["results"], "experiment")],
         operating=[
@@ -243,6 +252,37 @@ def _guarantee_rows(guarantees: pd.DataFrame) -> list[dict[str, Any]]:
     """The weakest guarantee over seeds of each defence that has one."""
     weakest = guarantees.sort_values("epsilon", ascending=False).groupby(["experiment", "defence"], sort=False).first()
     return [{**row, "epsilon": number(row["epsilon"], "")} for row in weakest.reset_index().to_dict("records")]
+
+
+def _audit_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Bounds as words."""
+
+    def proved(bound: Mapping[str, Any]) -> str:
+        if not bound["epsilon"]:
+            return "nothing proved"
+        return f"{bound['epsilon']:.2f} by {readable(bound['attack'])} ({readable(bound['attacker'])})"
+
+    promised = "none" if row["promised"] is None else number(row["promised"], "")
+    return {**row, "one_run": proved(row["one_run"]), "rates": proved(row["rates"]), "promised": promised}
+
+
+def _exposure_view(exposed: pd.DataFrame, experiment: str, dataset: str) -> dict[str, Any]:
+    """Who protects the most exposed examples, and their pictures."""
+    packed = read_packed(dataset)
+    names = packed.description["class_names"]
+    attacks = pick(exposed, experiment=experiment).groupby("defence", sort=False)[["attack", "attacker"]].first()
+    rows = [
+        {
+            **row,
+            "most": f"{row['most']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
+            "alike": f"{row['alike']:.2f}",
+            "highest": f"{names[row['most_exposed_class']]} {row['its_exposure']:.3f}",
+            "lowest": f"{names[row['least_exposed_class']]} {row['least_exposure']:.3f}",
+            "attack": f"{readable(attacks.loc[row['defence'], 'attack'])} ({readable(attacks.loc[row['defence'], 'attacker'])})",
+        }
+        for row in exposed_examples(exposed, experiment)
+    ]
+    return {"experiment": experiment, "rows": rows, "examples": shown_examples(exposed, experiment, packed.images, names)}
 
 
 def _attack_order(key: tuple[str, str]) -> str:

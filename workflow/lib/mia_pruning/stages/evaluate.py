@@ -1,6 +1,7 @@
 """Stage: every metric of one defence, for each target and each bootstrap replicate; curves for the figures."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
+from mia_pruning.metrics.exposure import exposures, halves
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.metrics.operating import at_most, guessed
@@ -28,6 +30,12 @@ TPR_AT = {"tpr_at_10_percent_fpr": 0.1, "tpr_at_1_percent_fpr": 0.01}
 FPR_AT = (0.1, 0.01, 0.001)
 #: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, all trials taken as independent
 OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr")
+#: the share of examples that an audit takes for members, and for others: fixed before any result is seen
+GUESSED_SHARE = 0.05
+#: n_guesses, n_correct: of the highest and lowest scores; the other counts are of scores above 0, a threshold of shadows' making
+AUDIT = ("target", "n_canaries", "n_guesses", "n_correct", "true_positives", "members", "false_positives", "others")
+#: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets
+EXPOSED = ["example", "label", "attack", "attacker", "first_half", "second_half"]
 ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
 CONFIDENCE_EDGES = np.linspace(-6, 18, 49)
 
@@ -46,6 +54,8 @@ def evaluate_defence(
     confidence: str,
     strongest: str,
     failures: str,
+    audit: str,
+    exposed: str,
     record: dict[str, Any],
 ) -> None:
     """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws."""
@@ -60,6 +70,8 @@ def evaluate_defence(
     roc_rows: list[dict[str, Any]] = []
     operating_rows: list[dict[str, Any]] = []
     failure_rows: list[dict[str, Any]] = []
+    audit_rows: list[dict[str, Any]] = []
+    by_outsiders: dict[tuple[str, str], Guesses] = {}
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
         if str(found["failure"]):
@@ -70,7 +82,11 @@ def evaluate_defence(
         n_examples += [int(guesses.unknown[0].sum())] * (len(cells) - len(n_examples))
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
         operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in _operating_rows(guesses)]
-    of_any, choices = strongest_cells(cells, pairs(split_.membership[targets], split_.candidates[targets]))
+        audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in _audit_rows(guesses)]
+        if attacker != "known_members":
+            by_outsiders[attack, attacker] = guesses
+    twins = pairs(split_.membership[targets], split_.candidates[targets])
+    of_any, choices = strongest_cells(cells, twins)
     n_examples += [n_candidates] * len(of_any)
     cells += of_any
     replicates = [intervals.replicates(values, draws) for _, values in cells]
@@ -82,9 +98,11 @@ def evaluate_defence(
         n_targets=np.array(targets.size),
         n_examples=np.array(n_examples),
     )
-    storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr"])
+    storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr", "low", "high"])
     storage.write_table(operating, operating_rows, ["attack", "attacker", *OPERATING])
     storage.write_table(strongest, choices, ["metric", "target", "attack", "attacker"])
+    storage.write_table(audit, audit_rows, ["attack", "attacker", *AUDIT])
+    storage.write_table(exposed, _exposed_rows(by_outsiders, choices, split_, labels, twins), EXPOSED)
     storage.write_table(failures, failure_rows, ["attack", "attacker", "failure"])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), ["member", "low", "high", "fraction"])
 
@@ -166,9 +184,14 @@ def strongest_cells(cells: list[Cell], left_out: list[list[int]]) -> tuple[list[
 
 
 def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
-    """The ROC averaged over targets at fixed false-positive rates, without interpolation."""
+    """The ROC averaged over targets at fixed false-positive rates, without interpolation, and its 95 % band over targets."""
     curves = [weighted_roc(scores, members, np.ones((1, members.size), dtype=np.float32)) for scores, _, members in guesses]
-    return [{"fpr": float(fpr), "tpr": float(np.mean([curve.tpr_at(fpr)[0] for curve in curves]))} for fpr in ROC_GRID]
+    rates = np.array([[curve.tpr_at(fpr)[0] for curve in curves] for fpr in ROC_GRID])
+    means, half = rates.mean(axis=1), np.zeros(len(ROC_GRID))
+    if len(curves) > 1:
+        half = intervals.quantile(len(curves) - 1) * rates.std(axis=1, ddof=1) / np.sqrt(len(curves))
+    bands = zip(ROC_GRID, means, np.maximum(means - half, 0.0), np.minimum(means + half, 1.0), strict=True)
+    return [dict(zip(("fpr", "tpr", "low", "high"), map(float, row), strict=True)) for row in bands]
 
 
 def _operating_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
@@ -188,6 +211,36 @@ def _operating_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
             "high": high,
             "fpr": counts.fpr,
         }
+
+
+def _audit_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
+    for target, (scores, _, members) in enumerate(guesses):
+        share = round(GUESSED_SHARE * members.size)
+        order = np.argsort(scores, kind="stable")
+        n_correct = int(members[order[-share:]].sum() + (~members[order[:share]]).sum()) if share else 0
+        counts = {"n_canaries": members.size, "n_guesses": 2 * share, "n_correct": n_correct}
+        yield {"target": target, **counts, **vars(guessed(scores, members))}
+
+
+def _exposed_rows(
+    by_outsiders: Mapping[tuple[str, str], Guesses],
+    choices: list[dict[str, Any]],
+    split: Split,
+    labels: np.ndarray,
+    twins: list[list[int]],
+) -> Iterator[dict[str, Any]]:
+    """Each example's exposure to the attack that was the strongest by AUC against most targets; nothing without two pairs."""
+    chosen = Counter((row["attack"], row["attacker"]) for row in choices if row["metric"] == "auc")
+    if not chosen:
+        return
+    ((attack, attacker), _), *_ = chosen.most_common(1)
+    guesses = by_outsiders[attack, attacker]
+    columns = guesses.unknown.all(axis=0)
+    first, second = (exposures(guesses.scores[rows][:, columns], guesses.membership[rows][:, columns]) for rows in halves(twins))
+    examples = split.pool[columns]
+    for example, label, *of_halves in zip(examples, labels[examples], first, second, strict=True):
+        both = dict(zip(("first_half", "second_half"), of_halves, strict=True))
+        yield {"example": int(example), "label": int(label), "attack": attack, "attacker": attacker, **both}
 
 
 def _confidence_rows(logits: np.ndarray, labels: np.ndarray, split: Split) -> list[dict[str, Any]]:

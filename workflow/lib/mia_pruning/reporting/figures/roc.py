@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
+from mia_pruning.metrics.audit import most_true_positives
 from mia_pruning.registry import figure
 from mia_pruning.reporting.style import colours, in_order, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
+
+
+#: where the curve of a guarantee is drawn
+FPR = np.logspace(-3, 0, 61)
 
 
 @figure
@@ -17,8 +23,12 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     attacks = _shown_attacks(tables["results"], headline["attack"])
     colour = colours(in_order(tables["results"], "defence"))
     table = (
-        pick(curves, attack=attacks).groupby(["experiment", "attack", "defence", "fpr"], sort=False)["tpr"].mean().reset_index()
+        pick(curves, attack=attacks)
+        .groupby(["experiment", "attack", "defence", "fpr"], sort=False)[["tpr", "low", "high"]]
+        .mean()
+        .reset_index()
     )
+    promised = tables["guarantees"].dropna(subset=["epsilon"])
     size = (4.6 * len(attacks) + 1.6, 4.4 * len(experiments))
     drawn, axes = plt.subplots(len(experiments), len(attacks), figsize=size, squeeze=False, sharex=True, sharey=True)
     for row, experiment in zip(axes, experiments, strict=True):
@@ -26,6 +36,11 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
             for defence, curve in pick(table, experiment=experiment, attack=attack).groupby("defence", sort=False):
                 visible = curve[(curve["fpr"] > 0) & (curve["tpr"] > 0)]
                 axis.plot(visible["fpr"], visible["tpr"], color=colour[defence], label=readable(defence))
+                axis.fill_between(visible["fpr"], visible["low"], visible["high"], color=colour[defence], alpha=0.12, linewidth=0)
+            for defence, part in pick(promised, experiment=experiment).groupby("defence", sort=False):
+                weakest = part.loc[part["epsilon"].idxmax()]
+                most = most_true_positives(FPR, weakest["epsilon"], weakest["delta"])
+                axis.plot(FPR, most, color=colour[defence], linestyle="--", linewidth=1, label=f"most by {readable(defence)}")
             axis.plot([1e-3, 1], [1e-3, 1], color="grey", linestyle=":", linewidth=1)
             axis.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1), xlabel="false-positive rate")
             axis.set_title(f"{readable(experiment)}: {readable(attack)}")
@@ -35,7 +50,8 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         drawn,
         table,
         _finding(tables["results"], attacks),
-        "Mean over targets at equal false-positive rates; adaptive attacker. The dotted line is guessing. "
+        "Mean over targets at equal false-positive rates with its 95 % band over targets; adaptive attacker. The dotted line is "
+        "guessing; a dashed one is the most that any attack can reach against what DP-SGD promises. "
         "Shown are the headline attack and the one with the highest AUC on the baseline.",
     )
 
