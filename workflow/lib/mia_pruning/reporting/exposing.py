@@ -36,11 +36,16 @@ def exposed_examples(exposed: pd.DataFrame, experiment: str) -> list[dict[str, A
                 continue
             for chosen, measured in (HALVES, HALVES[::-1]):
                 most.append(own[measured].loc[most_exposed(base[chosen])].to_numpy())
-                alike.append(float(spearmanr(base[chosen], own[measured].loc[base.index]).statistic))
+                alike.append(_rank_correlation(base[chosen], own[measured].loc[base.index]))
             of_classes.append(own[[*HALVES]].mean(axis=1).groupby(own["label"]).mean())
         if most:
             rows.append({"defence": defence, **_mean_exposure(most), "alike": float(np.mean(alike)), **_class_gap(of_classes)})
     return rows
+
+
+def _rank_correlation(one: pd.Series, other: pd.Series) -> float:
+    """NaN where either is the same for all."""
+    return float(spearmanr(one, other).statistic) if min(one.nunique(), other.nunique()) > 1 else np.nan
 
 
 def most_exposed(exposure: pd.Series) -> pd.Index:

@@ -275,7 +275,7 @@ def _exposure_view(exposed: pd.DataFrame, experiment: str, dataset: str) -> dict
         {
             **row,
             "most": f"{row['most']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
-            "alike": f"{row['alike']:.2f}",
+            "alike": number(row["alike"], ""),
             "highest": f"{names[row['most_exposed_class']]} {row['its_exposure']:.3f}",
             "lowest": f"{names[row['least_exposed_class']]} {row['least_exposure']:.3f}",
             "attack": f"{readable(attacks.loc[row['defence'], 'attack'])} ({readable(attacks.loc[row['defence'], 'attacker'])})",

@@ -11,7 +11,6 @@ from mia_pruning.registry import figure
 from mia_pruning.reporting.style import colours, in_order, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
-
 #: where the curve of a guarantee is drawn
 FPR = np.logspace(-3, 0, 61)
 

@@ -1,0 +1,103 @@
+import base64
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mia_pruning.reporting.exposing import exposed_examples, most_exposed, picture, shown_examples
+
+N = 2000
+
+
+def exposed(halves_of, seed=0):
+    """defence -> (first half, second half) of each of the N examples, as the summary's table."""
+    parts = [
+        pd.DataFrame(
+            {"experiment": "e", "seed": seed, "defence": defence, "example": np.arange(N) + 100, "label": np.arange(N) % 4,
+             "attack": "a", "attacker": "adaptive", "first_half": first, "second_half": second}
+        )
+        for defence, (first, second) in halves_of.items()
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def noise(seed):
+    return np.random.default_rng(seed).uniform(0.3, 0.7, N)
+
+
+def rows_of(table):
+    return {row["defence"]: row for row in exposed_examples(table, "e")}
+
+
+def test_luck_in_the_choice_is_none_in_the_measure():
+    """Where nothing is exposed, the examples that look most exposed on one half are ordinary on the other."""
+    found = rows_of(exposed({"baseline": (noise(0), noise(1))}))["baseline"]
+    assert found["low"] < 0.5 < found["high"]
+    assert found["n"] == 20
+    assert abs(found["alike"]) < 0.1
+
+
+def test_a_defence_that_protects_the_exposed_is_told_from_one_that_does_not():
+    leak = 0.29 * (np.arange(N) < 20)
+    found = rows_of(
+        exposed(
+            {
+                "baseline": (noise(0) + leak, noise(1) + leak),
+                "useless": (noise(2) + leak, noise(3) + leak),
+                "protecting": (noise(4), noise(5)),
+            }
+        )
+    )
+    assert found["baseline"]["most"] > 0.6
+    assert found["useless"]["low"] > found["protecting"]["high"]
+    assert found["protecting"]["most"] == pytest.approx(0.5, abs=0.06)
+
+
+def test_examples_that_stay_exposed_are_alike_and_others_not():
+    lasting = np.linspace(0.4, 0.9, N)
+    found = rows_of(
+        exposed({"baseline": (lasting, lasting), "same": (lasting, lasting), "others": (lasting[::-1], lasting[::-1])})
+    )
+    assert found["same"]["alike"] == pytest.approx(1)
+    assert found["others"]["alike"] == pytest.approx(-1)
+
+
+def test_the_class_gap_names_both_ends():
+    by_class = np.array([0.5, 0.8, 0.6, 0.4])[np.arange(N) % 4]
+    found = rows_of(exposed({"baseline": (by_class, by_class)}))["baseline"]
+    assert (found["most_exposed_class"], found["least_exposed_class"]) == (1, 3)
+    assert (found["its_exposure"], found["least_exposure"]) == pytest.approx((0.8, 0.4))
+
+
+def test_seeds_are_averaged_and_never_mixed():
+    """The same row of the data is another example of another seed's pool."""
+    high, low = np.full(N, 0.9), np.full(N, 0.5)
+    both = pd.concat([exposed({"baseline": (high, high)}, 0), exposed({"baseline": (low, low)}, 1)])
+    assert rows_of(both)["baseline"]["most"] == pytest.approx(0.7)
+
+
+def test_the_most_exposed_are_a_share_and_at_least_one():
+    assert most_exposed(pd.Series(np.arange(300.0))).tolist() == [299, 298, 297]
+    assert most_exposed(pd.Series([0.1, 0.3, 0.2])).tolist() == [1]
+
+
+def test_pictures_show_the_examples_by_their_row_of_the_data():
+    lasting = np.linspace(0.4, 0.9, N)
+    images = np.zeros((N + 100, 4, 4, 1), np.uint8)
+    images[N + 99] = 200
+    shown = shown_examples(exposed({"baseline": (lasting, lasting)}), "e", images, list("abcd"))
+    assert len(shown) == 12
+    assert (shown[0]["row"], shown[0]["label"]) == (N + 99, "d")
+    head, data = shown[0]["picture"].split(",")
+    assert head == "data:image/png;base64"
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert drawn.shape == (84, 84)
+    assert (drawn == 200).all()
+
+
+def test_pictures_of_colour_keep_their_pixels():
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 3), dtype=np.uint8)
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture(image).split(",")[1]))))
+    np.testing.assert_array_equal(drawn[::28, ::28], image)
