@@ -35,19 +35,19 @@ def probe_models(
 
     def untrained() -> torch.nn.Module:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(seed, "probe", plug_in.name))
+            torch.manual_seed(torch_seed(seed, "probe", probe["use"]))
             return build(network, packed.image_shape, packed.n_classes)
 
     model, answers = untrained().to(device()), []
     for row in sorted(weights):
         model.load_state_dict(weights[row])
-        asked = Asked(model.eval(), pool, reference, untrained, stream(seed, "probe", plug_in.name))
+        asked = Asked(model.eval(), pool, reference, untrained, stream(seed, "probe", probe["use"]))
         answers.append(np.asarray(function(asked, **options), dtype=np.float32))
         if len(answers[-1]) != len(pool) or not np.isfinite(answers[-1]).all():
             raise ArithmeticError(
-                f"the probe {plug_in.name} on model {row}: it must answer each of {len(pool)} examples, and gave "
+                f"the probe {probe['use']} on model {row}: it must answer each of {len(pool)} examples, and gave "
                 f"{answers[-1].shape}, {int((~np.isfinite(answers[-1])).sum())} of them not finite"
             )
-    logger.info("%s: %d models on %d examples", plug_in.name, len(weights), len(pool))
+    logger.info("%s: %d models on %d examples", probe["use"], len(weights), len(pool))
     storage.write_array(output, np.stack(answers))
     storage.write_json(output.removesuffix(".npy") + ".json", {"shape": list(np.shape(answers)), "provenance": record})
