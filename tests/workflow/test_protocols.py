@@ -1,4 +1,4 @@
-"""A study of one's own: the disjoint protocol, one-shot pruning, and a stranger's attack that is one file outside the project."""
+"""A study of one's own: the disjoint protocol, one-shot pruning, a stranger's two attacks in a file outside the project."""
 
 import csv
 import dataclasses
@@ -33,6 +33,11 @@ ATTACK = '''
     def _margin(logits, labels):
         at_label = np.arange(logits.shape[-1]) == labels[..., np.newaxis]
         return np.where(at_label, logits, -np.inf).max(axis=-1) - np.where(at_label, -np.inf, logits).max(axis=-1)
+
+
+    @attack
+    def broken(targets: Signals, shadows: Signals, rng: np.random.Generator):
+        raise KeyError("a stranger's mistake")
     '''
 STUDY = """
     study: stranger
@@ -57,8 +62,9 @@ STUDY = """
       magnitude: {objective: erm, constraint: quarter}
     attacks:
       margin: {use: strangers_attack.margin, offset: 0.5}
+      broken: {use: strangers_attack.broken}
     """
-TARGET = "results/stranger/verdicts.csv"
+TARGET = "results/stranger/report.html"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +140,20 @@ def test_a_strangers_attack_has_its_row_and_its_scores_with_its_option(defence, 
     expected = margins[:2] - margins[2:][split.candidates[2:]].mean() - 0.5
     scores = storage.read_arrays(folder / "attacks/margin.adaptive.npz")["scores"]
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_attack_that_fails_stops_nothing_and_is_named_in_the_report(stranger):
+    folder = stranger.folder / "results/stranger"
+    assert "broken" not in {row["attack"] for row in results(stranger)}
+    with (folder / "failures.csv").open(encoding="utf-8", newline="") as file:
+        failures = list(csv.DictReader(file))
+    assert {(row["defence"], row["attack"]) for row in failures} == {("baseline", "broken"), ("magnitude", "broken")}
+    assert all("a stranger's mistake" in row["failure"] for row in failures)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "2 attacks failed and are missing from every table" in report
+    assert "a stranger&#39;s mistake" in report
+    log = (stranger.run / "erm/none/logs/run_attack_broken.adaptive.log").read_text(encoding="utf-8")
+    assert "strangers_attack.py" in log
 
 
 def test_a_changed_line_of_a_strangers_attack_reruns_it_and_a_comment_does_not(stranger):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mia_pruning.metrics.intervals import quantile
-from mia_pruning.reporting.claims import combine, judge, side
+from mia_pruning.reporting.claims import combine, headline_of, judge, side
 from mia_pruning.study import SCHEMA
 
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
@@ -268,3 +268,17 @@ def test_matched_accuracy_is_no_defence_and_its_absence_is_explained():
     (without,) = verdicts([claim(matched)]).to_dict("records")
     assert without["verdict"] == "not tested"
     assert without["reason"] == "the study has no dense networks around its test accuracy"
+
+
+@pytest.mark.parametrize(
+    ("tried", "wanted"),
+    [
+        (ATTACKERS, HEADLINE),
+        ([("loss", "adaptive"), ("rmia", "adaptive")], {"attack": "loss", "attacker": "adaptive"}),
+        ([("net", "dense_shadows")], {"attack": "net", "attacker": "dense_shadows"}),
+        ([], HEADLINE),
+    ],
+)
+def test_a_study_without_the_headline_attack_has_its_first_one_as_headline(tried, wanted):
+    rows = [row("baseline", "test_accuracy", 0.8, 0.9), *(row("baseline", "auc", 0.5, 0.6, *by) for by in tried)]
+    assert headline_of({"headline": HEADLINE}, pd.DataFrame(rows)) == wanted

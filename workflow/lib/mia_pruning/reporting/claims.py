@@ -50,16 +50,24 @@ def combine(verdicts: list[str]) -> str:
 
 def judge(claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     """One row a claim, experiment, defence, attack, attacker and condition; `verdict` is the claim's, over its conditions."""
-    rows = []
+    rows, headline = [], headline_of(claims, results)
     for claim in claims["claims"]:
         judged = [
             row
             for experiment in results["experiment"].unique()
             for defence in claim["defences"]
-            for row in _judge_defence(claim, experiment, defence, claims["headline"], results, differences)
+            for row in _judge_defence(claim, experiment, defence, headline, results, differences)
         ]
         rows += _corrected(judged)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def headline_of(claims: Mapping[str, Any], results: pd.DataFrame) -> dict[str, str]:
+    """The attack and attacker that the headline verdicts are about: the claims', or the first of a study that has not that one."""
+    named = results[["attack", "attacker"]].dropna().drop_duplicates()
+    tried = [dict(row) for row in named[named["attack"] != ""].to_dict("records")]
+    wanted = dict(claims["headline"])
+    return wanted if wanted in tried or not tried else tried[0]
 
 
 def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.metrics.operating import Counts
 from mia_pruning.reporting.auditing import audit
+from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.exposing import exposed_examples, shown_examples
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
@@ -53,6 +54,7 @@ def write_report(
 ) -> None:
     """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; benchmarks: the results' folder."""
     loaded = read_tables(tables)
+    headline = headline_of(claims, loaded["results"])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
@@ -62,10 +64,10 @@ def write_report(
         study=settings["study"],
         answers=answer(loaded["verdicts"], statements),
         claims=[_claim_view(claim, loaded["verdicts"]) for claim in claims["claims"]],
-        attackers=_attackers(loaded["verdicts"], claims["headline"]),
+        attackers=_attackers(loaded["verdicts"], headline),
         choices=_choices(loaded["strongest"]),
         failures=loaded["failures"].to_dict("records"),
-        headline=claims["headline"],
+        headline=headline,
         figures=[_figure_view(name, figures[name]) for name in sorted(figures, key=_figure_order) if name not in THEORY],
         theory=[_figure_view(name, figures[name]) for name in THEORY],
         projections=_projection_rows(loaded["projection"]),
@@ -76,7 +78,7 @@ def write_report(
             for name, entry in settings["experiments"].items()
             if not pick(loaded["exposed"], experiment=name).empty
         ],
-        overviews=[_overview(loaded["results"], name, claims["headline"]) for name in in_order(loaded["results"], "experiment")],
+        overviews=[_overview(loaded["results"], name, headline) for name in in_order(loaded["results"], "experiment")],
         attacks=[_attack_table(loaded["results"], name) for name in in_order(loaded["results"], "experiment")],
         operating=[
             _operating_table(loaded["operating"], name, fpr)
@@ -84,8 +86,7 @@ def write_report(
             for fpr in LOW_FPR
         ],
         differences=[
-            _difference_table(loaded["differences"], name, claims["headline"])
-            for name in in_order(loaded["results"], "experiment")
+            _difference_table(loaded["differences"], name, headline) for name in in_order(loaded["results"], "experiment")
         ],
         settings=settings,
         settings_yaml=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120),
