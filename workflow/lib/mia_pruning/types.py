@@ -8,10 +8,6 @@ import numpy as np
 
 #: the defence that every other is compared with; its models are the dense shadows
 BASELINE = "baseline"
-#: what stands for a defence in a difference: dense networks that are as accurate as the other
-MATCHED = "matched_accuracy"
-#: whoever takes the attack that is the strongest elsewhere, as a table's columns
-STRONGEST = {"attack": "strongest", "attacker": "any"}
 
 
 class StudyError(ValueError):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mia_pruning.metrics.intervals import CONFIDENCE, quantile
-from mia_pruning.types import MATCHED
+from mia_pruning.metrics.stand_ins import MATCHED
 
 SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclusive", "not tested"
 COLUMNS = [
@@ -63,7 +63,7 @@ def judge(claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.Data
 
 
 def headline_of(claims: Mapping[str, Any], results: pd.DataFrame) -> dict[str, str]:
-    """The attack and attacker that the headline verdicts are about: the claims', or the first of a study that has not that one."""
+    """Whom the headline verdicts are about: the claims' attack and attacker, or the first of a study that has not these."""
     named = results[["attack", "attacker"]].dropna().drop_duplicates()
     tried = [dict(row) for row in named[named["attack"] != ""].to_dict("records")]
     wanted = dict(claims["headline"])

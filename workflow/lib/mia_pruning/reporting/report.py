@@ -13,6 +13,7 @@ from mia_pruning import provenance, storage
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.metrics.operating import Counts
+from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.auditing import audit
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.exposing import exposed_examples, shown_examples
@@ -20,7 +21,6 @@ from mia_pruning.reporting.sentences import answer, measured, number, required, 
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick, read_tables
 from mia_pruning.stages.packed import read_packed
-from mia_pruning.types import STRONGEST
 
 #: the order of the figures on the page, and each one's heading; others follow under their name
 FIGURE_HEADINGS = {

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import pick
-from mia_pruning.types import STRONGEST
 
 POINTS = {"attack_accuracy", "auc", "test_accuracy", "train_accuracy", "generalisation_gap"}
 

@@ -21,9 +21,9 @@ from mia_pruning.metrics.exposure import exposures, halves
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.metrics.operating import at_most, guessed
+from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
-from mia_pruning.types import STRONGEST
 
 TPR_AT = {"tpr_at_10_percent_fpr": 0.1, "tpr_at_1_percent_fpr": 0.01}
 #: counted false-positive rates, beside what the attack guesses

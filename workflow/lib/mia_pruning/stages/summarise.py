@@ -12,7 +12,8 @@ import pandas as pd
 from mia_pruning import storage
 from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
-from mia_pruning.types import BASELINE, MATCHED
+from mia_pruning.metrics.stand_ins import MATCHED
+from mia_pruning.types import BASELINE
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
 UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
