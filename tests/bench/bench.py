@@ -7,6 +7,7 @@ No figure here is asserted anywhere: machines differ and are shared. Compare rat
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -26,12 +27,19 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from mia_pruning import provenance
-from mia_pruning.attacks.lira import lira_online
+from mia_pruning.attacks.calibrated_loss import calibrated_loss
+from mia_pruning.attacks.confidence import confidence
+from mia_pruning.attacks.correctness import correctness
+from mia_pruning.attacks.entropy import entropy
+from mia_pruning.attacks.learnt import Fitting, learnt_scores
+from mia_pruning.attacks.lira import lira_offline, lira_online
 from mia_pruning.attacks.loss import loss
-from mia_pruning.attacks.rmia import rmia_offline
+from mia_pruning.attacks.modified_entropy import modified_entropy
+from mia_pruning.attacks.rmia import rmia_offline, rmia_online
 from mia_pruning.constraints.admm import Admm
 from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.data.fashion_mnist import fashion_mnist_t10k
+from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.models.lenet5 import lenet5
 from mia_pruning.objectives.dp_sgd import DpSgd
 from mia_pruning.objectives.erm import Erm
@@ -78,9 +86,21 @@ def main() -> None:
     print(f"  ADMM epoch against plain:    {ratio(seconds, 'resident, bfloat16, with ADMM', 'resident, bfloat16')}")
     print(f"  Min-Max against plain:       {ratio(seconds, 'resident, bfloat16, Min-Max', 'resident, bfloat16')}")
     print(f"  DP-SGD against plain:        {ratio(seconds, 'resident, float32, DP-SGD', 'resident, float32')}\n")
-    attack = in_turn({"attack": _threshold_attack()}, rounds)["attack"]
-    print(f"Threshold attack, loss, 250,000 shadow and 250,000 target scores of 10 classes\n  {spread(attack)}\n")
+    thresholds = {
+        "loss, 250,000 shadow and 250,000 target scores of 10 classes": _threshold_attack(),
+        "the pooled threshold of 252,000 scores alone": _pooled_threshold(252_000),
+    }
+    print("Threshold attacks")
+    for name, values in in_turn(thresholds, rounds).items():
+        print(f"  {name:62} {spread(values)}")
+    attack, n_rows = _attack_network(252_000)
+    (trained,) = in_turn({"attack": attack}, rounds).values()
+    print("\nAttack network 10-512-256-128-1 on 252,000 rows, two epochs, a tenth held back, threshold and scores included")
+    print(f"  {spread(trained)}   {n_rows / statistics.median(trained):.0f} rows/s\n")
     by_example = {
+        f"all {len(SCORE_BASED)} score-based attacks, 8 shadow models, 31,500 examples": _by_example(
+            _all_score_based, 8, 31_500, 31_500
+        ),
         "LiRA online, 64 shadow models, 60,000 examples": _by_example(lira_online, 64, 60_000, 100),
         "RMIA offline, 8 shadow models, 10,000 examples against 10,000": _by_example(rmia_offline, 8, 10_000, 10_000),
     }
@@ -176,6 +196,39 @@ def _threshold_attack() -> Callable[[], np.ndarray]:
 
     targets, shadows = signals(False), signals(True)
     return lambda: loss(targets, shadows, rng, per_class=False)
+
+
+def _pooled_threshold(n: int) -> Callable[[], float]:
+    rng = np.random.default_rng(0)
+    members = rng.random(n) < 0.5
+    scores = rng.normal(size=n) + members
+    return lambda: best_threshold(scores, members)
+
+
+def _attack_network(n: int, n_epochs: int = 2) -> tuple[Callable[[], np.ndarray], float]:
+    """The work, and how many rows it trains on."""
+    rng = np.random.default_rng(0)
+    members = rng.random(n) < 0.5
+    rows = torch.from_numpy((rng.normal(size=(n, 10)) + members[:, np.newaxis]).astype(np.float32))
+    fitting = Fitting(
+        max_epochs=n_epochs, patience=n_epochs, batch_size=1000, learning_rate=1e-3, held_back=0.1, precision="bfloat16"
+    )
+    return lambda: learnt_scores(_attack_layers, [rows], members, [[rows[:1]]], rng, fitting), 0.9 * n * n_epochs
+
+
+def _attack_layers() -> nn.Module:
+    widths = [10, 512, 256, 128]
+    hidden = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(widths[-1], 1), nn.Flatten(0))
+
+
+SCORE_BASED = (
+    correctness, confidence, entropy, loss, modified_entropy, calibrated_loss, lira_offline, lira_online, rmia_offline, rmia_online,
+)  # fmt: skip
+
+
+def _all_score_based(targets: Signals, shadows: Signals, rng: np.random.Generator) -> list[np.ndarray]:
+    return [attack(targets, shadows, rng) for attack in SCORE_BASED]
 
 
 def _by_example(attack: Callable, n_shadows: int, n_examples: int, n_population: int) -> Callable[[], np.ndarray]:
