@@ -1,6 +1,6 @@
 # Does pruning defend a network against membership inference? The pipeline from raw data to a report with verdicts.
 #
-#   data -> split -> train -> prune -> retrain -> query -> attack -> evaluate -> summarise -> claims, figures -> report
+#   data -> split -> train -> prune -> retrain -> query, probe -> attack -> evaluate -> summarise -> claims, figures -> report
 #
 # Configuration: config.yaml, or any other study by --configfile, which replaces it. Keys: workflow/config.schema.yaml.
 
