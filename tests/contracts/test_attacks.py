@@ -182,3 +182,18 @@ def test_what_is_learnt_comes_from_the_shadows(name):
     targets, shadows, members = toy(5.0)
     inverted = dataclasses.replace(shadows, membership=shadows.candidates & ~shadows.membership)
     assert per_target(balanced_accuracy, run(name, targets, inverted), targets, members) < 0.6
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "correctness"])
+def test_shadows_of_one_class_are_refused_in_a_sentence(name):
+    targets, shadows, _ = toy(2.0)
+    members_only = dataclasses.replace(shadows, membership=shadows.candidates.copy())
+    with pytest.raises(ValueError, match=r"members and non-members are both needed|shadow models are too few|no example has two"):
+        run(name, targets, members_only)
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.get("by_example")])
+def test_two_shadows_are_too_few_to_compare_with_at_each_example(name):
+    targets, shadows, _ = toy(2.0)
+    with pytest.raises(ValueError, match=r"2 shadow models are too few|no example has two"):
+        run(name, targets, shadows.of_models(slice(0, 2), shadows.membership[:2]))

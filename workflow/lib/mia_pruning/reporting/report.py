@@ -14,6 +14,7 @@ from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.metrics.operating import Counts
 from mia_pruning.metrics.stand_ins import STRONGEST
+from mia_pruning.registry import find
 from mia_pruning.reporting.auditing import audit
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.exposing import exposed_examples, shown_examples
@@ -34,6 +35,13 @@ FIGURE_HEADINGS = {
     "gain": "T1: the game as it was played",
     "subnetwork_distance": "T2: is there a subnetwork near the dense network?",
     "residuals": "T3: does ADMM converge?",
+}
+#: traits of an attack, and what they let it see
+SIGHTS = {
+    "dense": "the dense release beside the pruned one",
+    "images": "the images",
+    "by_example": "shadow models that were not trained on the example",
+    "inside": "shadow models that were",
 }
 COUNTED = ("true_positives", "members", "false_positives", "others")
 LOW_FPR = (0.01, 0.001)
@@ -88,6 +96,7 @@ def write_report(
         differences=[
             _difference_table(loaded["differences"], name, headline) for name in in_order(loaded["results"], "experiment")
         ],
+        needs=[_needs(name, entry, settings) for name, entry in settings["attacks"].items()],
         settings=settings,
         settings_yaml=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120),
         datasets={name: storage.read_json(path) for name, path in datasets.items()},
@@ -284,6 +293,24 @@ def _exposure_view(exposed: pd.DataFrame, experiment: str, dataset: str) -> dict
         for row in exposed_examples(exposed, experiment)
     ]
     return {"experiment": experiment, "rows": rows, "examples": shown_examples(exposed, experiment, packed.images, names)}
+
+
+def _needs(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+    """What an attack asks for beside logits, and the shadow models that each target's attacker had."""
+    traits = find("attack", entry["use"], f"attacks.{name}.use").traits
+    asked = [f"the answers to {readable(probe)}" for probe in traits.get("probes", ())]
+    asked += [words for trait, words in SIGHTS.items() if traits.get(trait)]
+    attackers = entry.get("attackers", settings["attackers"])
+    shadows = [_shadows(entry, experiment["split"]) for experiment in settings["experiments"].values()]
+    told = ["half of the target's own members"] if "known_members" in attackers else []
+    learns = dict.fromkeys([*(shadows if set(attackers) != {"known_members"} else []), *told])
+    return {"attack": name, "use": entry["use"], "asked": "; ".join(asked) or "logits", "learns": "; ".join(learns)}
+
+
+def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any]) -> str:
+    if split["protocol"] == "disjoint":
+        return f"disjoint: {split['shadow_models']} shadow models, none of which saw the target's examples"
+    return f"pool: {split['models'] - entry['targets_per_group']} of the other models"
 
 
 def _attack_order(key: tuple[str, str]) -> str:

@@ -1,0 +1,82 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from mia_pruning.attacks.lira import answers, lira_online
+from mia_pruning.attacks.lira_multivariate import lira_augmented, lira_joint
+from mia_pruning.metrics.membership import weighted_roc
+from mia_pruning.types import Signals
+
+N_CLASSES = 3
+
+
+def made(seed=0, n_pairs=4, n=40, leak=1.0, n_copies=2, noise=1.0):
+    """Shadows in pairs and one target with a twin; what the copies and the dense models answer is like the plain answers."""
+    rng = np.random.default_rng(seed)
+    n_models = 2 * n_pairs + 2
+    labels = rng.integers(0, N_CLASSES, n)
+    halves = rng.random((n_models // 2, n)) < 0.5
+    membership = np.stack([halves, ~halves], axis=1).reshape(n_models, n)
+    shared = rng.normal(size=(n_models, n))
+
+    def logits():
+        values = rng.normal(size=(n_models, n, N_CLASSES)) * 0.3
+        values[:, np.arange(n), labels] += shared + leak * membership + noise * rng.normal(size=(n_models, n))
+        return values
+
+    plain = logits()
+    probes = {"augmented": np.stack([logits() for _ in range(n_copies)], axis=2)}
+    both = Signals(plain, labels, np.ones_like(membership), membership, probes=probes, dense=logits())
+    return both.of_models([0], None), both.of_models(slice(2, None), membership[2:]), membership[0]
+
+
+def slow(target, shadows, membership):
+    """Example by example: target (n, k), shadows (n_shadows, n, k)."""
+    covariances = []
+    for chosen in (membership, ~membership):
+        total, free = 0.0, 0
+        for example in range(shadows.shape[1]):
+            values = shadows[chosen[:, example], example]
+            if len(values) > 1:
+                total, free = total + np.cov(values.T, ddof=0) * len(values), free + len(values) - 1
+        covariances.append(total / free)
+    scores = []
+    for example in range(shadows.shape[1]):
+        parts = [
+            multivariate_normal(shadows[chosen[:, example], example].mean(axis=0), covariance).logpdf(target[example])
+            for chosen, covariance in zip((membership, ~membership), covariances, strict=True)
+        ]
+        scores.append(parts[0] - parts[1])
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("attack", [lira_augmented, lira_joint])
+def test_scores_are_the_ratio_of_multivariate_normals_less_a_threshold(attack, seed):
+    targets, shadows, _ = made(seed, n_pairs=8)
+
+    def stacked(signals):
+        others = [signals.dense] if attack is lira_joint else list(np.moveaxis(signals.probes["augmented"], 2, 0))
+        return np.stack([answers(logits, signals.labels) for logits in (signals.logits, *others)], axis=-1)
+
+    (found,), (of_target,) = attack(targets, shadows, np.random.default_rng(0)), stacked(targets)
+    wanted = slow(of_target, stacked(shadows), shadows.membership)
+    np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-5, atol=1e-5)
+
+
+def auc(scores, members):
+    return weighted_roc(scores[0], members, np.ones((1, members.size), dtype=np.float32)).auc()[0]
+
+
+@pytest.mark.parametrize("attack", [lira_augmented, lira_joint])
+def test_further_answers_with_luck_of_their_own_tell_more_than_one(attack):
+    targets, shadows, members = made(n_pairs=8, n=2000, leak=1.5)
+    assert auc(attack(targets, shadows, None), members) > auc(lira_online(targets, shadows, None), members) + 0.02
+
+
+def test_a_dense_release_that_answers_as_the_pruned_one_tells_nothing_more():
+    targets, shadows, members = made(n_pairs=8, n=2000, leak=1.5)
+    same = [dataclasses.replace(signals, dense=signals.logits) for signals in (targets, shadows)]
+    assert auc(lira_joint(*same, None), members) == pytest.approx(auc(lira_online(targets, shadows, None), members), abs=0.005)
