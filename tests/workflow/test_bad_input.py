@@ -61,7 +61,7 @@ WRONG_VALUES = [  # key, value, words of the message
     ("attacks.modified_entropy.per_class", "yes", ["bool"]),
     ("attacks.correctness.targets_per_group", 0, [">= 2"]),
     ("attacks.correctness.targets_per_group", 3, ["even"]),
-    ("attacks.correctness.targets_per_group", 4, ["4 models", "less"]),
+    ("attacks.correctness.targets_per_group", 6, ["6 models", "less"]),
     ("constraints.admm.compression", 0.5, [">= 1"]),
     ("constraints.admm.compression", "10", ["float"]),
     ("constraints.admm.rho", 0.1, ["Sequence[float] > 0"]),

@@ -16,8 +16,16 @@ def settings_of(project):
 
 
 def attackers_of(settings: dict, attack: str, defence: str) -> list[str]:
-    named = settings["attacks"][attack].get("attackers") or settings.get("attackers", ["adaptive", "dense_shadows"])
-    return [name for name in named if defence != "baseline" or name != "dense_shadows"]
+    """The joint attacker needs a network pruned from a trained one; the baseline's adaptive shadows are the dense ones."""
+    entry = settings["attacks"][attack]
+    if defence not in entry.get("defences", [defence]):
+        return []
+    if entry["use"] == "lira_joint":
+        constraint = settings["constraints"][settings["defences"][defence]["constraint"]]
+        return ["adaptive"] if constraint.get("solver") in ("admm", "magnitude", "gradual_magnitude") else []
+    named = entry.get("attackers") or settings.get("attackers", ["adaptive", "dense_shadows"])
+    twice = defence == "baseline" and "adaptive" in named
+    return [name for name in named if not (twice and name == "dense_shadows")]
 
 
 def run_folder(settings: dict, experiment: str, seed: int) -> str:
@@ -68,7 +76,7 @@ def test_seeds_on_the_command_line_replace_those_of_the_study(name, project, des
 def test_a_nested_number_on_the_command_line_is_a_number(project, desk):
     split = "experiments={lenet5_fashion: {training: {models_per_job: 1}}}"
     files = project.plan(desk, project.smoke, config=(split,)).files
-    assert sum("/erm/trained/" in path and path.endswith(".safetensors") for path in files) == 4
+    assert sum("/erm/trained/" in path and path.endswith(".safetensors") for path in files) == 6
 
 
 def test_an_unknown_key_on_the_command_line_is_refused(project, desk):

@@ -28,9 +28,10 @@ def costs(project):
 
 def test_jobs_and_models_of_the_smoke_study_counted_by_hand(costs):
     counts = {entry.rule: (entry.jobs, entry.cost.models) for entry in costs}
-    assert counts["train_targets"] == counts["prune_models"] == counts["retrain_models"] == (2, 4)
-    assert counts["query_models"] == (2, 8)
-    assert counts["run_attack"] == (11, 0)
+    assert counts["train_targets"] == counts["prune_models"] == counts["retrain_models"] == (3, 6)
+    assert counts["query_models"] == (2, 12)
+    assert counts["run_attack"] == (27, 0)
+    assert counts["probe_models"] == (6, 36)
 
 
 @pytest.mark.parametrize("rule", FILES)

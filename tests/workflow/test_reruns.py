@@ -83,7 +83,7 @@ def retrained_longer(smoke_settings, variant) -> Path:
 
 def test_more_retraining_reruns_neither_training_nor_pruning(smoke, project, retrained_longer):
     plan = project.plan(smoke, retrained_longer)
-    assert plan.rules == {"retrain_models", *SIGNALS}
+    assert plan.rules == {"retrain_models", "probe_models", *SIGNALS}
     assert matching(plan, "/retrained/") <= plan.pending
     assert not matching(plan, "/erm/none/") & plan.pending
 
