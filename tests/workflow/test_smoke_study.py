@@ -164,11 +164,9 @@ def test_membership_is_half_of_the_pool_for_each_model_and_passes_its_own_checks
 
 def test_scores_are_finite_and_one_for_each_target_and_example(run, split, smoke_settings):
     files = list(run.glob("erm/*/attacks/*.npz"))
-    dense_and_adaptive = {name for name, entry in smoke_settings["attacks"].items() if "attackers" not in entry} - {
-        "both_releases"
-    }
+    by_both = {name for name, entry in smoke_settings["attacks"].items() if "attackers" not in entry} - {"both_releases"}
     # both attackers on the pruned models, one on the baseline; known members on each; the joint attacker on the pruned ones
-    assert len(files) == 3 * len(dense_and_adaptive) + 2 + 1
+    assert len(files) == 3 * len(by_both) + 2 + 1
     for path in files:
         scores = storage.read_arrays(path)["scores"]
         assert scores.shape == (split["models"], split["examples"])
