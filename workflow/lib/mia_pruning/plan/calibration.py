@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch.profiler import ProfilerActivity, profile
 
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
@@ -200,7 +201,17 @@ def _trainer(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, ba
 
 
 def seconds_of(action: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
+    """CPU seconds of one call in one thread, as jobs have: threads that wait for each other's turn would count as work."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            return _seconds_of(action)
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _seconds_of(action: Callable[[], object]) -> float:
     first = _timed(action)
     if first > SECONDS:
         return first
