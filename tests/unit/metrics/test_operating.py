@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mia_pruning.metrics.operating import Counts, at_most, guessed
+from mia_pruning.metrics.operating import Counts, at_most, guessed, resolves
 
 
 @given(seed=st.integers(0, 1000), n=st.integers(4, 30), fpr=st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0]))
@@ -27,12 +27,11 @@ def test_guesses_are_the_scores_above_0():
     assert guessed(scores, members) == Counts(true_positives=2, members=4, false_positives=1, others=1)
 
 
-def test_counts_of_targets_add_up():
-    total = Counts(1, 10, 2, 20) + Counts(3, 10, 0, 30)
-    assert total == Counts(4, 20, 2, 50)
-    assert (total.tpr, total.fpr) == (0.2, 0.04)
+def test_rates_are_shares_of_members_and_of_others():
+    counts = Counts(true_positives=4, members=20, false_positives=2, others=50)
+    assert (counts.tpr, counts.fpr) == (0.2, 0.04)
 
 
 @pytest.mark.parametrize(("others", "fpr", "resolved"), [(1000, 0.01, True), (999, 0.01, False), (10_000, 0.001, True)])
 def test_a_rate_needs_ten_expected_false_positives(others, fpr, resolved):
-    assert Counts(0, 1, 0, others).resolves(fpr) == resolved
+    assert resolves(fpr, others) == resolved

@@ -114,3 +114,36 @@ def test_the_farthest_subnetwork_of_each_stage_is_named():
     means = drawing.table.set_index(["defence", "stage"])["mean"].to_dict()
     assert means == pytest.approx({("near", "pruned"): 0.2, ("near", "retrained"): 0.2, ("far", "pruned"): 0.6})
     assert "0.600 when pruned (far on e), 0.200 when retrained (near on e)" in drawing.finding
+
+
+def roc_tables(rates):
+    """The results of one attack on two defences: metric -> the values of both."""
+    values = [
+        {"experiment": "e", "defence": d, "metric": m, "value": v, "low": v - 0.01, "high": v + 0.01, **HEADLINE}
+        for m, of_defences in {"auc": (0.6, 0.7), **rates}.items()
+        for d, v in zip(("base", "pruned"), of_defences, strict=True)
+    ]
+    curve = [
+        {"experiment": "e", "defence": d, "fpr": f, "tpr": f, "low": f, "high": f, **HEADLINE}
+        for d in ("base", "pruned")
+        for f in (0.01, 1)
+    ]
+    return {
+        "results": pd.DataFrame(values),
+        "roc": pd.DataFrame(curve),
+        "guarantees": pd.DataFrame(columns=["experiment", "defence", "epsilon", "delta"]),
+    }
+
+
+def test_the_roc_speaks_of_the_lowest_rate_that_the_study_resolves():
+    rates = {"tpr_at_10_percent_fpr": (0.4, 0.3), "tpr_at_1_percent_fpr": (0.05, 0.06)}
+    assert draw("roc", **roc_tables(rates)).finding == (
+        "At 1 % false positives the most exposed defence is pruned: a true-positive rate of 0.060 (0.050 to 0.070) by net."
+    )
+    lower = draw("roc", **roc_tables({**rates, "tpr_at_0.1_percent_fpr": (0.02, 0.01)}))
+    assert "At 0.1 % false positives the most exposed defence is base: a true-positive rate of 0.020" in lower.finding
+
+
+def test_without_non_members_enough_the_roc_says_so():
+    finding = "A target has too few non-members for a true-positive rate at a low false-positive rate."
+    assert draw("roc", **roc_tables({})).finding == finding

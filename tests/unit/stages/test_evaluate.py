@@ -8,26 +8,29 @@ from sklearn.metrics import roc_auc_score
 
 from mia_pruning import storage
 from mia_pruning.data.split import make_split
-from mia_pruning.stages.evaluate import TPR_AT, evaluate_defence, strongest_cells
-from mia_pruning.stages.summarise import PRIVACY_METRICS, THEORY_METRICS, UTILITY_METRICS, Key, read_evaluation
+from mia_pruning.stages.evaluate import evaluate_defence, strongest_cells
+from mia_pruning.stages.summarise import THEORY_METRICS, UTILITY_METRICS, Key, read_evaluation
 
-POOL = {"protocol": "pool", "examples": 60, "models": 4, "reference": 4, "test": 30}
+#: 120 non-members a target, which resolve a false-positive rate of 10 %, and no lower one
+POOL = {"protocol": "pool", "examples": 240, "models": 4, "reference": 4, "test": 30}
 DISJOINT = {**POOL, "protocol": "disjoint", "shadow_examples": 20, "shadow_models": 2}
-LABELS = np.arange(150) % 5
+N_LABELLED = 300
+LABELS = np.arange(N_LABELLED) % 5
+PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", "tpr_at_10_percent_fpr")
 
 
 @pytest.fixture(params=["pool", "disjoint"])
 def evaluated(request, tmp_path):
     """Evaluates planted logits and scores; returns the evaluation, split, logits, scores and the folder."""
     section = POOL if request.param == "pool" else DISJOINT
-    split = make_split(section, LABELS, np.arange(150), np.random.default_rng(0))
+    split = make_split(section, LABELS, np.arange(N_LABELLED), np.random.default_rng(0))
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(len(split.membership), split.examples.size, 5)).astype(np.float32)
     logits[:, np.arange(split.examples.size), LABELS[split.examples]] += 1
     scores = rng.normal(size=(4, split.pool.size)) + 0.5 * split.membership[split.is_target]
     storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
     storage.write_json(tmp_path / "dataset.json", {})
-    storage.write_array(tmp_path / "images.npy", np.zeros((150, 1, 1, 1), np.uint8))
+    storage.write_array(tmp_path / "images.npy", np.zeros((N_LABELLED, 1, 1, 1), np.uint8))
     storage.write_array(tmp_path / "labels.npy", LABELS)
     storage.write_array(tmp_path / "signals.npy", logits)
     told = {"unknown": split.candidates[split.is_target], "failure": np.array("")}
@@ -69,7 +72,7 @@ def test_the_cells_are_all_metrics_with_the_replicates_of_each(evaluated):
         assert values.examples_drawn.shape == values.both_drawn.shape == (120,)
         assert values.examples_drawn.std() > 0
     assert found.n_targets == 4
-    assert found.n_examples == {key: 30 if key.metric == "test_accuracy" else 60 for key in found.replicates}
+    assert found.n_examples == {key: 30 if key.metric == "test_accuracy" else 240 for key in found.replicates}
 
 
 def test_accuracies_equal_a_slow_count(evaluated):
@@ -93,9 +96,8 @@ def test_membership_metrics_equal_sklearns_on_each_targets_candidates(evaluated)
             "auc": roc_auc_score(members, values),
             "attack_accuracy": ((values > 0)[members].mean() + (values <= 0)[~members].mean()) / 2,
         }
-        for metric, fpr in TPR_AT.items():
-            rates = [((values >= t)[~members].mean(), (values >= t)[members].mean()) for t in values]
-            wanted[metric] = max([true for false, true in rates if false <= fpr], default=0.0)
+        rates = [((values >= t)[~members].mean(), (values >= t)[members].mean()) for t in values]
+        wanted["tpr_at_10_percent_fpr"] = max([true for false, true in rates if false <= 0.1], default=0.0)
         for metric, value in wanted.items():
             assert found.replicates[Key("net", "adaptive", metric)].per_target[target] == pytest.approx(value, abs=1e-6)
 
@@ -129,24 +131,30 @@ def test_the_roc_curve_is_the_mean_of_the_targets_curves(evaluated):
     assert at == pytest.approx(found.replicates[Key("net", "adaptive", "tpr_at_10_percent_fpr")].per_target.mean(), abs=0.05)
 
 
-def test_operating_points_count_over_all_targets_at_thresholds_of_each_ones_own(evaluated):
+def test_operating_points_count_over_all_targets_at_one_threshold(evaluated):
     run, split, _, scores, folder = evaluated
     run()
     table = pd.read_csv(folder / "a_operating.csv")
-    assert table["allowed_fpr"].fillna(-1).tolist() == [-1, 0.1, 0.01, 0.001]
-    true, false = 0, 0
-    for target in range(4):
-        rows = split.candidates[target]
-        members, values = split.membership[target, rows], scores[target, rows]
-        threshold = np.sort(values[~members])[-4]  # 3 of 30 are a tenth
-        true, false = true + (values > threshold)[members].sum(), false + (values > threshold)[~members].sum()
-    counts = table[["true_positives", "members", "false_positives", "others"]]
-    assert counts.iloc[1].tolist() == [true, 120, false, 120] == [true, 120, 12, 120]
-    assert table["resolved"].tolist() == [True, True, False, False]
-    assert counts.iloc[2, 2] == counts.iloc[3, 2] == 0
-    guesses = [(scores[t] > 0) & split.candidates[t] for t in range(4)]
-    wanted = [sum((g & split.membership[t]).sum() for t, g in enumerate(guesses)), sum(g.sum() for g in guesses)]
-    assert [counts.iloc[0, 0], counts.iloc[0, 0] + counts.iloc[0, 2]] == wanted
+    assert table["allowed_fpr"].fillna(-1).tolist() == [-1, 0.1, 0.01, 0.001, 0.0001]
+    assert table["resolved"].tolist() == [True, True, False, False, False]
+    candidates, truth = split.candidates[split.is_target], split.membership[split.is_target]
+    members, others = scores[truth], scores[candidates & ~truth]
+    assert (members.size, others.size) == (480, 480)
+    counts = table[["true_positives", "members", "false_positives", "others"]].to_numpy().tolist()
+    assert counts[0] == [(members > 0).sum(), 480, (others > 0).sum(), 480]
+    for row, allowed in zip(counts[1:], (48, 4, 0, 0), strict=True):
+        threshold = np.sort(others)[-1 - allowed]
+        assert row == [(members > threshold).sum(), 480, allowed, 480]
+
+
+def test_a_rate_that_a_targets_non_members_do_not_resolve_is_no_metric(evaluated):
+    """Known halves leave 60 non-members: a tenth of them are six."""
+    run, split, _, scores, folder = evaluated
+    candidates = split.candidates[split.is_target]
+    unknown = candidates & (np.cumsum(candidates, axis=1) % 2 == 0)
+    storage.write_arrays(folder / "half.npz", {}, scores=scores, unknown=unknown, failure=np.array(""))
+    found = run(attacks={("half", "adaptive"): folder / "half.npz"})
+    assert {key.metric for key in found.replicates if key.attack == "half"} == {"attack_accuracy", "auc", "gain"}
 
 
 def test_confidences_are_counted_over_the_candidates_of_all_targets(evaluated):
@@ -182,11 +190,11 @@ def test_examples_that_the_attacker_was_told_about_do_not_count(evaluated):
     storage.write_arrays(folder / "honest.npz", {}, scores=np.where(unknown, scores, 0.0), **told)
     names = ("spoilt", "honest")
     found = run(attacks={(name, "known_members"): folder / f"{name}.npz" for name in names})
-    for metric in PRIVACY_METRICS:
+    for metric in ("attack_accuracy", "auc", "gain"):
         one, other = (Key(name, "known_members", metric) for name in names)
         np.testing.assert_array_equal(found.replicates[one].per_target, found.replicates[other].per_target)
         np.testing.assert_array_equal(found.replicates[one].both_drawn, found.replicates[other].both_drawn)
-        assert found.n_examples[one] == 30
+        assert found.n_examples[one] == 120
     members = split.membership[split.is_target][0, unknown[0]]
     auc = found.replicates[Key("spoilt", "known_members", "auc")].per_target[0]
     assert auc == pytest.approx(roc_auc_score(members, scores[0, unknown[0]]), abs=1e-6)

@@ -9,6 +9,8 @@ from mia_pruning.metrics.membership import check_scores
 
 #: a false-positive rate is resolved by so many expected false positives
 FEWEST_EXPECTED = 10
+#: metrics of each target by itself, where its non-members resolve the rate
+TPR_AT = {"tpr_at_10_percent_fpr": 0.1, "tpr_at_1_percent_fpr": 0.01, "tpr_at_0.1_percent_fpr": 0.001}
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,6 @@ class Counts:
     false_positives: int
     others: int
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
-
     @property
     def tpr(self) -> float:
         return self.true_positives / self.members
@@ -32,9 +31,14 @@ class Counts:
         """The realised rate: with few non-members it may be well below what was allowed."""
         return self.false_positives / self.others
 
-    def resolves(self, fpr: float) -> bool:
-        """Whether there are enough non-members to speak of this rate."""
-        return fpr * self.others >= FEWEST_EXPECTED
+
+def resolves(fpr: float, n_others: int) -> bool:
+    """Whether so many non-members are enough to speak of a false-positive rate.
+
+    >>> resolves(0.01, 1000), resolves(0.01, 999)
+    (True, False)
+    """
+    return fpr * n_others >= FEWEST_EXPECTED
 
 
 def guessed(scores: np.ndarray, members: np.ndarray) -> Counts:

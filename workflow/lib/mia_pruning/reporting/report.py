@@ -10,17 +10,17 @@ import pandas as pd
 import yaml
 
 from mia_pruning import provenance, storage
-from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.intervals import CONFIDENCE
-from mia_pruning.metrics.operating import Counts
+from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import find
 from mia_pruning.reporting.auditing import audit
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.exposing import exposed_examples, shown_examples
+from mia_pruning.reporting.operating import operating_tables
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
-from mia_pruning.reporting.tables import pick, read_tables
+from mia_pruning.reporting.tables import attack_order, pick, read_tables
 from mia_pruning.stages.packed import read_packed
 
 #: the order of the figures on the page, and each one's heading; others follow under their name
@@ -43,8 +43,6 @@ SIGHTS = {
     "by_example": "shadow models that were not trained on the example",
     "inside": "shadow models that were",
 }
-COUNTED = ("true_positives", "members", "false_positives", "others")
-LOW_FPR = (0.01, 0.001)
 #: figures that the theory section shows
 THEORY = ("divergence", "gain", "subnetwork_distance", "residuals")
 
@@ -89,9 +87,9 @@ def write_report(
         overviews=[_overview(loaded["results"], name, headline) for name in in_order(loaded["results"], "experiment")],
         attacks=[_attack_table(loaded["results"], name) for name in in_order(loaded["results"], "experiment")],
         operating=[
-            _operating_table(loaded["operating"], name, fpr)
+            table
             for name in in_order(loaded["results"], "experiment")
-            for fpr in LOW_FPR
+            for table in operating_tables(pick(loaded["operating"], experiment=name), name)
         ],
         differences=[
             _difference_table(loaded["differences"], name, headline) for name in in_order(loaded["results"], "experiment")
@@ -181,8 +179,7 @@ def _overview(results: pd.DataFrame, experiment: str, headline: Mapping[str, str
         "train accuracy": {"metric": "train_accuracy"},
         "attack accuracy": {"metric": "attack_accuracy", **headline},
         "AUC": {"metric": "auc", **headline},
-        "TPR at 10 % FPR": {"metric": "tpr_at_10_percent_fpr", **headline},
-        "TPR at 1 % FPR": {"metric": "tpr_at_1_percent_fpr", **headline},
+        **{f"TPR at {100 * fpr:g} % FPR": {"metric": metric, **headline} for metric, fpr in TPR_AT.items()},
         "compression": {"metric": "compression"},
         "non-zero weights": {"metric": "n_nonzero"},
         "bytes, dense": {"metric": "dense_bytes"},
@@ -193,6 +190,7 @@ def _overview(results: pd.DataFrame, experiment: str, headline: Mapping[str, str
         "epsilon": {"metric": "epsilon"},
     }
     rows = pick(results, experiment=experiment)
+    columns = {name: chosen for name, chosen in columns.items() if not pick(rows, **chosen).empty}
     body = [
         [defence, *(_cell(pick(rows, defence=defence, **chosen)) for chosen in columns.values())]
         for defence in in_order(rows, "defence")
@@ -209,37 +207,9 @@ def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:
     keys = list(dict.fromkeys(zip(rows["attack"], rows["attacker"], strict=True)))
     body = [
         [*key, *(_cell(pick(rows, attack=key[0], attacker=key[1], defence=name)) for name in defences)]
-        for key in sorted(keys, key=_attack_order)
+        for key in sorted(keys, key=attack_order)
     ]
     return {"experiment": experiment, "columns": defences, "rows": body}
-
-
-def _operating_table(operating: pd.DataFrame, experiment: str, allowed_fpr: float) -> dict[str, Any]:
-    """True-positive rates within one false-positive rate, counted over targets and seeds: a row an attack, a column a defence."""
-    rows = pick(operating[operating["allowed_fpr"] == allowed_fpr], experiment=experiment)
-    counted = rows.groupby(["attack", "attacker", "defence"], sort=False)[list(COUNTED)].sum()
-    keys = list(dict.fromkeys(zip(rows["attack"], rows["attacker"], strict=True)))
-    defences = in_order(rows, "defence")
-    body = [
-        [*key, *(_counted(counted.loc[(*key, name)], allowed_fpr) if (*key, name) in counted.index else "" for name in defences)]
-        for key in sorted(keys, key=_attack_order)
-    ]
-    return {"experiment": experiment, "fpr": allowed_fpr, "columns": defences, "rows": body}
-
-
-def _counted(row: pd.Series, allowed_fpr: float) -> str:
-    """The rate with its Clopper-Pearson interval and the realised false-positive rate, or that there are too few non-members.
-
-    >>> _counted(pd.Series({"true_positives": 30, "members": 1000, "false_positives": 9, "others": 1000}), 0.01)
-    '0.030 (0.020-0.043) at 0.0090'
-    >>> _counted(pd.Series({"true_positives": 30, "members": 1000, "false_positives": 9, "others": 999}), 0.01)
-    'n too small: 999'
-    """
-    counts = Counts(**{name: int(row[name]) for name in COUNTED})
-    if not counts.resolves(allowed_fpr):
-        return f"n too small: {counts.others}"
-    low, high = clopper_pearson(counts.true_positives, counts.members)
-    return f"{counts.tpr:.3f} ({low:.3f}-{high:.3f}) at {counts.fpr:.4f}"
 
 
 def _projection_rows(projection: pd.DataFrame) -> list[dict[str, Any]]:
@@ -311,11 +281,6 @@ def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any]) -> str:
     if split["protocol"] == "disjoint":
         return f"disjoint: {split['shadow_models']} shadow models, none of which saw the target's examples"
     return f"pool: {split['models'] - entry['targets_per_group']} of the other models"
-
-
-def _attack_order(key: tuple[str, str]) -> str:
-    """The strongest first, then by what attackers know."""
-    return "" if key == tuple(STRONGEST.values()) else key[1]
 
 
 def _difference_table(differences: pd.DataFrame, experiment: str, headline: Mapping[str, str]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import matplotlib.figure
 import pandas as pd
 
+from mia_pruning.metrics.stand_ins import STRONGEST
+
 Tables = Mapping[str, pd.DataFrame]
 
 
@@ -56,3 +58,8 @@ def wide(results: pd.DataFrame, experiment: str, metrics: Mapping[str, Mapping[s
 def error_bars(table: pd.DataFrame, name: str) -> list[pd.Series]:
     """Lengths below and above the value, as matplotlib wants them."""
     return [table[name] - table[f"{name}_low"], table[f"{name}_high"] - table[name]]
+
+
+def attack_order(key: tuple[str, str]) -> str:
+    """Sorts (attack, attacker): the strongest first, then by what attackers know."""
+    return "" if key == tuple(STRONGEST.values()) else key[1]

@@ -12,10 +12,11 @@ import pandas as pd
 from mia_pruning import storage
 from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
+from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import MATCHED
 from mia_pruning.types import BASELINE
 
-PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
+PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", *TPR_AT)
 UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
 THEORY_METRICS = ("js_divergence",)
 RELEASE_METRICS = (

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mia_pruning.metrics.audit import most_true_positives
+from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.registry import figure
 from mia_pruning.reporting.style import colours, in_order, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
@@ -62,9 +63,15 @@ def _shown_attacks(results: pd.DataFrame, headline: str) -> list[str]:
 
 
 def _finding(results: pd.DataFrame, attacks: list[str]) -> str:
-    rows = pick(results, metric="tpr_at_1_percent_fpr", attacker="adaptive", attack=attacks)
-    top = rows.loc[rows["value"].idxmax()]
-    return (
-        f"At 1 % false positives the most exposed defence is {readable(top['defence'])}: a true-positive rate of "
-        f"{top['value']:.3f} ({top['low']:.3f} to {top['high']:.3f}) by {readable(top['attack'])}."
-    )
+    """At the lowest false-positive rate of which the study can speak."""
+    rows = pick(results, attacker="adaptive", attack=attacks)
+    for metric, fpr in sorted(TPR_AT.items(), key=lambda item: item[1]):
+        at_rate = pick(rows, metric=metric)
+        if len(at_rate):
+            top = at_rate.loc[at_rate["value"].idxmax()]
+            rate = f"{top['value']:.3f} ({top['low']:.3f} to {top['high']:.3f})"
+            return (
+                f"At {100 * fpr:g} % false positives the most exposed defence is {readable(top['defence'])}: "
+                f"a true-positive rate of {rate} by {readable(top['attack'])}."
+            )
+    return "A target has too few non-members for a true-positive rate at a low false-positive rate."
