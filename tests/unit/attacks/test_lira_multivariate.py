@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from mia_pruning.attacks.lira import answers, lira_online
-from mia_pruning.attacks.lira_multivariate import lira_augmented, lira_joint
+from mia_pruning.attacks.lira import answers, lira_offline, lira_online
+from mia_pruning.attacks.lira_multivariate import lira_augmented, lira_joint, lira_offline_augmented
 from mia_pruning.metrics.membership import weighted_roc
 from mia_pruning.types import Signals
 
@@ -57,23 +57,45 @@ def slow(target, shadows, membership):
 def test_scores_are_the_ratio_of_multivariate_normals_less_a_threshold(attack, seed):
     targets, shadows, _ = made(seed, n_pairs=8)
 
-    def stacked(signals):
-        others = [signals.dense] if attack is lira_joint else list(np.moveaxis(signals.probes["augmented"], 2, 0))
-        return np.stack([answers(logits, signals.labels) for logits in (signals.logits, *others)], axis=-1)
-
-    (found,), (of_target,) = attack(targets, shadows, np.random.default_rng(0)), stacked(targets)
-    wanted = slow(of_target, stacked(shadows), shadows.membership)
+    (found,), (of_target,) = attack(targets, shadows, np.random.default_rng(0)), stacked(targets, attack is lira_joint)
+    wanted = slow(of_target, stacked(shadows, attack is lira_joint), shadows.membership)
     np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-5, atol=1e-5)
+
+
+def stacked(signals, both_releases=False):
+    """Log-odds (n_models, n_examples, k)."""
+    others = [signals.dense] if both_releases else list(np.moveaxis(signals.probes["augmented"], 2, 0))
+    return np.stack([answers(logits, signals.labels) for logits in (signals.logits, *others)], axis=-1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_offline_scores_are_those_of_the_weighted_mean_that_separates_a_common_shift_best(seed):
+    """Over all weightings of the answers, that of the least variance for a unit shift; by search, not by algebra."""
+    targets, shadows, _ = made(seed, n_pairs=8, n_copies=1)
+    outside, known, (of_target,) = ~shadows.membership, stacked(shadows), stacked(targets)
+    means = np.array([known[outside[:, x], x].mean(axis=0) for x in range(known.shape[1])])
+    deviations = np.concatenate([known[outside[:, x], x] - means[x] for x in range(known.shape[1])])
+    free = (outside.sum(axis=0) - 1).sum()
+    weights = np.linspace(-2, 3, 50_001)
+    covariance = deviations.T @ deviations / free
+    both = np.stack([weights, 1 - weights])
+    spread = np.sqrt((both * (covariance @ both)).sum(axis=0))
+    best = spread.argmin()
+    wanted = (of_target - means) @ both[:, best] / spread[best]
+    (found,) = lira_offline_augmented(targets, shadows, np.random.default_rng(0))
+    np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-3, atol=1e-3)
 
 
 def auc(scores, members):
     return weighted_roc(scores[0], members, np.ones((1, members.size), dtype=np.float32)).auc()[0]
 
 
-@pytest.mark.parametrize("attack", [lira_augmented, lira_joint])
-def test_further_answers_with_luck_of_their_own_tell_more_than_one(attack):
+@pytest.mark.parametrize(
+    ("attack", "with_one"), [(lira_augmented, lira_online), (lira_joint, lira_online), (lira_offline_augmented, lira_offline)]
+)
+def test_further_answers_with_luck_of_their_own_tell_more_than_one(attack, with_one):
     targets, shadows, members = made(n_pairs=8, n=2000, leak=1.5)
-    assert auc(attack(targets, shadows, None), members) > auc(lira_online(targets, shadows, None), members) + 0.02
+    assert auc(attack(targets, shadows, None), members) > auc(with_one(targets, shadows, None), members) + 0.02
 
 
 def test_a_dense_release_that_answers_as_the_pruned_one_tells_nothing_more():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mia_pruning.data.split import Split, attack_groups, check_size, make_split, stratified_parts
+from mia_pruning.data.split import Split, check_size, make_split, stratified_parts
 from mia_pruning.types import StudyError
 
 POOL = {"protocol": "pool", "examples": 40, "models": 6, "reference": 10, "test": 20}
@@ -182,34 +182,6 @@ def test_shadows_that_share_examples_with_targets_are_refused():
     split, _ = made(POOL)
     with pytest.raises(StudyError, match="shadow models share examples with the targets"):
         replace(split, is_target=np.arange(6) < 4)
-
-
-@given(pairs=st.integers(2, 10), pairs_per_group=st.integers(1, 9))
-def test_each_target_is_attacked_once_and_never_by_itself_or_its_twin(pairs, pairs_per_group):
-    groups = attack_groups(np.ones(2 * pairs, dtype=bool), 2 * min(pairs_per_group, pairs - 1))
-    assert np.concatenate([targets for targets, _ in groups]).tolist() == list(range(2 * pairs))
-    for targets, shadows in groups:
-        forbidden = {row for target in targets for row in (target, target ^ 1)}
-        assert forbidden == set(targets.tolist())
-        assert set(shadows.tolist()) == set(range(2 * pairs)) - forbidden
-        assert shadows.size > 0
-
-
-def test_the_targets_of_a_disjoint_split_share_all_shadows():
-    split, _ = made(DISJOINT)
-    ((targets, shadows),) = attack_groups(split.is_target, 2)
-    assert targets.tolist() == list(range(6))
-    assert shadows.tolist() == list(range(6, 10))
-
-
-@pytest.mark.parametrize("targets_per_group", [2, 4])
-def test_the_shadows_counts_say_nothing_about_a_targets_membership(targets_per_group):
-    """Were the twin among the shadows, an example of which few shadows are IN would be the target's member."""
-    split, _ = made({**POOL, "models": 8})
-    for _, shadows in attack_groups(split.is_target, targets_per_group):
-        assert (split.membership[shadows].sum(axis=0) == shadows.size / 2).all()
-    alone = np.delete(split.membership, 0, axis=0).sum(axis=0)
-    np.testing.assert_array_equal(alone == 3, split.membership[0])  # what leaving out the target alone would give away
 
 
 @pytest.mark.parametrize(

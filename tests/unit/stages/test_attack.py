@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mia_pruning import storage
 from mia_pruning.data.split import make_split
 from mia_pruning.seeds import stream
-from mia_pruning.stages.attack import run_attack
+from mia_pruning.stages.attack import attack_groups, run_attack
 
 SPY = '''
 import numpy as np
@@ -121,11 +123,11 @@ def test_shadows_come_from_the_shadows_signals_and_both_see_the_pool_only(attack
 def test_the_population_is_the_examples_that_measure_accuracy(attacked):
     for attacker in ("adaptive", "known_members"):
         _, calls, split, labels = attacked(attacker=attacker)
-        for given in (given for targets, shadows, _ in calls for given in (targets, shadows)):
-            np.testing.assert_array_equal(given.population_labels, labels[split.test])
-            columns = np.abs(given.population[..., 0]) % 1000
-            np.testing.assert_array_equal(columns, np.tile(np.arange(20, 25), (len(given.logits), 1)))
-            assert (np.abs(given.population[:, 0, 0]) // 1000).astype(int).tolist() == model_numbers(given)
+        for signals in (signals for targets, shadows, _ in calls for signals in (targets, shadows)):
+            np.testing.assert_array_equal(signals.population_labels, labels[split.test])
+            columns = np.abs(signals.population[..., 0]) % 1000
+            np.testing.assert_array_equal(columns, np.tile(np.arange(20, 25), (len(signals.logits), 1)))
+            assert (np.abs(signals.population[:, 0, 0]) // 1000).astype(int).tolist() == model_numbers(signals)
 
 
 @pytest.mark.parametrize("groups", [2, 4])
@@ -198,9 +200,9 @@ def test_probes_and_the_dense_release_go_with_their_models(attacked):
 
 def test_images_of_pool_and_population_are_shown_to_who_asks(attacked):
     _, calls, split, _ = attacked(name="of_images")
-    for given in (given for targets, shadows, _ in calls for given in (targets, shadows)):
-        np.testing.assert_array_equal(given.images[:, 0, 0, 0], split.pool)
-        np.testing.assert_array_equal(given.population_images[:, 0, 0, 0], split.test)
+    for signals in (signals for targets, shadows, _ in calls for signals in (targets, shadows)):
+        np.testing.assert_array_equal(signals.images[:, 0, 0, 0], split.pool)
+        np.testing.assert_array_equal(signals.population_images[:, 0, 0, 0], split.test)
     _, calls, *_ = attacked()
     assert all(targets.images is None for targets, *_ in calls)
 
@@ -280,3 +282,33 @@ def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tm
         guesses = scores > 0
         accuracies.append(((guesses & members)[unknown].sum() + (~guesses & ~members)[unknown].sum()) / unknown.sum())
     assert low <= np.mean(accuracies) <= high
+
+
+@given(pairs=st.integers(2, 10), pairs_per_group=st.integers(1, 9))
+def test_each_target_is_attacked_once_and_never_by_itself_or_its_twin(pairs, pairs_per_group):
+    groups = attack_groups(np.ones(2 * pairs, dtype=bool), 2 * min(pairs_per_group, pairs - 1))
+    assert np.concatenate([targets for targets, _ in groups]).tolist() == list(range(2 * pairs))
+    for targets, shadows in groups:
+        assert {target ^ 1 for target in targets.tolist()} == set(targets.tolist())
+        assert {shadow ^ 1 for shadow in shadows.tolist()} == set(shadows.tolist())
+        assert not set(shadows.tolist()) & set(targets.tolist())
+    (n_shadows,) = {shadows.size for _, shadows in groups}  # whether or not the group at the end is smaller
+    assert n_shadows == 2 * pairs - 2 * min(pairs_per_group, pairs - 1)
+
+
+def test_the_targets_of_a_disjoint_split_share_all_shadows():
+    section = {**SECTION, "protocol": "disjoint", "shadow_examples": 24, "shadow_models": 4}
+    split = make_split(section, np.arange(80) % 4, np.arange(80), np.random.default_rng(0))
+    ((targets, shadows),) = attack_groups(split.is_target, 2)
+    assert targets.tolist() == list(range(6))
+    assert shadows.tolist() == list(range(6, 10))
+
+
+@pytest.mark.parametrize("targets_per_group", [2, 4])
+def test_the_shadows_counts_say_nothing_about_a_targets_membership(targets_per_group):
+    """Were the twin among the shadows, an example of which few shadows are IN would be the target's member."""
+    split = make_split({**SECTION, "models": 8}, np.arange(80) % 4, np.arange(80), np.random.default_rng(0))
+    for _, shadows in attack_groups(split.is_target, targets_per_group):
+        assert (split.membership[shadows].sum(axis=0) == shadows.size / 2).all()
+    alone = np.delete(split.membership, 0, axis=0).sum(axis=0)
+    np.testing.assert_array_equal(alone == 3, split.membership[0])  # what leaving out the target alone would give away

@@ -4,10 +4,13 @@ Means are each example's own, of the shadows inside and outside; the covariances
 all examples. Differs: the released code averages the answers' ratios as if they were independent.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from mia_pruning.attacks.lira import LEAST_DEVIATION, answers
-from mia_pruning.attacks.references import pairs
+from mia_pruning.attacks.references import check_enough, pairs
 from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
@@ -15,18 +18,20 @@ from mia_pruning.types import Signals
 
 @attack(by_example=True, inside=True, probes=("augmented",))
 def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """The answers on the image and on its augmented copies."""
-    return _scores(targets, shadows, *(_with_copies(signals) for signals in (targets, shadows)))
+    """The log of the ratio of both densities of the answers on the image and on its augmented copies."""
+    return _scores(targets, shadows, _with_copies, _log_ratio, inside=True)
+
+
+@attack(by_example=True, probes=("augmented",))
+def lira_offline_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
+    """How many deviations the answers on the image and its copies, weighted best, lie above those of shadows outside."""
+    return _scores(targets, shadows, _with_copies, _common_shift, inside=False)
 
 
 @attack(by_example=True, inside=True, dense=True)
 def lira_joint(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """Both releases are seen: the answers of the pruned model and of the dense one that it was taken from."""
-    both = (
-        np.stack([answers(signals.logits, signals.labels), answers(signals.dense, signals.labels)], axis=-1)
-        for signals in (targets, shadows)
-    )
-    return _scores(targets, shadows, *both)
+    """Both releases are seen: the ratio for the answers of the pruned model and of the dense one that it was taken from."""
+    return _scores(targets, shadows, _of_both_releases, _log_ratio, inside=True)
 
 
 def _with_copies(signals: Signals) -> np.ndarray:
@@ -36,52 +41,90 @@ def _with_copies(signals: Signals) -> np.ndarray:
     return np.stack([answers(np.concatenate([plain[:, np.newaxis], copies], axis=1), labels) for plain, copies in asked])
 
 
-def _scores(targets: Signals, shadows: Signals, of_targets: np.ndarray, of_shadows: np.ndarray) -> np.ndarray:
-    """The log of the ratio of both densities, less the threshold that is best on the shadows, each attacked by the others."""
-    inside, outside = shadows.membership, shadows.candidates & ~shadows.membership
-    whitened = [_whitened(of_shadows, chosen) for chosen in (inside, outside)]
-    sums = [_sums(of_shadows, chosen) for chosen in (inside, outside)]
-    scores, members = [], []
-    for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
-        others = [
-            tuple(whole - part for whole, part in zip(of_all, _sums(of_shadows[left_out], chosen[left_out]), strict=True))
-            for of_all, chosen in zip(sums, (inside, outside), strict=True)
-        ]
-        scores.append(_log_ratio(of_shadows[row], others, whitened)[shadows.candidates[row]])
-        members.append(shadows.membership[row, shadows.candidates[row]])
-    known = np.isfinite(np.concatenate(scores))
-    threshold = best_threshold(np.concatenate(scores)[known], np.concatenate(members)[known])
-    found = np.stack([_log_ratio(of_one_model, sums, whitened) for of_one_model in of_targets])
-    unscored = np.isnan(found[targets.candidates]).mean()
-    if unscored:
-        raise ValueError(
-            f"{len(of_shadows)} shadow models are too few: {unscored:.1%} of the examples are never in, or never out"
-        )
-    return found - threshold
+def _of_both_releases(signals: Signals) -> np.ndarray:
+    return np.stack([answers(logits, signals.labels) for logits in (signals.logits, signals.dense)], axis=-1)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Shadow models inside, or outside, at each example: how many (n_examples, 1) and the sum of their answers (n_examples, k);
+    whitening (k, k) gives deviations from an example's mean unit covariance.
+    """
+
+    count: np.ndarray
+    total: np.ndarray
+    whitening: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, chosen: np.ndarray) -> "Side":
+        """values (n_models, n_examples, k) where chosen (n_models, n_examples)."""
+        count, total = _sums(values, chosen)
+        return cls(count, total, _whitening(values, chosen, _mean(count, total)))
+
+    def without(self, values: np.ndarray, chosen: np.ndarray) -> "Side":
+        """The means without these models; the covariance stays that of all."""
+        count, total = _sums(values, chosen)
+        return replace(self, count=self.count - count, total=self.total - total)
+
+    def whitened(self, values: np.ndarray) -> np.ndarray:
+        """Deviations of values (n_examples, k) from the means; NaN where there is no model."""
+        return (values - _mean(self.count, self.total)) @ self.whitening
 
 
 def _sums(values: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At each example, of the chosen models: how many, and the sum of their values, (n_examples, 1) and (n_examples, k)."""
     return chosen.sum(axis=0)[:, np.newaxis], np.einsum("mek,me->ek", values, chosen.astype(values.dtype))
 
 
-def _whitened(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """The matrix (k, k) that gives deviations from an example's mean unit covariance: the inverse of Cholesky's, transposed."""
-    count, total = _sums(values, chosen)
-    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-    deviations = np.where(chosen[..., np.newaxis], values - mean, 0.0)
+def _mean(count: np.ndarray, total: np.ndarray) -> np.ndarray:
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def _whitening(values: np.ndarray, chosen: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The inverse of Cholesky's factor of the pooled, unbiased covariance, transposed."""
     free = np.maximum(chosen.sum(axis=0) - 1, 0).sum()
     if not free:
-        raise ValueError("no example has two shadow models inside and two outside, from which deviations could be learnt")
+        raise ValueError(
+            f"{len(values)} shadow models are too few: no example has two of them inside, or two outside, "
+            "from which deviations could be learnt"
+        )
+    deviations = np.where(chosen[..., np.newaxis], values - mean, 0.0)
     covariance = np.einsum("mek,mel->kl", deviations, deviations, optimize=True) / free
     floor = LEAST_DEVIATION**2 + 1e-9 * np.trace(covariance)
     return np.linalg.inv(np.linalg.cholesky(covariance + floor * np.eye(len(covariance)))).T
 
 
-def _log_ratio(values: np.ndarray, sums: list[tuple[np.ndarray, np.ndarray]], whitened: list[np.ndarray]) -> np.ndarray:
-    """(n_examples,); NaN where a side has no model."""
-    densities = []
-    for (count, total), matrix in zip(sums, whitened, strict=True):
-        mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-        densities.append(np.linalg.slogdet(matrix)[1] - (((values - mean) @ matrix) ** 2).sum(axis=-1) / 2)
-    return densities[0] - densities[1]
+#: a model's answers (n_examples, k) and the sides, outside first -> scores (n_examples,)
+Score = Callable[..., np.ndarray]
+
+
+def _log_ratio(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
+    def log_density(side: Side) -> np.ndarray:
+        return np.linalg.slogdet(side.whitening)[1] - (side.whitened(values) ** 2).sum(axis=-1) / 2
+
+    return log_density(inside) - log_density(outside)
+
+
+def _common_shift(values: np.ndarray, outside: Side) -> np.ndarray:
+    """The most powerful test of a shift that is the same for all answers, in standard deviations."""
+    direction = outside.whitening.sum(axis=0)
+    return outside.whitened(values) @ direction / np.linalg.norm(direction)
+
+
+def _scores(
+    targets: Signals, shadows: Signals, answers_of: Callable[[Signals], np.ndarray], score: Score, *, inside: bool
+) -> np.ndarray:
+    """Scores of the targets less the threshold that is best on the shadows, each attacked by the others without its twin."""
+    values = answers_of(shadows)
+    chosen = [~shadows.membership, shadows.membership][: 1 + inside]
+    sides = [Side.of(values, of_side) for of_side in chosen]
+    of_shadows = np.stack(
+        [
+            score(values[row], *(side.without(values[out], of[out]) for side, of in zip(sides, chosen, strict=True)))
+            for row, out in enumerate(pairs(shadows.membership, shadows.candidates))
+        ]
+    )
+    found = np.stack([score(of_one_model, *sides) for of_one_model in answers_of(targets)])
+    check_enough(found, targets, of_shadows, shadows)
+    known = shadows.candidates & np.isfinite(of_shadows)
+    threshold = best_threshold(of_shadows[known], shadows.membership[known])
+    return found - threshold

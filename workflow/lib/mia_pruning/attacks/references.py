@@ -88,12 +88,6 @@ def raw_scores(
     score = make_score(references)
     attacked = zip(*_values(targets, statistic), strict=True)
     scores = np.stack([score(of_pool, of_population, references) for of_pool, of_population in attacked])
-    unscored = np.isnan(scores[targets.candidates]).mean()
-    if unscored:
-        raise ValueError(
-            f"{len(values)} shadow models are too few: for {unscored:.1%} of the targets' examples there are not enough of them "
-            "that were, or were not, trained on the example"
-        )
     of_shadows = np.stack(
         [
             score(
@@ -104,11 +98,21 @@ def raw_scores(
             for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates))
         ]
     )
-    if not np.isfinite(of_shadows[shadows.candidates]).any():
-        raise ValueError(
-            f"{len(values)} shadow models are too few: without one of them and its twin there are not enough to compare it with"
-        )
+    check_enough(scores, targets, of_shadows, shadows)
     return scores, of_shadows
+
+
+def check_enough(scores: np.ndarray, targets: Signals, of_shadows: np.ndarray, shadows: Signals) -> None:
+    """Refuse shadows that leave a candidate of a target without a score (NaN), or all of the shadows' own."""
+    too_few = f"{len(of_shadows)} shadow models are too few"
+    unscored = np.isnan(scores[targets.candidates]).mean()
+    if unscored:
+        raise ValueError(
+            f"{too_few}: for {unscored:.1%} of the targets' examples there are not enough of them that were, or were not, "
+            "trained on the example"
+        )
+    if not np.isfinite(of_shadows[shadows.candidates]).any():
+        raise ValueError(f"{too_few}: without one of them and its twin there are not enough to compare it with")
 
 
 def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndarray]:

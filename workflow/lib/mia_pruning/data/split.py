@@ -130,19 +130,3 @@ def _block_diagonal(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     matrix[: len(first), : first.shape[1]] = first
     matrix[len(first) :, first.shape[1] :] = second
     return matrix
-
-
-def attack_groups(is_target: np.ndarray, targets_per_group: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (target rows, shadow rows): each target is attacked once, by shadows that exclude its whole group.
-
-    Where there are shadows of their own (disjoint), one group holds all targets. In the pool protocol the groups are runs of
-    whole pairs.
-
-    >>> [(t.tolist(), s.tolist()) for t, s in attack_groups(np.ones(4, dtype=bool), 2)]
-    [([0, 1], [2, 3]), ([2, 3], [0, 1])]
-    """
-    rows = np.arange(is_target.size)
-    if not is_target.all():
-        return [(rows[is_target], rows[~is_target])]
-    starts = range(0, rows.size, targets_per_group)
-    return [(group, np.setdiff1d(rows, group)) for start in starts for group in [rows[start : start + targets_per_group]]]

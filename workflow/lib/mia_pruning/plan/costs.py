@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mia_pruning.data.split import attack_groups
+from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts
 from mia_pruning.registry import find
-from mia_pruning.stages.evaluate import ROC_GRID, TPR_AT
+from mia_pruning.stages.attack import attack_groups
+from mia_pruning.stages.evaluate import ROC_GRID
 from mia_pruning.study import Study
 from mia_pruning.training.objective import FORWARD
 from mia_pruning.types import BASELINE, DatasetSource

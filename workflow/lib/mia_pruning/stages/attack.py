@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mia_pruning import storage
-from mia_pruning.data.split import Split, attack_groups
+from mia_pruning.data.split import Split
 from mia_pruning.provenance import module_file
 from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import stream
@@ -75,6 +75,22 @@ def _checked(scores: np.ndarray, asked: np.ndarray) -> np.ndarray:
 
 #: rows of the membership matrix, what the attacker is to score, and what it learns from
 Trial = tuple[np.ndarray, Signals, Signals]
+
+
+def attack_groups(is_target: np.ndarray, targets_per_group: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs (target rows, shadow rows): each target is attacked once, by shadows that exclude its whole group.
+
+    Where there are shadows of their own (disjoint), one group holds all targets. In the pool protocol the groups are runs of
+    whole pairs, each with as many shadows, so that all targets face attackers who know as much.
+
+    >>> [(t.tolist(), s.tolist()) for t, s in attack_groups(np.ones(6, dtype=bool), 4)]
+    [([0, 1, 2, 3], [4, 5]), ([4, 5], [0, 1])]
+    """
+    rows = np.arange(is_target.size)
+    if not is_target.all():
+        return [(rows[is_target], rows[~is_target])]
+    groups = [rows[start : start + targets_per_group] for start in range(0, rows.size, targets_per_group)]
+    return [(group, np.setdiff1d(rows, group)[: rows.size - targets_per_group]) for group in groups]
 
 
 def _by_shadows(targets: Signals, shadows: Signals, split: Split, targets_per_group: int) -> Iterator[Trial]:
