@@ -145,5 +145,5 @@ def test_the_roc_speaks_of_the_lowest_rate_that_the_study_resolves():
 
 
 def test_without_non_members_enough_the_roc_says_so():
-    finding = "A target has too few non-members for a true-positive rate at a low false-positive rate."
+    finding = "There are too few non-members for a true-positive rate at a low false-positive rate."
     assert draw("roc", **roc_tables({})).finding == finding

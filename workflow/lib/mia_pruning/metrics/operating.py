@@ -9,8 +9,13 @@ from mia_pruning.metrics.membership import check_scores
 
 #: a false-positive rate is resolved by so many expected false positives
 FEWEST_EXPECTED = 10
-#: metrics of each target by itself, where its non-members resolve the rate
-TPR_AT = {"tpr_at_10_percent_fpr": 0.1, "tpr_at_1_percent_fpr": 0.01, "tpr_at_0.1_percent_fpr": 0.001}
+#: metrics at one threshold for all targets of a seed, where their non-members resolve the rate
+TPR_AT = {
+    "tpr_at_10_percent_fpr": 0.1,
+    "tpr_at_1_percent_fpr": 0.01,
+    "tpr_at_0.1_percent_fpr": 0.001,
+    "tpr_at_0.01_percent_fpr": 0.0001,
+}
 
 
 @dataclass(frozen=True)

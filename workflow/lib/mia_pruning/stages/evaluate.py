@@ -19,14 +19,12 @@ from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
 from mia_pruning.metrics.exposure import exposures, halves
 from mia_pruning.metrics.intervals import Draws
-from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
+from mia_pruning.metrics.membership import balanced_accuracy, tpr_within, weighted_roc
 from mia_pruning.metrics.operating import TPR_AT, at_most, guessed, resolves
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
 
-#: counted false-positive rates, beside what the attack guesses
-FPR_AT = (0.1, 0.01, 0.001, 0.0001)
 #: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, all trials taken as independent
 OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr")
 #: the share of examples that an audit takes for members, and for others: fixed before any result is seen
@@ -145,19 +143,14 @@ class Guesses:
 
 def _privacy_cells(guesses: Guesses, draws: Draws) -> Iterator[Cell]:
     """Each membership metric, (n_replicates + 1, n_targets)."""
-    columns: dict[str, list[np.ndarray]] = {}
-    fewest = min(int((~members).sum()) for *_, members in guesses)
-    resolved = {metric: fpr for metric, fpr in TPR_AT.items() if resolves(fpr, fewest)}
-    for scores, drawn, members in guesses:
-        weights = draws.pool[:, drawn]
-        curve = weighted_roc(scores, members, weights)
-        columns.setdefault("attack_accuracy", []).append(balanced_accuracy(scores, members, weights))
-        columns.setdefault("auc", []).append(curve.auc())
-        columns.setdefault("gain", []).append(held_out_gain(scores, members, weights))
-        for metric, fpr in resolved.items():
-            columns.setdefault(metric, []).append(curve.tpr_at(fpr))
-    for metric, values in columns.items():
-        yield {"metric": metric}, np.stack(values, axis=1)
+    trials = [(scores, members, draws.pool[:, drawn]) for scores, drawn, members in guesses]
+    yield {"metric": "attack_accuracy"}, np.stack([balanced_accuracy(*trial) for trial in trials], axis=1)
+    yield {"metric": "auc"}, np.stack([weighted_roc(*trial).auc() for trial in trials], axis=1)
+    yield {"metric": "gain"}, np.stack([held_out_gain(*trial) for trial in trials], axis=1)
+    n_others = sum(int((~members).sum()) for _, members, _ in trials)
+    resolved = {metric: fpr for metric, fpr in TPR_AT.items() if resolves(fpr, n_others)}
+    for metric, values in zip(resolved, tpr_within([*resolved.values()], trials) if resolved else (), strict=True):
+        yield {"metric": metric}, values
 
 
 def strongest_cells(cells: list[Cell], left_out: list[list[int]]) -> tuple[list[Cell], list[dict[str, Any]]]:
@@ -198,7 +191,7 @@ def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
 def _operating_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
     """Counts over all targets: of what the attack guesses, and at one threshold for all targets that keeps within a rate."""
     scores, members = (np.concatenate(parts) for parts in zip(*((s, m) for s, _, m in guesses), strict=True))
-    for fpr in (None, *FPR_AT):
+    for fpr in (None, *TPR_AT.values()):
         counts = guessed(scores, members) if fpr is None else at_most(fpr, scores, members)
         low, high = clopper_pearson(counts.true_positives, counts.members)
         resolved = fpr is None or resolves(fpr, counts.others)

@@ -74,4 +74,4 @@ def _finding(results: pd.DataFrame, attacks: list[str]) -> str:
                 f"At {100 * fpr:g} % false positives the most exposed defence is {readable(top['defence'])}: "
                 f"a true-positive rate of {rate} by {readable(top['attack'])}."
             )
-    return "A target has too few non-members for a true-positive rate at a low false-positive rate."
+    return "There are too few non-members for a true-positive rate at a low false-positive rate."
