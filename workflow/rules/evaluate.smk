@@ -28,6 +28,7 @@ rule evaluate_defence:
         runtime=60,
     params:
         attacks=attack_keys,
+        menu=STUDY.menu(),
         seed=lambda wildcards: int(wildcards.seed),
         n_replicates=STUDY["bootstrap_replicates"],
         code=code_of("evaluate_defence.py"),

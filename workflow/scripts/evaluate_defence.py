@@ -10,6 +10,7 @@ with job(snakemake) as record:
         snakemake.input.split,
         snakemake.input.signals,
         dict(zip(keys, snakemake.input[: len(keys)], strict=True)),
+        menu=snakemake.params.menu,
         seed=snakemake.params.seed,
         n_replicates=snakemake.params.n_replicates,
         output=snakemake.output.evaluation,

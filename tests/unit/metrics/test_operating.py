@@ -27,11 +27,21 @@ def test_guesses_are_the_scores_above_0():
     assert guessed(scores, members) == Counts(true_positives=2, members=4, false_positives=1, others=1)
 
 
-def test_rates_are_shares_of_members_and_of_others():
-    counts = Counts(true_positives=4, members=20, false_positives=2, others=50)
-    assert (counts.tpr, counts.fpr) == (0.2, 0.04)
+def test_counts_of_targets_add_up():
+    total = Counts(1, 10, 2, 20) + Counts(3, 10, 0, 30)
+    assert total == Counts(4, 20, 2, 50)
+    assert (total.tpr, total.fpr) == (0.2, 0.04)
 
 
-@pytest.mark.parametrize(("others", "fpr", "resolved"), [(1000, 0.01, True), (999, 0.01, False), (10_000, 0.001, True)])
-def test_a_rate_needs_ten_expected_false_positives(others, fpr, resolved):
+@pytest.mark.parametrize(
+    ("others", "fpr", "resolved"),
+    [
+        ([1000], 0.01, True),
+        ([999], 0.01, False),
+        ([1400] * 8, 0.001, True),
+        ([1400] * 7, 0.001, False),
+        ([1400] * 100, 0.0001, False),
+    ],
+)
+def test_a_rate_needs_ten_expected_false_positives_and_one_of_each_target(others, fpr, resolved):
     assert resolves(fpr, others) == resolved

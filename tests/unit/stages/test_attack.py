@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from mia_pruning import storage
 from mia_pruning.data.split import make_split
 from mia_pruning.seeds import stream
 from mia_pruning.stages.attack import attack_groups, run_attack
+from mia_pruning.types import StudyError
 
 SPY = '''
 import numpy as np
@@ -35,6 +38,11 @@ def broken(targets, shadows, rng):
     return np.where(targets.logits[..., 0] == 3, np.nan, 1.0)
 
 @attack
+def one_class(targets, shadows, rng):
+    from mia_pruning.metrics.membership import best_threshold
+    return targets.logits[..., 0] - best_threshold(shadows.logits[0, :, 0], np.ones(len(shadows.labels), dtype=bool))
+
+@attack
 def raising(targets, shadows, rng):
     raise KeyError("what is missing")
 
@@ -54,8 +62,8 @@ def attacked(tmp_path, monkeypatch):
 
     labels = np.arange(80) % 4
 
-    def run(section=SECTION, name="spy", attacker="adaptive", spoil=lambda logits: logits, **options):
-        """spoil: changes the targets' logits; options: of the attack."""
+    def run(section=SECTION, name="spy", attacker="adaptive", spoilt="", spoil=None, cut=lambda: None, **options):
+        """spoil: changes the answers of the file `spoilt`; cut: is done to files before the attack; options: of the attack."""
         spying_attack.calls.clear()
         split = make_split(section, labels, np.arange(80), np.random.default_rng(0))
         storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
@@ -65,11 +73,11 @@ def attacked(tmp_path, monkeypatch):
         n_models, n_examples = len(split.membership), split.examples.size
         logits = np.zeros((n_models, n_examples, 4))
         logits[..., 0] = np.arange(n_models)[:, None] * 1000 + np.arange(n_examples)
-        storage.write_array(tmp_path / "targets.npy", spoil(logits.copy()))
-        storage.write_array(tmp_path / "shadows.npy", -logits)
         pooled = logits[:, : split.pool.size, 0]
-        storage.write_array(tmp_path / "steepness.npy", pooled + 0.5)
-        storage.write_array(tmp_path / "shadows_steepness.npy", -pooled - 0.5)
+        answers = {"targets": logits, "shadows": -logits, "steepness": pooled + 0.5, "shadows_steepness": -pooled - 0.5}
+        for file, values in answers.items():
+            storage.write_array(tmp_path / f"{file}.npy", spoil(np.ceil(values)) if file == spoilt else values)
+        cut()
         run_attack(
             tmp_path / "dataset.json",
             tmp_path / "split.npz",
@@ -162,7 +170,7 @@ def test_in_a_disjoint_split_all_targets_are_attacked_at_once_by_the_shadow_mode
 def test_an_attack_that_fails_leaves_no_scores_and_says_why_and_where(attacked, name, failure, caplog):
     scores, *_ = attacked(name=name)
     assert np.isnan(scores).all()
-    assert attacked.failure == failure
+    assert re.fullmatch(rf"spying_attack\.{name} on \S+targets\.npy: {re.escape(failure)}", attacked.failure)
     assert f"spying_attack.{name}" in caplog.text
     assert "spying_attack.py" in caplog.text
     assert "targets.npy" in caplog.text
@@ -176,15 +184,33 @@ def test_an_attack_that_works_reports_no_failure(attacked):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda logits: np.where(logits == 2, np.nan, logits), r"targets.npy: holds answers that are not finite"),
-        (lambda logits: np.where(logits == 2, np.inf, logits), r"targets.npy: holds answers that are not finite"),
-        (lambda logits: logits[1:], r"targets.npy: answers of 5 models on 27 examples; the split has \(6, 27\)"),
-        (lambda logits: logits[:, :26], r"targets.npy: answers of 6 models on 26 examples; the split has \(6, 27\)"),
+        (lambda answers: np.where(answers == 2, np.nan, answers), "ArithmeticError: {file}: holds answers that are not finite"),
+        (lambda answers: np.where(answers == 2, np.inf, answers), "ArithmeticError: {file}: holds answers that are not finite"),
+        (lambda answers: answers[1:], "ValueError: {file}: answers of 5 models on {n} examples; the split has (6, {n})"),
+        (lambda answers: answers[:, 1:], "ValueError: {file}: answers of 6 models on {less} examples; the split has (6, {n})"),
     ],
 )
-def test_signals_that_cannot_be_the_splits_are_refused_by_their_file(attacked, spoil, message):
-    with pytest.raises((ArithmeticError, ValueError), match=message):
-        attacked(spoil=spoil)
+@pytest.mark.parametrize(("spoilt", "n"), [("targets", 27), ("shadows", 27), ("steepness", 20), ("shadows_steepness", 20)])
+def test_answers_that_cannot_be_the_splits_fail_the_attack_and_name_it_and_their_file(attacked, spoil, message, spoilt, n):
+    scores, calls, *_ = attacked(name="of_both", spoilt=spoilt, spoil=lambda answers: spoil(np.abs(answers)))
+    assert not calls
+    assert np.isnan(scores).all()
+    assert "spying_attack.of_both on" in attacked.failure
+    path = re.search(rf"\S+/{spoilt}\.npy(?=: (answers|holds))", attacked.failure)[0]
+    assert attacked.failure.endswith(message.format(file=path, n=n, less=n - 1))
+
+
+def test_a_file_that_was_cut_short_stops_the_job(attacked, tmp_path):
+    attacked()
+    path = tmp_path / "targets.npy"
+    with pytest.raises(StudyError, match=r"targets\.npy"):
+        attacked(cut=lambda: path.write_bytes(path.read_bytes()[:-100]))
+
+
+def test_an_attack_whose_shadows_are_all_members_names_itself_and_the_file(attacked, tmp_path):
+    scores, *_ = attacked(name="one_class")
+    assert np.isnan(scores).all()
+    assert re.search(r"spying_attack\.one_class on \S+targets\.npy: ValueError: membership has one class only", attacked.failure)
 
 
 def test_probes_and_the_dense_release_go_with_their_models(attacked):

@@ -117,6 +117,15 @@ class Study:
         named = entry.get("attackers", self["attackers"])
         return [name for name in named if not (name == "dense_shadows" and defence == BASELINE and "adaptive" in named)]
 
+    def menu(self) -> list[str]:
+        """The attacks that are tried on every defence: what the strongest attack is one of, so that all face the same choice."""
+        defences = set(self["defences"])
+        return [
+            name
+            for name, entry in self["attacks"].items()
+            if defences <= set(entry.get("defences", defences)) and not self.sees_dense(name)
+        ]
+
     def defence_of(self, objective: str, constraint: str) -> str:
         pair = {"objective": objective, "constraint": constraint}
         return next(name for name, entry in self["defences"].items() if entry == pair)

@@ -4,7 +4,6 @@ Every metric takes weights, one row a bootstrap replicate, and returns one value
 All replicates share one sort of the scores.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,38 +53,6 @@ def weighted_roc(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -
     tp = np.cumsum(sorted_weights * is_member, axis=1)[:, ends]
     fp = np.cumsum(sorted_weights * ~is_member, axis=1)[:, ends]
     return WeightedRoc(tp, fp)
-
-
-def tpr_within(fprs: Sequence[float], trials: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
-    """True-positive rates (n_fprs, n_replicates, n_trials) at one threshold for all trials, the lowest that keeps within a rate.
-
-    trials: scores (n,), members (n,) bool and weights (n_replicates, n) of each. Non-members of all trials together set the
-    threshold, replicate by replicate; a score above it is taken for a member's.
-
-    >>> one = np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, False, True, False]), np.ones((1, 4))
-    >>> tpr_within([0.0, 0.5], [one]).tolist()
-    [[[0.5]], [[1.0]]]
-    """
-    for scores, members, _ in trials:
-        check_scores(scores, members)
-    others = np.concatenate([scores[~members] for scores, members, _ in trials])
-    order = np.argsort(-others, kind="stable")
-    descending = np.append(others[order], -np.inf)
-    let_through = np.cumsum(np.concatenate([weights[:, ~members] for _, members, weights in trials], axis=1)[:, order], axis=1)
-    # Weights are whole numbers, of which the allowed share may fall short by rounding.
-    allowed = [(let_through <= fpr * let_through[:, -1:] + 1e-6).sum(axis=1) for fpr in fprs]
-    thresholds = descending[np.stack(allowed)]
-    return np.stack(
-        [_shares_above(thresholds, scores[members], weights[:, members]) for scores, members, weights in trials], axis=-1
-    )
-
-
-def _shares_above(thresholds: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted share of scores (n,) above each threshold (..., n_replicates), of the same shape."""
-    order = np.argsort(-scores, kind="stable")
-    counts = np.cumsum(np.pad(weights[:, order], ((0, 0), (1, 0))), axis=1)
-    n_above = np.searchsorted(-scores[order], -thresholds, side="left")
-    return counts[np.arange(len(counts)), n_above] / counts[:, -1]
 
 
 def balanced_accuracy(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:

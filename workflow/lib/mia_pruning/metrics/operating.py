@@ -1,5 +1,6 @@
 """Counts at a threshold: what an attack gets right, and what it pays for it, in whole examples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -7,9 +8,9 @@ import numpy as np
 
 from mia_pruning.metrics.membership import check_scores
 
-#: a false-positive rate is resolved by so many expected false positives
-FEWEST_EXPECTED = 10
-#: metrics at one threshold for all targets of a seed, where their non-members resolve the rate
+#: a false-positive rate is resolved by so many expected false positives in all, and by one of each target
+FEWEST_EXPECTED, FEWEST_OF_A_TARGET = 10, 1
+#: metrics, each target at a threshold of its own, where non-members resolve the rate
 TPR_AT = {
     "tpr_at_10_percent_fpr": 0.1,
     "tpr_at_1_percent_fpr": 0.01,
@@ -27,6 +28,9 @@ class Counts:
     false_positives: int
     others: int
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+
     @property
     def tpr(self) -> float:
         return self.true_positives / self.members
@@ -37,13 +41,13 @@ class Counts:
         return self.false_positives / self.others
 
 
-def resolves(fpr: float, n_others: int) -> bool:
-    """Whether so many non-members are enough to speak of a false-positive rate.
+def resolves(fpr: float, others: Sequence[int]) -> bool:
+    """Whether the non-members of each target, so many, are enough to speak of a false-positive rate.
 
-    >>> resolves(0.01, 1000), resolves(0.01, 999)
-    (True, False)
+    >>> resolves(0.01, [500, 500]), resolves(0.01, [500, 499]), resolves(0.01, [99] * 20)
+    (True, False, False)
     """
-    return fpr * n_others >= FEWEST_EXPECTED
+    return fpr * sum(others) >= FEWEST_EXPECTED and fpr * min(others) >= FEWEST_OF_A_TARGET
 
 
 def guessed(scores: np.ndarray, members: np.ndarray) -> Counts:

@@ -89,7 +89,7 @@ def write_report(
         operating=[
             table
             for name in in_order(loaded["results"], "experiment")
-            for table in operating_tables(pick(loaded["operating"], experiment=name), name)
+            for table in operating_tables(*(pick(loaded[table], experiment=name) for table in ("results", "operating")), name)
         ],
         differences=[
             _difference_table(loaded["differences"], name, headline) for name in in_order(loaded["results"], "experiment")

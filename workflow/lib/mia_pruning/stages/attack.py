@@ -13,7 +13,7 @@ from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import stream
 from mia_pruning.stages.job import logger
 from mia_pruning.stages.packed import read_packed, read_split
-from mia_pruning.types import Signals
+from mia_pruning.types import Signals, StudyError
 
 
 def run_attack(
@@ -41,26 +41,26 @@ def run_attack(
     plug_in = find("attack", attack["use"], "attack.use")
     wanted = {"images": split_.pool, "population_images": split_.test} if plug_in.traits.get("images") else {}
     seen = {name: packed.images[rows] for name, rows in wanted.items()}
-    targets = _pool_signals(target_signals, target_probes, dense_signals, split_, packed.labels, seen)
-    shadows = _pool_signals(shadow_signals, shadow_probes, dense_signals, split_, packed.labels, seen)
-    function, options = plug_in.load(), options_of(plug_in, dict(attack))
     scores = np.full((int(split_.is_target.sum()), split_.pool.size), np.nan)
-    unknown = split_.candidates[split_.is_target].copy()
-    if attacker == "known_members":
-        trials = _by_known_members(targets, split_, seed)
-    else:
-        trials = _by_shadows(targets, shadows, split_, attack["targets_per_group"])
-    failure = ""
-    for number, (rows, attacked, known) in enumerate(trials):
-        unknown[rows] = attacked.candidates
-        try:
+    unknown, failure = split_.candidates[split_.is_target].copy(), ""
+    try:
+        targets = _pool_signals(target_signals, target_probes, dense_signals, split_, packed.labels, seen)
+        shadows = _pool_signals(shadow_signals, shadow_probes, dense_signals, split_, packed.labels, seen)
+        function, options = plug_in.load(), options_of(plug_in, dict(attack))
+        if attacker == "known_members":
+            trials = _by_known_members(targets, split_, seed)
+        else:
+            trials = _by_shadows(targets, shadows, split_, attack["targets_per_group"])
+        for number, (rows, attacked, known) in enumerate(trials):
+            unknown[rows] = attacked.candidates
             found = function(attacked, known, stream(seed, "attack", attack["use"], number), **options)
             scores[rows] = _checked(found, attacked.candidates)
-        except Exception as error:  # whatever a plug-in raises: it is reported, and the other attacks go on
-            failure = f"{type(error).__name__}: {error}"
-            logger.exception("the attack %s (%s) failed on %s", attack["use"], module_file(plug_in.module), target_signals)
-            scores[:] = np.nan
-            break
+    except StudyError:  # a file that was cut short has to be made anew
+        raise
+    except Exception as error:  # whatever a plug-in raises: it is reported, and the other attacks go on
+        failure = f"{attack['use']} on {target_signals}: {type(error).__name__}: {error}"
+        logger.exception("the attack %s (%s) failed on %s", attack["use"], module_file(plug_in.module), target_signals)
+        scores[:] = np.nan
     storage.write_arrays(output, record, scores=scores, unknown=unknown, failure=np.array(failure))
     logger.info("%d targets", len(scores))
 

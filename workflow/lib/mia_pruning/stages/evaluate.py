@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,14 @@ from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
 from mia_pruning.metrics.exposure import exposures, halves
 from mia_pruning.metrics.intervals import Draws
-from mia_pruning.metrics.membership import balanced_accuracy, tpr_within, weighted_roc
+from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.metrics.operating import TPR_AT, at_most, guessed, resolves
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
 
-#: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, all trials taken as independent
+#: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent and
+#: the threshold as given, and so is narrower than the metric's own
 OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr")
 #: the share of examples that an audit takes for members, and for others: fixed before any result is seen
 GUESSED_SHARE = 0.05
@@ -43,6 +44,7 @@ def evaluate_defence(
     signals: str,
     attacks: Mapping[tuple[str, str], str],
     *,
+    menu: Sequence[str],
     seed: int,
     n_replicates: int,
     output: str,
@@ -55,7 +57,10 @@ def evaluate_defence(
     exposed: str,
     record: dict[str, Any],
 ) -> None:
-    """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws."""
+    """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws.
+
+    menu: the attacks that every defence is tried with, of which the strongest is one.
+    """
     split_, labels = read_split(split), read_packed(dataset).labels[:]
     targets = np.flatnonzero(split_.is_target)
     rng = stream(seed, "bootstrap")
@@ -83,7 +88,7 @@ def evaluate_defence(
         if attacker != "known_members":
             by_outsiders[attack, attacker] = guesses
     twins = pairs(split_.membership[targets], split_.candidates[targets])
-    of_any, choices = strongest_cells(cells, twins)
+    of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
     n_examples += [n_candidates] * len(of_any)
     cells += of_any
     replicates = [intervals.replicates(values, draws) for _, values in cells]
@@ -140,28 +145,36 @@ class Guesses:
         for scores, columns, members in zip(self.scores, self.unknown, self.membership, strict=True):
             yield scores[columns], columns, members[columns]
 
+    @property
+    def n_others(self) -> list[int]:
+        """How many non-members count of each target."""
+        return (self.unknown & ~self.membership).sum(axis=1).tolist()
+
 
 def _privacy_cells(guesses: Guesses, draws: Draws) -> Iterator[Cell]:
     """Each membership metric, (n_replicates + 1, n_targets)."""
     trials = [(scores, members, draws.pool[:, drawn]) for scores, drawn, members in guesses]
-    yield {"metric": "attack_accuracy"}, np.stack([balanced_accuracy(*trial) for trial in trials], axis=1)
-    yield {"metric": "auc"}, np.stack([weighted_roc(*trial).auc() for trial in trials], axis=1)
-    yield {"metric": "gain"}, np.stack([held_out_gain(*trial) for trial in trials], axis=1)
-    n_others = sum(int((~members).sum()) for _, members, _ in trials)
-    resolved = {metric: fpr for metric, fpr in TPR_AT.items() if resolves(fpr, n_others)}
-    for metric, values in zip(resolved, tpr_within([*resolved.values()], trials) if resolved else (), strict=True):
-        yield {"metric": metric}, values
+    curves = [weighted_roc(*trial) for trial in trials]
+    resolved = {metric: fpr for metric, fpr in TPR_AT.items() if resolves(fpr, guesses.n_others)}
+    columns = {
+        "attack_accuracy": [balanced_accuracy(*trial) for trial in trials],
+        "auc": [curve.auc() for curve in curves],
+        "gain": [held_out_gain(*trial) for trial in trials],
+        **{metric: [curve.tpr_at(fpr) for curve in curves] for metric, fpr in resolved.items()},
+    }
+    for metric, values in columns.items():
+        yield {"metric": metric}, np.stack(values, axis=1)
 
 
 def strongest_cells(cells: list[Cell], left_out: list[list[int]]) -> tuple[list[Cell], list[dict[str, Any]]]:
     """What an outsider gains who takes, against each target, the attack that gained most on the other targets; and the choices.
 
-    cells: every metric of every attack; left_out: for each target the rows of itself and of its twin. What is chosen on other
-    models is no maximum over noise. Attackers who are told members of the target are no outsiders. Nothing if no target is left.
+    cells: every metric of the attacks to choose from; left_out: for each target the rows of itself and of its twin. What is chosen
+    on other models is no maximum over noise. Attackers who are told members of the target are no outsiders. Nothing if no target is left.
     """
     found: list[Cell] = []
     choices: list[dict[str, Any]] = []
-    outsiders = [(key, values) for key, values in cells if key["attack"] and key["attacker"] != "known_members"]
+    outsiders = [(key, values) for key, values in cells if key["attacker"] != "known_members"]
     for metric in dict.fromkeys(key["metric"] for key, _ in outsiders):
         tried = [(key, values) for key, values in outsiders if key["metric"] == metric]
         gains = np.stack([values[0] for _, values in tried])
@@ -189,12 +202,13 @@ def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
 
 
 def _operating_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
-    """Counts over all targets: of what the attack guesses, and at one threshold for all targets that keeps within a rate."""
-    scores, members = (np.concatenate(parts) for parts in zip(*((s, m) for s, _, m in guesses), strict=True))
+    """Counts over all targets: of what the attack guesses, and at thresholds of each target's own that keep within a rate."""
+    tried = [(scores, members) for scores, _, members in guesses]
     for fpr in (None, *TPR_AT.values()):
-        counts = guessed(scores, members) if fpr is None else at_most(fpr, scores, members)
+        of_targets = [guessed(*trial) if fpr is None else at_most(fpr, *trial) for trial in tried]
+        counts = sum(of_targets[1:], of_targets[0])
         low, high = clopper_pearson(counts.true_positives, counts.members)
-        resolved = fpr is None or resolves(fpr, counts.others)
+        resolved = fpr is None or resolves(fpr, guesses.n_others)
         yield {
             "allowed_fpr": fpr,
             "resolved": resolved,
