@@ -197,3 +197,52 @@ def test_two_shadows_are_too_few_to_compare_with_at_each_example(name):
     targets, shadows, _ = toy(2.0)
     with pytest.raises(ValueError, match=r"2 shadow models are too few|no example has two"):
         run(name, targets, shadows.of_models(slice(0, 2), shadows.membership[:2]))
+
+
+#: attack and what it declares to read beside logits
+READS = [
+    *((name, probe) for name, plug_in in ATTACKS.items() for probe in plug_in.traits.get("probes", ())),
+    *((name, "dense") for name, plug_in in ATTACKS.items() if plug_in.traits.get("dense")),
+]
+
+
+@pytest.mark.parametrize(("name", "signal"), READS)
+def test_a_leak_in_one_declared_signal_alone_is_found(name, signal):
+    """Logits and all other signals say nothing: what is declared and queried is used."""
+
+    def leaking_there_alone(plain, leaking):
+        if signal == "dense":
+            return dataclasses.replace(plain, dense=leaking.dense)
+        return dataclasses.replace(plain, probes={**plain.probes, signal: leaking.probes[signal]})
+
+    pairs = zip(toy(0.0)[:2], toy(5.0)[:2], strict=True)
+    targets, shadows = (leaking_there_alone(plain, leaking) for plain, leaking in pairs)
+    assert per_target(auc, run(name, targets, shadows), targets, toy(5.0)[2]) > 0.6
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.get("images")])
+def test_an_image_tells_what_to_expect_of_an_example_alike(name):
+    """Answers rise with the brightness of the image: who looks at it tells more than who sets one threshold for all."""
+    targets, shadows, members = toy(2.0)
+
+    def brighter(signals):
+        def risen(logits, labels, images):
+            changed = logits.copy()
+            changed[:, np.arange(len(labels)), labels] += 8 * images.mean(axis=(1, 2, 3)) / 255
+            return changed
+
+        images, population_images = (
+            np.broadcast_to(np.random.default_rng(seed).integers(0, 256, (n, 1, 1, 1), dtype=np.uint8), (n, 4, 4, 1))
+            for seed, n in ((3, N_EXAMPLES), (4, N_POPULATION))
+        )
+        return dataclasses.replace(
+            signals,
+            logits=risen(signals.logits, signals.labels, images),
+            population=risen(signals.population, signals.population_labels, population_images),
+            images=images,
+            population_images=population_images,
+        )
+
+    targets, shadows = brighter(targets), brighter(shadows)
+    by_one_threshold = per_target(auc, run("loss", targets, shadows), targets, members)
+    assert per_target(auc, run(name, targets, shadows), targets, members) > by_one_threshold + 0.05

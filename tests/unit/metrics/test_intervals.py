@@ -74,14 +74,15 @@ def test_pairing_removes_what_both_share():
 
 def test_the_variance_takes_out_what_drawing_both_counts_twice():
     targets, examples, both = np.array([1.0, 2.0, 4.0]), np.array([0.0, 1.0, -1.0]), np.array([0.0, 2.0, -2.0])
-    part, whole = Replicates(targets, examples, both).variances()
+    part, of_examples, whole = Replicates(targets, examples, both).variances()
     assert part == pytest.approx(targets.var(ddof=1) / 3)
+    assert of_examples == pytest.approx(1.0)
     cells = 4.0 - part * 2 / 3 - 1.0
     assert whole == pytest.approx(max(part + 1.0 - cells, part, 1.0))
 
 
 def test_the_variance_is_never_below_that_of_targets_or_examples_alone():
-    part, whole = Replicates(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([-9.0, 9.0])).variances()
+    part, _, whole = Replicates(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([-9.0, 9.0])).variances()
     assert whole == max(part, 0.5)
 
 
@@ -97,13 +98,26 @@ def test_where_targets_decide_the_quantile_is_students_with_one_degree_less_than
     assert found.high - found.estimate == pytest.approx(stats.t.ppf(0.975, 9) * run.per_target.std(ddof=1) / np.sqrt(10))
 
 
-def test_seeds_are_pooled_as_independent():
+def test_models_of_seeds_are_independent_and_their_examples_may_be_the_same():
     runs = [toy(1), toy(2, n_targets=9, spread=0.5)]
-    (first, one), (second, two) = (run.variances() for run in runs)
-    freedom = (one + two) ** 2 / (first**2 / 5 + second**2 / 8)
+    (first, shared, one), (second, other, two) = (run.variances() for run in runs)
+    whole = one - shared + two - other + (np.sqrt(shared) + np.sqrt(other)) ** 2
+    freedom = whole**2 / (first**2 / 5 + second**2 / 8)
     found = interval(runs, UNBOUNDED)
     assert found.estimate == pytest.approx((runs[0].per_target.mean() + runs[1].per_target.mean()) / 2)
-    assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, freedom) * np.sqrt(one + two) / 2)
+    assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, freedom) * np.sqrt(whole) / 2)
+
+
+def test_repeating_a_study_on_the_same_examples_does_not_average_their_luck_out():
+    """Eight models of each of three seeds on one pool, whose examples differ: what they share decides the interval."""
+    rng, hits = np.random.default_rng(0), []
+    for _ in range(150):
+        shared = rng.normal(size=N_EXAMPLES)
+        draws = [draw(8, N_EXAMPLES, 1, 100, rng) for _ in range(3)]
+        runs = [replicates(d.pool @ (shared + 0.3 * rng.normal(size=(8, N_EXAMPLES))).T / N_EXAMPLES, d) for d in draws]
+        found = interval(runs, UNBOUNDED)
+        hits.append(found.low <= 0 <= found.high)
+    assert np.mean(hits) >= 0.92
 
 
 def test_quantiles_are_students_and_in_the_limit_normal():

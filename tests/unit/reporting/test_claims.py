@@ -15,6 +15,7 @@ LOWER = {"metric": "attack_accuracy", "minus": "baseline", "below": 0.0}
 ACCURATE = {"metric": "test_accuracy", "minus": "baseline", "at_least": -0.01}
 COMPRESSED = {"metric": "compression", "at_least": 10}
 PRESENT = ("baseline", "pruned", "pruned_5x")
+CLAIMS = yaml.safe_load((SCHEMA.parents[1] / "report" / "claims.yaml").read_text(encoding="utf-8"))
 
 
 def claim(*conditions, defences=("pruned",), name="C"):
@@ -228,14 +229,58 @@ def test_a_condition_takes_the_rows_of_its_own_metric_defence_and_subtrahend_onl
 
 
 def test_the_claims_of_the_report_are_well_formed():
-    claims = yaml.safe_load((SCHEMA.parents[1] / "report" / "claims.yaml").read_text(encoding="utf-8"))
-    assert len({each["id"] for each in claims["claims"]}) == len(claims["claims"])
-    for each in claims["claims"]:
+    assert len({each["id"] for each in CLAIMS["claims"]}) == len(CLAIMS["claims"])
+    for each in CLAIMS["claims"]:
         assert {"statement", "published", "source", "reading"} <= each.keys()
         assert each["defences"]
         for condition in each["conditions"]:
             assert len({"below", "at_least"} & condition.keys()) == 1
             assert condition.keys() <= {"metric", "minus", "below", "at_least"}
+
+
+LOWER_THAN, NOT_LOWER_THAN = -1, 1
+#: what each claim says, read from its words: (metric, defence that it is compared with, on which side, of what)
+SAYS = {
+    "C1": [("attack_accuracy", "baseline", LOWER_THAN, 0.0)],
+    "C1-size": [("attack_accuracy", "baseline", LOWER_THAN, -0.03)],
+    "C1-budget": [("attack_accuracy", "baseline_continued", LOWER_THAN, 0.0)],
+    "C1-accuracy": [("attack_accuracy", "matched_accuracy", LOWER_THAN, 0.0)],
+    "C1-opposite": [("attack_accuracy", "baseline", NOT_LOWER_THAN, 0.0)],
+    "C2": [("attack_accuracy", "min_max", LOWER_THAN, 0.0)],
+    "C3": [("test_accuracy", "baseline", NOT_LOWER_THAN, -0.01)],
+    "C4": [("compression", "", NOT_LOWER_THAN, 10.0), ("test_accuracy", "baseline", NOT_LOWER_THAN, -0.01)],
+    "C5": [("attack_accuracy", "dp_sgd", LOWER_THAN, 0.0), ("test_accuracy", "dp_sgd", NOT_LOWER_THAN, 0.0)],
+    "C6": [("attack_accuracy", "mia_pruning", LOWER_THAN, 0.0), ("attack_accuracy", "min_max", LOWER_THAN, 0.0)],
+}
+
+
+def verdict_on(claim, shifts):
+    """The claim's headline verdict where each number lies so far on the claimed side of its threshold, give or take 0.01."""
+    headline = tuple(CLAIMS["headline"].values())
+    defence, planted = claim["defences"][0], {"results": [], "differences": []}
+    for (metric, minus, direction, threshold), shift in zip(SAYS[claim["id"]], shifts, strict=True):
+        centre = threshold + direction * shift
+        by = headline if metric == "attack_accuracy" else (np.nan, np.nan)
+        line = row(defence, metric, centre - 0.01, centre + 0.01, *by, minus=minus)
+        if metric == "compression":
+            line |= {"value": centre, **dict.fromkeys(("low", "high", "standard_error", "degrees_of_freedom"), np.nan)}
+        planted["differences" if minus else "results"].append(line)
+    there = ("baseline", "baseline_continued", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd")
+    results = [*(row(name, "auc", 0.5, 0.6, *headline) for name in there), *planted["results"]]
+    table = judge({**CLAIMS, "claims": [claim]}, pd.DataFrame(results), pd.DataFrame(planted["differences"]))
+    (only,) = set(table[table["headline"]]["verdict"])
+    return only
+
+
+@pytest.mark.parametrize("claim", CLAIMS["claims"], ids=lambda claim: claim["id"])
+def test_planted_numbers_flip_the_verdict_on_every_claim_of_the_report(claim):
+    n = len(SAYS[claim["id"]])
+    assert verdict_on(claim, [0.05] * n) == "supported"
+    for condition, (metric, *_) in enumerate(SAYS[claim["id"]]):
+        wrong, unclear = ([0.05 if other != condition else shift for other in range(n)] for shift in (-0.05, 0.0))
+        assert verdict_on(claim, wrong) == "refuted"
+        if metric != "compression":  # counted: on one side or on the other
+            assert verdict_on(claim, unclear) == "inconclusive"
 
 
 def test_a_verdict_on_one_interval_needs_no_correction():
@@ -259,6 +304,19 @@ def test_correction_counts_every_interval_of_the_claim_and_no_counted_number():
     counted[0]["low"] = counted[0]["high"] = np.nan
     found = verdicts([claim(COMPRESSED, ACCURATE)], rows, counted)
     assert set(found["corrected"]) == set(found["verdict"]) == {"supported"}
+
+
+def test_a_condition_that_all_attackers_share_is_counted_once():
+    """Two attackers and one accuracy are three intervals; one that is barely wide enough for three would not be for four."""
+    half = 0.02
+    three, four = (half * quantile(np.inf, 1 - 0.05 / n) / quantile(np.inf) for n in (3, 4))
+    centre = -(three + four) / 2
+    planted = [
+        difference("attack_accuracy", centre - half, centre + half, *ATTACKERS[0]),
+        difference("attack_accuracy", -0.09, -0.06, *ATTACKERS[2]),
+        difference("test_accuracy", 0.01, 0.02),
+    ]
+    assert set(verdicts([claim(LOWER, ACCURATE)], planted)["corrected"]) == {"supported"}
 
 
 def test_matched_accuracy_is_no_defence_and_its_absence_is_explained():

@@ -256,6 +256,7 @@ def test_a_known_member_attacker_learns_half_of_each_group_of_the_target_itself(
                 of_class = group & (known.labels == label)
                 assert abs(int((told & of_class).sum()) - int((asked & of_class).sum())) <= 1
         np.testing.assert_array_equal(known.known_rows()[2], members[told])
+        assert not known.membership[0][asked].any()
         np.testing.assert_array_equal(attacked.unknown[row], asked)
 
 

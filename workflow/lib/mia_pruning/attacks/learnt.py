@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mia_pruning.metrics.membership import best_threshold
-from mia_pruning.training.loop import PRECISIONS, autocast
-from mia_pruning.types import StudyError
+from mia_pruning.training.loop import autocast
 
 #: rows that are scored at a time
 SCORED_AT_ONCE = 50_000
@@ -29,10 +28,6 @@ class Fitting:
     learning_rate: float
     held_back: float
     precision: str = "float32"
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise StudyError(f"precision = {self.precision!r}: allowed is one of {', '.join(PRECISIONS)}")
 
 
 def learnt_scores(

@@ -1,6 +1,6 @@
 """The paper's attack: the inference network of Nasr et al. on prediction vector and label, trained on shadow models' outputs."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ def neural_network(
     batch_size: Annotated[int, ">= 1"] = 1000,
     learning_rate: Annotated[float, "> 0"] = 0.001,
     held_back: Annotated[float, "> 0, < 1"] = 0.1,
-    precision: str = "float32",
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> np.ndarray:
     """The log-odds of membership, less the threshold that is best on the shadow rows.
 

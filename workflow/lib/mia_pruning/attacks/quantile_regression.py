@@ -19,6 +19,8 @@ from mia_pruning.types import Signals
 
 #: a spread below it is taken as it, in nats of log-odds
 LEAST_SPREAD = 0.1
+#: that scikit-learn's trees tell apart
+MOST_CATEGORIES = 255
 
 
 @attack(images=True)
@@ -63,14 +65,14 @@ def _flat(images: np.ndarray) -> np.ndarray:
 
 
 def _regressed(known: np.ndarray, asked: np.ndarray, values: np.ndarray, level: float, n_trees: int, seed: int) -> np.ndarray:
-    """The quantile's prediction at `asked`; the label, the last column, is a category."""
+    """The quantile's prediction at `asked`. The label, the last column, is a category; beyond what trees tell apart, a number."""
     trees = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=level,
         max_iter=n_trees,
         max_leaf_nodes=8,
         early_stopping=False,
-        categorical_features=[known.shape[1] - 1],
+        categorical_features=[known.shape[1] - 1] if known[:, -1].max() < MOST_CATEGORIES else None,
         random_state=seed,
     )
     return trees.fit(known, values).predict(asked)

@@ -55,14 +55,14 @@ class Replicates:
     def __mul__(self, factor: float) -> "Replicates":
         return Replicates(*(factor * values for values in vars(self).values()))
 
-    def variances(self) -> tuple[float, float]:
-        """Of the mean over targets: the part that is due to targets, and the whole."""
+    def variances(self) -> tuple[float, float, float]:
+        """Of the mean over targets: the part that is due to targets, that to examples, and the whole."""
         n_targets, examples = self.per_target.size, float(self.examples_drawn.var(ddof=1))
         if n_targets == 1:
-            return 0.0, examples
+            return 0.0, examples, examples
         targets = float(self.per_target.var(ddof=1)) / n_targets
         cells = float(self.both_drawn.var(ddof=1)) - targets * (n_targets - 1) / n_targets - examples
-        return targets, max(targets + examples - max(cells, 0.0), targets, examples)
+        return targets, examples, max(targets + examples - max(cells, 0.0), targets, examples)
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,15 @@ def replicates(values: np.ndarray, draws: Draws) -> Replicates:
 
 
 def interval(runs: list[Replicates], bounds: tuple[float, float]) -> Interval:
-    """The interval of the mean over seeds, one entry of `runs` a seed; splits of different seeds are taken as independent.
+    """The interval of the mean over seeds, one entry of `runs` a seed.
 
-    With one target a seed the interval covers examples only.
+    Models of different seeds are independent. Their examples may be the same ones of the data set: their luck is taken as one and
+    does not average out, which is cautious where pools overlap little. With one target a seed the interval covers examples only.
     """
     estimate = float(np.mean([run.per_target.mean() for run in runs]))
     parts = [run.variances() for run in runs]
-    variance = sum(whole for _, whole in parts)
-    uncertain = sum(targets**2 / (run.per_target.size - 1) for run, (targets, _) in zip(runs, parts, strict=True) if targets > 0)
+    variance = sum(whole - examples for _, examples, whole in parts) + sum(np.sqrt(examples) for _, examples, _ in parts) ** 2
+    uncertain = sum(targets**2 / (run.per_target.size - 1) for run, (targets, *_) in zip(runs, parts, strict=True) if targets > 0)
     error, freedom = float(np.sqrt(variance)) / len(runs), variance**2 / uncertain if uncertain > 0 else np.inf
     half = quantile(freedom) * error
     return Interval(estimate, max(estimate - half, bounds[0]), min(estimate + half, bounds[1]), error, float(freedom))

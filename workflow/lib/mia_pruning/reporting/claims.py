@@ -72,7 +72,9 @@ def headline_of(claims: Mapping[str, Any], results: pd.DataFrame) -> dict[str, s
 
 def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of one claim, with the verdicts of intervals that all hold at once."""
-    n_intervals = sum(row.get("standard_error", 0.0) > 0 for row in rows)
+    about = ("experiment", "defence", "metric", "minus", "value", "standard_error")
+    # A condition on utility is the same interval under every attack.
+    n_intervals = len({tuple(row[key] for key in about) for row in rows if row.get("standard_error", 0.0) > 0})
     sides: dict[tuple, list[str]] = {}
     for row in rows:
         sides.setdefault(_judged(row), []).append(_wider_side(row, n_intervals))

@@ -16,7 +16,7 @@ from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import find
 from mia_pruning.reporting.auditing import audit
 from mia_pruning.reporting.claims import headline_of
-from mia_pruning.reporting.exposing import exposed_examples, shown_examples
+from mia_pruning.reporting.exposing import exposed_examples, lasting, shown_examples
 from mia_pruning.reporting.operating import operating_tables
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
@@ -78,7 +78,7 @@ def write_report(
         theory=[_figure_view(name, figures[name]) for name in THEORY],
         projections=_projection_rows(loaded["projection"]),
         guarantees=_guarantee_rows(loaded["guarantees"]),
-        audits=[_audit_view(row) for row in audit(loaded["audit"], loaded["guarantees"])],
+        audits=[_audit_view(row) for row in audit(loaded["audit"], loaded["guarantees"], loaded["strongest"])],
         exposures=[
             _exposure_view(loaded["exposed"], name, datasets[entry["dataset"]])
             for name, entry in settings["experiments"].items()
@@ -250,19 +250,23 @@ def _exposure_view(exposed: pd.DataFrame, experiment: str, dataset: str) -> dict
     """Who protects the most exposed examples, and their pictures."""
     packed = read_packed(dataset)
     names = packed.description["class_names"]
-    attacks = pick(exposed, experiment=experiment).groupby("defence", sort=False)[["attack", "attacker"]].first()
+
+    def of_class(found: tuple[list[int], float]) -> str:
+        return f"{' or '.join(names[label] for label in found[0])} {found[1]:.3f}"
+
+    found = exposed_examples(exposed, experiment)
     rows = [
         {
-            **row,
+            "defence": row["defence"],
             "most": f"{row['most']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
-            "alike": number(row["alike"], ""),
-            "highest": f"{names[row['most_exposed_class']]} {row['its_exposure']:.3f}",
-            "lowest": f"{names[row['least_exposed_class']]} {row['least_exposure']:.3f}",
-            "attack": f"{readable(attacks.loc[row['defence'], 'attack'])} ({readable(attacks.loc[row['defence'], 'attacker'])})",
+            "alike": f"{row['alike']:.3f} ({row['alike_low']:.3f} to {row['alike_high']:.3f})",
+            "highest": of_class(row["most_exposed_class"]),
+            "lowest": of_class(row["least_exposed_class"]),
         }
-        for row in exposed_examples(exposed, experiment)
+        for row in found
     ]
-    return {"experiment": experiment, "rows": rows, "examples": shown_examples(exposed, experiment, packed.images, names)}
+    examples = shown_examples(exposed, experiment, packed.images, names)
+    return {"experiment": experiment, "rows": rows, "lasting": lasting(found), "examples": examples}
 
 
 def _needs(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:

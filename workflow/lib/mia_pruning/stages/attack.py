@@ -107,7 +107,7 @@ def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Tri
         rows = np.array([row])
         target = targets.of_models(rows, None)
         attacked = dataclasses.replace(target, candidates=(split.candidates[row] & ~told)[np.newaxis])
-        yield rows, attacked, dataclasses.replace(target, candidates=told[np.newaxis], membership=split.membership[rows])
+        yield rows, attacked, dataclasses.replace(target, candidates=told[np.newaxis], membership=split.membership[rows] & told)
 
 
 def half_of_each(candidates: np.ndarray, members: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

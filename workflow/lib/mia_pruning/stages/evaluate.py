@@ -1,7 +1,6 @@
 """Stage: every metric of one defence, for each target and each bootstrap replicate; curves for the figures."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,15 +24,15 @@ from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
 
-#: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent and
-#: the threshold as given, and so is narrower than the metric's own
+#: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent
+#: and the threshold as given, and so is narrower than the metric's own
 OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr")
 #: the share of examples that an audit takes for members, and for others: fixed before any result is seen
 GUESSED_SHARE = 0.05
 #: n_guesses, n_correct: of the highest and lowest scores; the other counts are of scores above 0, a threshold of shadows' making
 AUDIT = ("target", "n_canaries", "n_guesses", "n_correct", "true_positives", "members", "false_positives", "others")
 #: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets
-EXPOSED = ["example", "label", "attack", "attacker", "first_half", "second_half"]
+EXPOSED = ["example", "label", "first_half", "second_half"]
 ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
 CONFIDENCE_EDGES = np.linspace(-6, 18, 49)
 
@@ -67,13 +66,13 @@ def evaluate_defence(
     draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, rng)
     logits = storage.read_array(signals)[targets]
     n_candidates = int(split_.candidates[targets[0]].sum())
-    cells = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(logits, labels, split_, draws)]
+    statistic = label_log_odds(logits[:, : split_.pool.size].astype(np.float64), labels[split_.pool])
+    cells = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(statistic, split_, draws)]
     n_examples = [split_.test.size if key["metric"] == "test_accuracy" else n_candidates for key, _ in cells]
     roc_rows: list[dict[str, Any]] = []
     operating_rows: list[dict[str, Any]] = []
     failure_rows: list[dict[str, Any]] = []
     audit_rows: list[dict[str, Any]] = []
-    by_outsiders: dict[tuple[str, str], Guesses] = {}
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
         if str(found["failure"]):
@@ -85,8 +84,6 @@ def evaluate_defence(
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
         operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in _operating_rows(guesses)]
         audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in _audit_rows(guesses)]
-        if attacker != "known_members":
-            by_outsiders[attack, attacker] = guesses
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
     n_examples += [n_candidates] * len(of_any)
@@ -104,7 +101,7 @@ def evaluate_defence(
     storage.write_table(operating, operating_rows, ["attack", "attacker", *OPERATING])
     storage.write_table(strongest, choices, ["metric", "target", "attack", "attacker"])
     storage.write_table(audit, audit_rows, ["attack", "attacker", *AUDIT])
-    storage.write_table(exposed, _exposed_rows(by_outsiders, choices, split_, labels, twins), EXPOSED)
+    storage.write_table(exposed, _exposed_rows(statistic, split_, labels, twins), EXPOSED)
     storage.write_table(failures, failure_rows, ["attack", "attacker", "failure"])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), ["member", "low", "high", "fraction"])
 
@@ -124,9 +121,8 @@ def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: 
         yield {"attack": "", "attacker": "", "metric": metric}, values
 
 
-def _theory_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
+def _theory_cells(statistic: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
     """The divergence between members' and non-members' log-odds of the true class."""
-    statistic = label_log_odds(log_softmax(logits[:, : split.pool.size].astype(np.float64), axis=-1), labels[split.pool])
     guesses = Guesses(statistic, split.candidates[split.is_target], split.membership[split.is_target])
     divergence = np.stack([js_divergence(values, members, draws.pool[:, drawn]) for values, drawn, members in guesses], axis=1)
     yield {"attack": "", "attacker": "", "metric": "js_divergence"}, divergence
@@ -169,8 +165,9 @@ def _privacy_cells(guesses: Guesses, draws: Draws) -> Iterator[Cell]:
 def strongest_cells(cells: list[Cell], left_out: list[list[int]]) -> tuple[list[Cell], list[dict[str, Any]]]:
     """What an outsider gains who takes, against each target, the attack that gained most on the other targets; and the choices.
 
-    cells: every metric of the attacks to choose from; left_out: for each target the rows of itself and of its twin. What is chosen
-    on other models is no maximum over noise. Attackers who are told members of the target are no outsiders. Nothing if no target is left.
+    cells: every metric of the attacks to choose from; left_out: for each target the rows of itself and of its twin. What is
+    chosen on other models is no maximum over noise. Attackers who are told members of the target are no outsiders. Nothing if
+    no target is left.
     """
     found: list[Cell] = []
     choices: list[dict[str, Any]] = []
@@ -229,25 +226,20 @@ def _audit_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
         yield {"target": target, **counts, **vars(guessed(scores, members))}
 
 
-def _exposed_rows(
-    by_outsiders: Mapping[tuple[str, str], Guesses],
-    choices: list[dict[str, Any]],
-    split: Split,
-    labels: np.ndarray,
-    twins: list[list[int]],
-) -> Iterator[dict[str, Any]]:
-    """Each example's exposure to the attack that was the strongest by AUC against most targets; nothing without two pairs."""
-    chosen = Counter((row["attack"], row["attacker"]) for row in choices if row["metric"] == "auc")
-    if not chosen:
+def _exposed_rows(statistic: np.ndarray, split: Split, labels: np.ndarray, twins: list[list[int]]) -> Iterator[dict[str, Any]]:
+    """Each example's exposure by the log-odds (n_targets, n_pool) that models give its label; nothing without two pairs.
+
+    No attack stands between: one that learns from the other half's models would carry their luck into both halves.
+    """
+    rows = halves(twins)
+    if not all(half.size for half in rows):
         return
-    ((attack, attacker), _), *_ = chosen.most_common(1)
-    guesses = by_outsiders[attack, attacker]
-    columns = guesses.unknown.all(axis=0)
-    first, second = (exposures(guesses.scores[rows][:, columns], guesses.membership[rows][:, columns]) for rows in halves(twins))
+    candidates, members = split.candidates[split.is_target], split.membership[split.is_target]
+    columns = candidates.all(axis=0)
+    first, second = (exposures(statistic[half][:, columns], members[half][:, columns]) for half in rows)
     examples = split.pool[columns]
-    for example, label, *of_halves in zip(examples, labels[examples], first, second, strict=True):
-        both = dict(zip(("first_half", "second_half"), of_halves, strict=True))
-        yield {"example": int(example), "label": int(label), "attack": attack, "attacker": attacker, **both}
+    for row in zip(examples.tolist(), labels[examples].tolist(), first.tolist(), second.tolist(), strict=True):
+        yield dict(zip(EXPOSED, row, strict=True))
 
 
 def _confidence_rows(logits: np.ndarray, labels: np.ndarray, split: Split) -> list[dict[str, Any]]:
