@@ -9,13 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
+from mia_pruning.reporting.report import write_report
 from mia_pruning.stages.networks import build, read_models
 from mia_pruning.stages.packed import read_packed, read_split
+from mia_pruning.study import complete, read_yaml
 from mia_pruning.types import StudyError
 
 COUNTED = {
@@ -191,9 +194,9 @@ def test_every_estimate_has_an_interval_around_it_its_n_and_its_seeds(results, s
 def test_every_defence_attack_and_attacker_has_every_privacy_metric(results):
     table = {tuple(row[key] for key in ("defence", "attack", "attacker", "metric")) for row in rows(results / "results.csv")}
     attacks, attackers = ("shadow_network", "modified_entropy", "correctness"), ("adaptive", "dense_shadows")
-    metrics = ("attack_accuracy", "auc", "tpr_at_10_percent_fpr")
+    metrics = ("attack_accuracy", "auc", "tpr_at_10_percent_fpr", "tpr_at_1_percent_fpr")
     assert set(itertools.product(("baseline", "mia_pruning"), attacks, attackers, metrics)) <= table
-    assert not any("1_percent" in metric for *_, metric in table)  # 200 non-members resolve no such rate
+    assert not any("0.1_percent" in metric for *_, metric in table)  # 200 non-members of six targets resolve no such rate
 
 
 def test_report_names_the_study_and_shows_every_figure(results):
@@ -202,6 +205,45 @@ def test_report_names_the_study_and_shows_every_figure(results):
     for figure in results.glob("figures/*.json"):
         assert figure.with_suffix(".svg").read_text(encoding="utf-8").lstrip().startswith("<")
         assert figure.stem in page
+
+
+@pytest.mark.parametrize(("n_correct", "warned"), [(40, True), (20, False)])
+def test_report_warns_where_an_attack_proves_more_than_is_promised_and_only_there(results, project, tmp_path, n_correct, warned):
+    """Planted: the baseline promises an epsilon of 0.1, and the audit guesses 40 of 40 right, or half of them."""
+    names = (
+        "results",
+        "differences",
+        "verdicts",
+        "guarantees",
+        "operating",
+        "projection",
+        "strongest",
+        "failures",
+        "audit",
+        "exposed",
+    )
+    tables = {name: tmp_path / f"{name}.csv" for name in names}
+    for name, path in tables.items():
+        path.write_bytes((results / f"{name}.csv").read_bytes())
+    about = {"experiment": "lenet5_fashion", "defence": "baseline", "seed": 0, "epsilon": 0.1, "delta": 1e-4}
+    pd.DataFrame([{**about, "accountant": "prv", "clip": 1.0, "phases": "", "not_covered": ""}]).to_csv(
+        tables["guarantees"], index=False
+    )
+    audit = pd.read_csv(tables["audit"])
+    audit.assign(n_canaries=400, n_guesses=40, n_correct=n_correct).to_csv(tables["audit"], index=False)
+    write_report(
+        str(tmp_path / "report.html"),
+        tables=tables,
+        figures={path.stem: str(path) for path in results.glob("figures/*.svg")},
+        claims=read_yaml(project.root / "report" / "claims.yaml"),
+        settings=complete(read_yaml(project.smoke)),
+        datasets={"fashion_mnist": str(results.parent / "data" / "fashion_mnist" / "dataset.json")},
+        benchmarks=results,
+        template=project.root / "report" / "templates" / "report.html.j2",
+    )
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("baseline on lenet5 fashion: an attack proves more than the accountant promises." in page) == warned
+    assert page.count('<figure><img src="data:image/png;base64,') == 12  # the most exposed examples
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])

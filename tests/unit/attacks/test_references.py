@@ -118,9 +118,15 @@ def assert_same(found, wanted, own):
     assert max(accuracy(thresholds[0] + shift) for shift in (-1e-9, 0, 1e-9)) == pytest.approx(best)
 
 
-@given(seed=st.integers(0, 500), online=st.booleans(), variance=st.sampled_from(["pooled", "per_example"]))
-def test_lira_equals_the_slow_loop(seed, online, variance):
-    targets, shadows = made_up(seed)
+@given(
+    seed=st.integers(0, 500),
+    online=st.booleans(),
+    variance=st.sampled_from(["pooled", "per_example"]),
+    n_shadows=st.sampled_from([6, 8, 10]),
+    n_classes=st.integers(2, 5),
+)
+def test_lira_equals_the_slow_loop(seed, online, variance, n_shadows, n_classes):
+    targets, shadows = made_up(seed, n_shadows, n_classes=n_classes)
     attack = lira_online if online else lira_offline
     found = attack(targets, shadows, np.random.default_rng(0), variance=variance)
     wanted, own = slow_scores(
@@ -129,9 +135,16 @@ def test_lira_equals_the_slow_loop(seed, online, variance):
     assert_same(found, wanted, own)
 
 
-@given(seed=st.integers(0, 500), online=st.booleans(), gamma=st.sampled_from([1.0, 1.3, 2.0]), a=st.sampled_from([0.0, 0.3, 1.0]))
-def test_rmia_equals_the_slow_loop(seed, online, gamma, a):
-    targets, shadows = made_up(seed)
+@given(
+    seed=st.integers(0, 500),
+    online=st.booleans(),
+    gamma=st.sampled_from([1.0, 1.3, 2.0]),
+    a=st.sampled_from([0.0, 0.3, 1.0]),
+    n_shadows=st.sampled_from([4, 6, 10]),
+    n_classes=st.integers(2, 5),
+)
+def test_rmia_equals_the_slow_loop(seed, online, gamma, a, n_shadows, n_classes):
+    targets, shadows = made_up(seed, n_shadows, n_classes=n_classes)
     rng = np.random.default_rng(0)
     options = {"gamma": gamma} if online else {"gamma": gamma, "a": a}
     found = (rmia_online if online else rmia_offline)(targets, shadows, rng, **options)
@@ -213,12 +226,21 @@ def test_a_target_that_is_a_copy_of_the_inside_shadows_is_seen_through():
 # --- bad input ----------------------------------------------------------------------------------------------------------
 
 
-def test_examples_that_no_shadow_was_trained_on_are_counted():
+@pytest.mark.parametrize(
+    ("attack", "side"),
+    [
+        (lira_online, False),
+        (rmia_online, False),
+        *((attack, True) for attack in (lira_online, lira_offline, rmia_online, rmia_offline, calibrated_loss)),
+    ],
+)
+def test_examples_that_are_never_in_or_never_out_are_counted(attack, side):
+    """A quarter of the examples is outside of all shadows, or inside of all."""
     targets, shadows = made_up(0)
     membership = shadows.membership.copy()
-    membership[:, :3] = False
+    membership[:, :3] = side
     with pytest.raises(ValueError, match=r"6 shadow models are too few: for 25\.0% of the targets' examples"):
-        lira_online(targets, dataclasses.replace(shadows, membership=membership), np.random.default_rng(0))
+        attack(targets, dataclasses.replace(shadows, membership=membership), np.random.default_rng(0))
 
 
 def test_one_pair_of_shadows_cannot_set_a_threshold():

@@ -147,3 +147,15 @@ def test_the_roc_speaks_of_the_lowest_rate_that_the_study_resolves():
 def test_without_non_members_enough_the_roc_says_so():
     finding = "There are too few non-members for a true-positive rate at a low false-positive rate."
     assert draw("roc", **roc_tables({})).finding == finding
+
+
+def test_what_a_guarantee_allows_is_drawn_beside_the_curves():
+    tables = roc_tables({})
+    tables["guarantees"] = pd.DataFrame([{"experiment": "e", "defence": "pruned", "seed": 0, "epsilon": 1.5, "delta": 1e-4}])
+    (axis,) = draw("roc", **tables).figure.axes
+    lines = {line.get_label(): line.get_xydata() for line in axis.lines}
+    limit = lines["most by pruned"]
+    fpr = limit[:, 0]
+    wanted = np.minimum(np.minimum(np.exp(1.5) * fpr + 1e-4, 1 - np.exp(-1.5) * (1 - 1e-4 - fpr)), 1)
+    np.testing.assert_allclose(limit[:, 1], wanted)
+    assert "most by base" not in lines

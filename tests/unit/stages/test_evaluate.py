@@ -163,6 +163,54 @@ def test_a_rate_is_a_metric_where_the_non_members_resolve_it(evaluated):
     assert {key.metric for key in found.replicates if key.attack == "few"} == {"attack_accuracy", "auc", "gain"}
 
 
+def test_an_audit_counts_the_right_guesses_among_a_fixed_share_of_highest_and_lowest_scores(evaluated):
+    run, split, _, scores, folder = evaluated
+    run()
+    table = pd.read_csv(folder / "a_audit.csv").set_index("target")
+    for target in range(4):
+        rows = split.candidates[target]
+        members, values = split.membership[target, rows], scores[target, rows]
+        ranked = sorted(zip(values, members, strict=True))
+        right = sum(not member for _, member in ranked[:12]) + sum(member for _, member in ranked[-12:])  # 5 % of 240 each
+        found = table.loc[target]
+        assert found[["n_canaries", "n_guesses", "n_correct"]].tolist() == [240, 24, right]
+        assert found["true_positives"] == sum(member for value, member in ranked if value > 0)
+        assert found["false_positives"] == sum(not member for value, member in ranked if value > 0)
+
+
+def test_exposures_count_pairs_of_models_that_answer_in_order(evaluated):
+    run, split, logits, _, folder = evaluated
+    run()
+    table = pd.read_csv(folder / "a_exposed.csv").set_index("example")
+    assert sorted(table.index) == sorted(split.pool[split.candidates[0]])
+    probabilities = softmax(logits.astype(np.float64), axis=-1)
+    pairs = [(0, 1), (2, 3)]  # twins: one was trained on an example, one not
+    for column, example in enumerate(split.pool):
+        if not split.candidates[0, column]:
+            continue
+        assert table.loc[example, "label"] == LABELS[example]
+        p = probabilities[:, column, LABELS[example]]
+        for half, pair in zip(("first_half", "second_half"), pairs, strict=True):
+            inside, outside = sorted(pair, key=lambda row: not split.membership[row, column])
+            assert table.loc[example, half] == (p[inside] > p[outside])
+
+
+def test_the_band_around_the_roc_is_students_over_targets(evaluated):
+    run, split, _, scores, folder = evaluated
+    run()
+    curve = pd.read_csv(folder / "a_roc.csv")
+    middle = curve.iloc[(curve["fpr"] - 0.25).abs().idxmin()]
+    rates = []
+    for target in range(4):
+        rows = split.candidates[target]
+        members, values = split.membership[target, rows], scores[target, rows]
+        allowed = int(middle["fpr"] * (~members).sum() + 1e-9)
+        rates.append((values > np.sort(values[~members])[-1 - allowed])[members].mean())
+    half = 3.182446 * np.std(rates, ddof=1) / 2
+    wanted = [np.mean(rates), np.mean(rates) - half, np.mean(rates) + half]
+    assert middle[["tpr", "low", "high"]].tolist() == pytest.approx(wanted, abs=1e-6)
+
+
 def test_confidences_are_counted_over_the_candidates_of_all_targets(evaluated):
     run, split, logits, _, folder = evaluated
     run()
