@@ -54,7 +54,7 @@ N_EXAMPLES = 5000
 BATCH_SIZE = 128
 MEAN, DEVIATION = [73.0], [90.0]
 ERM = Erm()
-#: mia_prune's attack network (USENIX Security 2022): 100 epochs of 252,000 rows in about 754 s on one core of this kind of machine
+#: mia_prune's attack network (USENIX Security 2022): 100 epochs of 252,000 rows in about 754 s on one core of such a machine
 PEER_ROWS_PER_SECOND = 252_000 * 100 / 754
 
 

@@ -33,6 +33,10 @@ attacks:
   correctness: {use: correctness}
 """
 GONE = object()
+DISJOINT = {
+    "protocol": "disjoint", "examples": 400, "models": 4, "shadow_examples": 400, "shadow_models": 4,
+    "reference": 100, "test": 400,
+}  # fmt: skip
 
 
 def changed(**changes):
@@ -129,6 +133,12 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
             {"attacks__lira": {"use": "lira_online", "variance": "per_example"}},
             "attacks.lira: lira_online needs at least 6 shadow models, and",
         ),
+        (
+            {"attacks__lira": {"use": "lira_online"}, "experiments__e__split": DISJOINT},
+            "attacks.lira.use = 'lira_online': it needs shadow models that were trained on the targets' examples",
+        ),
+        ({"attacks__shadow_network__precision": "float16"}, "attacks.shadow_network.precision = 'float16': allowed is one of"),
+        ({"experiments__e__split__shadow_models": 4}, "experiments.e.split.shadow_models = 4: allowed is 0: under the pool protocol"),
         ({"attacks__steep": {"use": "gradient_norm", "defences": ["prund"]}}, "attacks.steep.defences = 'prund': not defined."),
         ({"frontier": ["baseline", "prund"]}, "frontier = 'prund': not defined. Did you mean 'pruned'?"),
         ({"frontier": ["baseline", "pruned"]}, "frontier = 'pruned': its constraint 'admm' prunes; allowed are dense defences"),
@@ -283,6 +293,16 @@ def test_a_key_that_stands_twice_in_a_file_is_refused_though_snakemake_lost_it(t
     (tmp_path / "twice.yaml").write_text("study: a\nstudy: small\n")
     with pytest.raises(StudyError, match="'study' stands twice"):
         load_study(changed(), DEFAULT, [tmp_path / "twice.yaml"], tmp_path)
+
+
+def test_the_menu_of_the_strongest_is_what_every_defence_is_tried_with():
+    attacks = {
+        "attacks__some": {"use": "loss", "defences": ["pruned"]},
+        "attacks__all": {"use": "loss", "defences": ["pruned", "baseline"]},
+        "attacks__both": {"use": "lira_joint"},
+    }
+    found = Study(complete(changed(experiments__e__split__models=6, **attacks)))
+    assert found.menu() == ["shadow_network", "correctness", "all"]
 
 
 def test_a_study_knows_its_attackers_and_dense_constraints():

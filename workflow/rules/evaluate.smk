@@ -81,6 +81,7 @@ rule summarise_study:
     params:
         defences=STUDY["defences"],
         frontier=STUDY["frontier"],
+        protocols={name: entry["split"]["protocol"] for name, entry in STUDY["experiments"].items()},
         about={
             "evaluations": [about for about, _ in over_defences("")],
             "history": [about for about, _ in histories()],

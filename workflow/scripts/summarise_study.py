@@ -10,6 +10,7 @@ with job(snakemake):
         nested(about["evaluations"], snakemake.input.releases),
         snakemake.params.defences,
         snakemake.params.frontier,
+        snakemake.params.protocols,
         results=snakemake.output.results,
         differences=snakemake.output.differences,
         targets=snakemake.output.targets,

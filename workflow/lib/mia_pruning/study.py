@@ -507,6 +507,7 @@ def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Ite
     allowed = {
         "type": lambda: f"allowed is {error.validator_value}",
         "enum": lambda: f"allowed is one of {', '.join(map(str, error.validator_value))}",
+        "const": lambda: f"allowed is {error.validator_value}: {error.schema['description']}",
         "minimum": lambda: f"allowed is >= {error.validator_value}",
         "exclusiveMinimum": lambda: f"allowed is > {error.validator_value}",
     }

@@ -1,6 +1,6 @@
-"""The gap attack (Yeom et al.
+"""The gap attack (Yeom, Giacomelli, Fredrikson and Jha 2018): who is classified right is a member.
 
-2018): who is classified right is a member. Its accuracy is 1/2 (train accuracy + 1 - test accuracy).
+Its accuracy is 1/2 (train accuracy + 1 - test accuracy).
 """
 
 import numpy as np
@@ -9,6 +9,6 @@ from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
 
-@attack
+@attack(learns=False)
 def correctness(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
     return np.where(targets.logits.argmax(axis=-1) == targets.labels, 1.0, -1.0)

@@ -135,7 +135,7 @@ def _rows_of(
     chosen = (table["experiment"] == experiment) & (table["defence"] == defence) & (table["metric"] == condition["metric"])
     if "minus" in condition:
         chosen &= table["minus"] == condition["minus"]
-    rows = table[chosen].fillna({"attack": "", "attacker": ""})
+    rows = table[chosen].astype({"attack": object, "attacker": object}).fillna({"attack": "", "attacker": ""})
     return {(row["attack"], row["attacker"]): row for row in rows.to_dict("records")}
 
 

@@ -13,10 +13,10 @@ from mia_pruning import provenance, storage
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
-from mia_pruning.registry import find
 from mia_pruning.reporting.auditing import audit
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.exposing import exposed_examples, lasting, shown_examples
+from mia_pruning.reporting.needs import attack_needs
 from mia_pruning.reporting.operating import operating_tables
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
@@ -35,13 +35,6 @@ FIGURE_HEADINGS = {
     "gain": "T1: the game as it was played",
     "subnetwork_distance": "T2: is there a subnetwork near the dense network?",
     "residuals": "T3: does ADMM converge?",
-}
-#: traits of an attack, and what they let it see
-SIGHTS = {
-    "dense": "the dense release beside the pruned one",
-    "images": "the images",
-    "by_example": "shadow models that were not trained on the example",
-    "inside": "shadow models that were",
 }
 #: figures that the theory section shows
 THEORY = ("divergence", "gain", "subnetwork_distance", "residuals")
@@ -94,7 +87,7 @@ def write_report(
         differences=[
             _difference_table(loaded["differences"], name, headline) for name in in_order(loaded["results"], "experiment")
         ],
-        needs=[_needs(name, entry, settings) for name, entry in settings["attacks"].items()],
+        needs=attack_needs(settings),
         settings=settings,
         settings_yaml=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120),
         datasets={name: storage.read_json(path) for name, path in datasets.items()},
@@ -267,24 +260,6 @@ def _exposure_view(exposed: pd.DataFrame, experiment: str, dataset: str) -> dict
     ]
     examples = shown_examples(exposed, experiment, packed.images, names)
     return {"experiment": experiment, "rows": rows, "lasting": lasting(found), "examples": examples}
-
-
-def _needs(name: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
-    """What an attack asks for beside logits, and the shadow models that each target's attacker had."""
-    traits = find("attack", entry["use"], f"attacks.{name}.use").traits
-    asked = [f"the answers to {readable(probe)}" for probe in traits.get("probes", ())]
-    asked += [words for trait, words in SIGHTS.items() if traits.get(trait)]
-    attackers = entry.get("attackers", settings["attackers"])
-    shadows = [_shadows(entry, experiment["split"]) for experiment in settings["experiments"].values()]
-    told = ["half of the target's own members"] if "known_members" in attackers else []
-    learns = dict.fromkeys([*(shadows if set(attackers) != {"known_members"} else []), *told])
-    return {"attack": name, "use": entry["use"], "asked": "; ".join(asked) or "logits", "learns": "; ".join(learns)}
-
-
-def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any]) -> str:
-    if split["protocol"] == "disjoint":
-        return f"disjoint: {split['shadow_models']} shadow models, none of which saw the target's examples"
-    return f"pool: {split['models'] - entry['targets_per_group']} of the other models"
 
 
 def _difference_table(differences: pd.DataFrame, experiment: str, headline: Mapping[str, str]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ BOUNDS = {
 }
 GUARANTEE_METRICS = ("epsilon", "delta")
 RESULT_COLUMNS = [
-    "experiment", "defence", "objective", "constraint", "attack", "attacker", "metric",
+    "experiment", "protocol", "defence", "objective", "constraint", "attack", "attacker", "metric",
     "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets", "n_examples", "seeds",
 ]  # fmt: skip
 DIFFERENCE_COLUMNS = [
@@ -91,13 +91,16 @@ def summarise(
     releases: Mapping[str, Mapping[str, Mapping[int, str]]],
     defences: Mapping[str, Mapping[str, str]],
     frontier: Sequence[str],
+    protocols: Mapping[str, str],
     *,
     results: str,
     differences: str,
     targets: str,
     guarantees: str,
 ) -> None:
-    """evaluations: experiment -> defence -> seed -> file, and so releases; frontier: what the others are matched with."""
+    """evaluations: experiment -> defence -> seed -> file, and so releases; frontier: what the others are matched with;
+    protocols: experiment -> whether shadow models share the targets' examples.
+    """
     result_rows: list[dict[str, Any]] = []
     difference_rows: list[dict[str, Any]] = []
     target_rows: list[dict[str, Any]] = []
@@ -108,7 +111,10 @@ def summarise(
             about = {"experiment": experiment, "defence": defence}
             counts = [storage.read_json(path) for path in releases[experiment][defence].values()]
             rows = [*_interval_rows(by_seed), *_count_rows(counts)]
-            result_rows += [{**about, **defences[defence], **row, "seeds": " ".join(map(str, by_seed))} for row in rows]
+            result_rows += [
+                {**about, "protocol": protocols[experiment], **defences[defence], **row, "seeds": " ".join(map(str, by_seed))}
+                for row in rows
+            ]
             target_rows += [{**about, **row} for row in _target_rows(by_seed)]
             guarantee_rows += [{**about, **row} for row in _guarantee_rows(dict(zip(by_seed, counts, strict=True)))]
         for minus, defence in itertools.permutations(read, 2):

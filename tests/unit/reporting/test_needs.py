@@ -1,0 +1,41 @@
+import pytest
+
+from mia_pruning.reporting.needs import attack_needs
+
+POOL = {"protocol": "pool", "models": 8}
+OUTSIDE = "shadow models that were not trained on the example"
+DISJOINT = {"protocol": "disjoint", "models": 4, "shadow_models": 6}
+
+
+@pytest.mark.parametrize(
+    ("entry", "of_pool", "of_disjoint"),
+    [
+        (
+            {"use": "loss"},
+            "6 shadow models, of which half saw each example",
+            "6 shadow models, none of which saw the target's examples",
+        ),
+        ({"use": "correctness"}, "nothing", "nothing"),
+        ({"use": "quantile_regression", "n_threshold_shadows": 2}, *["2 shadow models, for its threshold alone"] * 2),
+        ({"use": "loss", "attackers": ["known_members"]}, *["half of the target's own members"] * 2),
+    ],
+)
+def test_each_attack_says_under_which_protocol_it_ran_and_what_it_learnt_from(entry, of_pool, of_disjoint):
+    experiments = {"a": {"split": POOL}, "b": {"split": DISJOINT}}
+    attacks = {"it": {"targets_per_group": 2, **entry}}
+    rows = attack_needs({"attackers": ["adaptive"], "attacks": attacks, "experiments": experiments})
+    assert [(row["experiment"], row["protocol"], row["learns"]) for row in rows] == [
+        ("a", "pool", of_pool),
+        ("b", "disjoint", of_disjoint),
+    ]
+
+
+def test_what_an_attack_asks_for_is_named():
+    attacks = {name: {"use": name, "targets_per_group": 2} for name in ("loss", "label_only", "lira_joint", "rmia_offline")}
+    rows = attack_needs({"attackers": ["adaptive"], "attacks": attacks, "experiments": {"a": {"split": POOL}}})
+    assert {row["attack"]: row["asked"] for row in rows} == {
+        "loss": "logits",
+        "label_only": "the answers to augmented; the answers to noisy",
+        "lira_joint": f"the dense release beside the pruned one; {OUTSIDE}; shadow models that were",
+        "rmia_offline": OUTSIDE,
+    }

@@ -1,0 +1,46 @@
+"""What each attack of a study had: what it asked of the models, under which protocol, and what it learnt from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mia_pruning.registry import find
+from mia_pruning.reporting.style import readable
+
+#: traits of an attack, and what they let it see
+SIGHTS = {
+    "dense": "the dense release beside the pruned one",
+    "images": "the images",
+    "by_example": "shadow models that were not trained on the example",
+    "inside": "shadow models that were",
+}
+
+
+def attack_needs(settings: Mapping[str, Any]) -> list[dict[str, str]]:
+    """One row an attack and experiment, for the settings of a whole study."""
+    return [
+        {"attack": name, "use": entry["use"], "experiment": experiment, **_needs(name, entry, of_experiment["split"], settings)}
+        for name, entry in settings["attacks"].items()
+        for experiment, of_experiment in settings["experiments"].items()
+    ]
+
+
+def _needs(name: str, entry: Mapping[str, Any], split: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+    traits = find("attack", entry["use"], f"attacks.{name}.use").traits
+    asked = [f"the answers to {readable(probe)}" for probe in traits.get("probes", ())]
+    asked += [words for trait, words in SIGHTS.items() if traits.get(trait)]
+    attackers = entry.get("attackers", settings["attackers"])
+    learns = [] if set(attackers) == {"known_members"} else [_shadows(entry, split)]
+    learns += ["half of the target's own members"] if "known_members" in attackers else []
+    if not traits.get("learns", True):
+        learns = ["nothing"]
+    return {"protocol": split["protocol"], "asked": "; ".join(asked) or "logits", "learns": "; ".join(learns)}
+
+
+def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any]) -> str:
+    """How many shadow models, and what they saw; an attack that needs a few for its threshold alone says so by an option."""
+    pool = split["protocol"] == "pool"
+    n_shadows = split["models"] - entry["targets_per_group"] if pool else split["shadow_models"]
+    saw = "of which half saw each example" if pool else "none of which saw the target's examples"
+    if "n_threshold_shadows" in entry:
+        return f"{min(entry['n_threshold_shadows'], n_shadows)} shadow models, for its threshold alone"
+    return f"{n_shadows} shadow models, {saw}"
