@@ -138,7 +138,7 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
             "attacks.lira.use = 'lira_online': it needs shadow models that were trained on the targets' examples",
         ),
         ({"attacks__shadow_network__precision": "float16"}, "attacks.shadow_network.precision = 'float16': allowed is one of"),
-        ({"experiments__e__split__shadow_models": 4}, "experiments.e.split.shadow_models = 4: allowed is 0: under the pool protocol"),
+        ({"experiments__e__split__shadow_models": 4}, "experiments.e.split.shadow_models = 4: allowed is 0: under the pool"),
         ({"attacks__steep": {"use": "gradient_norm", "defences": ["prund"]}}, "attacks.steep.defences = 'prund': not defined."),
         ({"frontier": ["baseline", "prund"]}, "frontier = 'prund': not defined. Did you mean 'pruned'?"),
         ({"frontier": ["baseline", "pruned"]}, "frontier = 'pruned': its constraint 'admm' prunes; allowed are dense defences"),

@@ -239,7 +239,7 @@ def test_examples_that_are_never_in_or_never_out_are_counted(attack, side):
     targets, shadows = made_up(0)
     membership = shadows.membership.copy()
     membership[:, :3] = side
-    with pytest.raises(ValueError, match=r"6 shadow models are too few: for 25\.0% of the targets' examples"):
+    with pytest.raises(ValueError, match=r"6 shadow models are too few: 25\.0% of the targets' examples"):
         attack(targets, dataclasses.replace(shadows, membership=membership), np.random.default_rng(0))
 
 

@@ -18,6 +18,7 @@ import jsonschema
 import yaml
 
 from mia_pruning import registry
+from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_SHADOWS
 from mia_pruning.data.sources import check_sources
 from mia_pruning.data.split import check_size
 from mia_pruning.provenance import code_digest, fingerprint, module_file
@@ -420,7 +421,7 @@ def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: st
                 f"experiments.{name} has not, its protocol being disjoint; allowed are attacks that need none"
             )
         n_shadows = split["models"] - attack["targets_per_group"] if pool else split["shadow_models"]
-        needed = FEWEST_SHADOWS + 2 * (attack.get("variance") == "per_example")
+        needed = FEWEST_PER_EXAMPLE if attack.get("variance") == "per_example" else FEWEST_SHADOWS
         if n_shadows < needed:
             raise StudyError(
                 f"{where}: {attack['use']} needs at least {needed} shadow models, and experiments.{name} has {n_shadows} "
@@ -452,8 +453,6 @@ def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
         raise StudyError(f"{where} = {value!r}: not defined. {registry.suggest(value, allowed)}")
 
 
-#: two pairs: thresholds come from one pair attacked by the other; a variance at each example takes two pairs to attack with
-FEWEST_SHADOWS = 4
 #: an integer is not written 4.0, and a number is neither infinite nor NaN
 TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
     {

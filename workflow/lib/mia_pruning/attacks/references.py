@@ -12,6 +12,9 @@ import numpy as np
 from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.types import Signals
 
+#: two pairs of twins, so that one can be attacked by the other; for deviations at each example three
+FEWEST_SHADOWS, FEWEST_PER_EXAMPLE = 4, 6
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -108,11 +111,14 @@ def check_enough(scores: np.ndarray, targets: Signals, of_shadows: np.ndarray, s
     unscored = np.isnan(scores[targets.candidates]).mean()
     if unscored:
         raise ValueError(
-            f"{too_few}: for {unscored:.1%} of the targets' examples there are not enough of them that were, or were not, "
-            "trained on the example"
+            f"{too_few}: {unscored:.1%} of the targets' examples are not in, or not out of, as many of them as are needed: one, "
+            "or two for a deviation at each example"
         )
     if not np.isfinite(of_shadows[shadows.candidates]).any():
-        raise ValueError(f"{too_few}: without one of them and its twin there are not enough to compare it with")
+        raise ValueError(
+            f"{too_few}: without one of them and its twin there are not enough to compare it with; needed are {FEWEST_SHADOWS}, "
+            f"or {FEWEST_PER_EXAMPLE} for a deviation at each example"
+        )
 
 
 def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndarray]:
