@@ -111,7 +111,8 @@ def _claim_view(claim: Mapping[str, Any], verdicts: pd.DataFrame) -> dict[str, A
         {"experiment": name, **{key: (row["verdict"], row["corrected"]) for key, row in _by_attacker(of_one).items()}}
         for name, of_one in defence.groupby("experiment", sort=False)
     ]
-    headlines = [entry for entry in judged if entry["headline"]]
+    worst = {(e["experiment"], e["defence"]): e for e in judged if (e["attack"], e["attacker"]) == tuple(STRONGEST.values())}
+    headlines = [{**e, "worst": worst.get((e["experiment"], e["defence"]))} for e in judged if e["headline"]]
     return {**claim, "headlines": headlines, "others": others, "counts": counts, "by_attacker": by_attacker}
 
 

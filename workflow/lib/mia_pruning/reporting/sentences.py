@@ -69,7 +69,10 @@ def answer(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:
         first = rows.iloc[0]
         strongest = pick(verdicts, claim=claim, experiment=experiment, defence=first["defence"], **STRONGEST)
         worst_case = (
-            f" Under the strongest attack {strongest.iloc[0]['verdict']}: {_clauses(strongest)}." if len(strongest) else ""
+            f" Under the strongest attack, corrected for all comparisons of the claim, {strongest.iloc[0]['corrected']}: "
+            f"{_clauses(strongest)}."
+            if len(strongest)
+            else ""
         )
         sentences.append(
             f"{claim} {first['verdict']}: {claims[claim].rstrip('.')} "

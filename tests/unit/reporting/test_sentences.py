@@ -1,0 +1,32 @@
+import pandas as pd
+
+from mia_pruning.reporting.sentences import answer
+
+CLAIMS = {"C1": "Pruning lowers the attack accuracy."}
+
+
+def row(attack, attacker, value, verdict, corrected, *, headline=False):
+    about = {"claim": "C1", "experiment": "lenet5", "defence": "pruned", "metric": "attack_accuracy", "minus": "baseline"}
+    interval = {"value": value, "low": value - 0.01, "high": value + 0.01, "direction": "below", "threshold": 0.0}
+    named = {"attack": attack, "attacker": attacker, "verdict": verdict, "corrected": corrected, "headline": headline}
+    return {**about, **interval, **named}
+
+
+def test_the_answer_gives_the_headlines_verdict_and_the_corrected_one_of_the_strongest_attack():
+    rows = [
+        row("net", "adaptive", -0.03, "supported", "supported", headline=True),
+        row("loss", "adaptive", 0.2, "refuted", "refuted"),
+    ]
+    strongest = row("strongest", "any", 0.011, "refuted", "inconclusive")
+    (sentence,) = answer(pd.DataFrame([*rows, strongest]), CLAIMS)
+    assert sentence == (
+        "C1 supported: Pruning lowers the attack accuracy (pruned on lenet5): attack accuracy less that of baseline: "
+        "-3.0 points (-4.0 to -2.0), required below 0 points. Under the strongest attack, corrected for all comparisons of the claim, "
+        "inconclusive: attack accuracy less that of baseline: +1.1 points (+0.1 to +2.1), required below 0 points."
+    )
+
+
+def test_without_a_strongest_attack_the_answer_says_nothing_of_it():
+    (sentence,) = answer(pd.DataFrame([row("net", "adaptive", -0.03, "supported", "supported", headline=True)]), CLAIMS)
+    assert sentence.endswith("required below 0 points.")
+    assert "strongest" not in sentence
