@@ -22,7 +22,8 @@ def test_the_answer_gives_the_headlines_verdict_and_the_corrected_one_of_the_str
     assert sentence == (
         "C1 supported: Pruning lowers the attack accuracy (pruned on lenet5): attack accuracy less that of baseline: "
         "-3.0 points (-4.0 to -2.0), required below 0 points. "
-        "Under the strongest attack, corrected for all comparisons of the claim, inconclusive: attack accuracy less that of baseline: +1.1 points (+0.1 to +2.1), required below 0 points."
+        "Under the strongest attack, corrected for all comparisons of the claim, inconclusive: "
+        "attack accuracy less that of baseline: +1.1 points (+0.1 to +2.1), required below 0 points."
     )
 
 
