@@ -15,6 +15,7 @@ import torch
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
+from mia_pruning.reporting.report import TABLES as REPORTED
 from mia_pruning.reporting.report import write_report
 from mia_pruning.stages.networks import build, read_models
 from mia_pruning.stages.packed import read_packed, read_split
@@ -210,19 +211,7 @@ def test_report_names_the_study_and_shows_every_figure(results):
 @pytest.mark.parametrize(("n_correct", "warned"), [(40, True), (20, False)])
 def test_report_warns_where_an_attack_proves_more_than_is_promised_and_only_there(results, project, tmp_path, n_correct, warned):
     """Planted: the baseline promises an epsilon of 0.1, and the audit guesses 40 of 40 right, or half of them."""
-    names = (
-        "results",
-        "differences",
-        "verdicts",
-        "guarantees",
-        "operating",
-        "projection",
-        "strongest",
-        "failures",
-        "audit",
-        "exposed",
-    )
-    tables = {name: tmp_path / f"{name}.csv" for name in names}
+    tables = {name: tmp_path / f"{name}.csv" for name in REPORTED}
     for name, path in tables.items():
         path.write_bytes((results / f"{name}.csv").read_bytes())
     about = {"experiment": "lenet5_fashion", "defence": "baseline", "seed": 0, "epsilon": 0.1, "delta": 1e-4}

@@ -2,22 +2,9 @@
 
 from pathlib import Path
 
-from mia_pruning.reporting.report import write_report
+from mia_pruning.reporting.report import TABLES, write_report
 from mia_pruning.stages.job import job
 from mia_pruning.study import read_yaml
-
-TABLES = (
-    "results",
-    "differences",
-    "verdicts",
-    "guarantees",
-    "operating",
-    "projection",
-    "strongest",
-    "failures",
-    "audit",
-    "exposed",
-)
 
 with job(snakemake):
     given = snakemake.input

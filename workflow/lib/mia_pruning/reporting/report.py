@@ -23,6 +23,10 @@ from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import attack_order, pick, read_tables
 from mia_pruning.stages.packed import read_packed
 
+#: of the study, as it reads them
+TABLES = (
+    "results", "differences", "verdicts", "guarantees", "operating", "projection", "strongest", "failures", "audit", "exposed",
+)  # fmt: skip
 #: the order of the figures on the page, and each one's heading; others follow under their name
 FIGURE_HEADINGS = {
     "trade_off": "The trade-off",
