@@ -15,6 +15,8 @@ import torch
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
+from mia_pruning.registry import catalogue
+from mia_pruning.reporting.drawing import draw_figure
 from mia_pruning.reporting.report import TABLES as REPORTED
 from mia_pruning.reporting.report import write_report
 from mia_pruning.stages.networks import build, read_models
@@ -208,31 +210,60 @@ def test_report_names_the_study_and_shows_every_figure(results):
         assert figure.stem in page
 
 
+@pytest.fixture
+def reported(results, project, tmp_path):
+    """A function that writes the report of this study with some tables changed, and returns its text."""
+
+    def report(**changes):
+        tables = {name: tmp_path / f"{name}.csv" for name in REPORTED}
+        for name, path in tables.items():
+            changes.get(name, lambda table: table)(pd.read_csv(results / path.name)).to_csv(path, index=False)
+        write_report(
+            str(tmp_path / "report.html"),
+            tables=tables,
+            figures={path.stem: str(path) for path in results.glob("figures/*.svg")},
+            claims=read_yaml(project.root / "report" / "claims.yaml"),
+            settings=complete(read_yaml(project.smoke)),
+            datasets={"fashion_mnist": str(results.parent / "data" / "fashion_mnist" / "dataset.json")},
+            benchmarks=results,
+            template=project.root / "report" / "templates" / "report.html.j2",
+        )
+        return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    return report
+
+
 @pytest.mark.parametrize(("n_correct", "warned"), [(40, True), (20, False)])
-def test_report_warns_where_an_attack_proves_more_than_is_promised_and_only_there(results, project, tmp_path, n_correct, warned):
+def test_report_warns_where_an_attack_proves_more_than_is_promised_and_only_there(reported, n_correct, warned):
     """Planted: the baseline promises an epsilon of 0.1, and the audit guesses 40 of 40 right, or half of them."""
-    tables = {name: tmp_path / f"{name}.csv" for name in REPORTED}
-    for name, path in tables.items():
-        path.write_bytes((results / f"{name}.csv").read_bytes())
-    about = {"experiment": "lenet5_fashion", "defence": "baseline", "seed": 0, "epsilon": 0.1, "delta": 1e-4}
-    pd.DataFrame([{**about, "accountant": "prv", "clip": 1.0, "phases": "", "not_covered": ""}]).to_csv(
-        tables["guarantees"], index=False
+    promise = {"experiment": "lenet5_fashion", "defence": "baseline", "seed": 0, "epsilon": 0.1, "delta": 1e-4}
+    page = reported(
+        guarantees=lambda _: pd.DataFrame([{**promise, "accountant": "prv", "clip": 1.0, "phases": "", "not_covered": ""}]),
+        audit=lambda table: table.assign(n_canaries=400, n_guesses=40, n_correct=n_correct),
     )
-    audit = pd.read_csv(tables["audit"])
-    audit.assign(n_canaries=400, n_guesses=40, n_correct=n_correct).to_csv(tables["audit"], index=False)
-    write_report(
-        str(tmp_path / "report.html"),
-        tables=tables,
-        figures={path.stem: str(path) for path in results.glob("figures/*.svg")},
-        claims=read_yaml(project.root / "report" / "claims.yaml"),
-        settings=complete(read_yaml(project.smoke)),
-        datasets={"fashion_mnist": str(results.parent / "data" / "fashion_mnist" / "dataset.json")},
-        benchmarks=results,
-        template=project.root / "report" / "templates" / "report.html.j2",
-    )
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("baseline on lenet5 fashion: an attack proves more than the accountant promises." in page) == warned
     assert page.count('<figure><img src="data:image/png;base64,') == 12  # the most exposed examples
+
+
+def test_a_study_of_which_every_attack_failed_has_a_report_that_says_so(reported, results, tmp_path):
+    def none(table):
+        return table[table["attack"].isna()]
+
+    failed = {"experiment": "lenet5_fashion", "seed": 0, "defence": "baseline", "attack": "net", "attacker": "adaptive"}
+    page = reported(
+        **dict.fromkeys(("results", "differences", "operating", "strongest", "audit"), none),
+        verdicts=lambda table: table[table["verdict"] == "not tested"],
+        failures=lambda _: pd.DataFrame([{**failed, "failure": "KeyError: 'x'"}]),
+    )
+    assert "1 attack failed and is missing from every table" in page
+    unchanged = ("targets", "confidence", "history", "residuals", "projection", "distance", "exposed")
+    tables = {name: str(results / f"{name}.csv") for name in unchanged}
+    tables |= {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "guarantees", "roc")}
+    none(pd.read_csv(results / "roc.csv")).to_csv(tables["roc"], index=False)
+    for name in catalogue("figure"):
+        outputs = {kind: str(tmp_path / f"{name}.{kind}") for kind in ("svg", "table", "words")}
+        draw_figure(name, tables, {"attack": "net", "attacker": "adaptive"}, **outputs)
+    assert json.loads((tmp_path / "trade_off.words").read_text(encoding="utf-8"))["finding"] == "No attack gave a result."
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])

@@ -193,7 +193,7 @@ def _overview(results: pd.DataFrame, experiment: str, headline: Mapping[str, str
         [defence, *(_cell(pick(rows, defence=defence, **chosen)) for chosen in columns.values())]
         for defence in in_order(rows, "defence")
     ]
-    sizes = pick(rows, metric="attack_accuracy").iloc[0]
+    sizes = pick(rows, metric="train_accuracy").iloc[0]  # on the examples that attacks are tried on
     note = f"n = {sizes['n_targets']:.0f} targets, {sizes['n_examples']:.0f} attacked examples; seeds {sizes['seeds']}"
     return {"experiment": experiment, "columns": list(columns), "rows": body, "note": note}
 

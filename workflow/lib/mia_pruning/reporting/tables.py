@@ -26,7 +26,7 @@ def read_tables(paths: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     tables = {name: pd.read_csv(path) for name, path in paths.items()}
     for table in tables.values():
         for column in {"attack", "attacker", "minus", "reason", "metric"} & set(table.columns):
-            table[column] = table[column].fillna("")
+            table[column] = table[column].astype(object).fillna("")
     return tables
 
 

@@ -12,7 +12,7 @@ from mia_pruning.reporting.tables import Drawing, Tables, pick
 COLUMNS = ["experiment", "defence", "attack", "attacker", "compression", "value", "low", "high"]
 
 
-@figure
+@figure(of_attacks=True)
 def attack_by_compression(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     rates = pick(results, metric="compression").rename(columns={"value": "compression"})

@@ -10,7 +10,7 @@ from mia_pruning.reporting.style import LABELS, colours, in_order, named, readab
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
-@figure
+@figure(of_attacks=True)
 def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     chosen = {

@@ -16,7 +16,7 @@ from mia_pruning.reporting.tables import Drawing, Tables, pick
 FPR = np.logspace(-3, 0, 61)
 
 
-@figure
+@figure(of_attacks=True)
 def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     curves = pick(tables["roc"], attacker="adaptive")
     experiments = in_order(curves, "experiment")

@@ -10,7 +10,7 @@ from mia_pruning.reporting.style import LABELS, colours, in_order, readable
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
-@figure
+@figure(of_attacks=True)
 def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     experiments = in_order(results, "experiment")
