@@ -230,8 +230,8 @@ def test_it_leaves_an_inference_model_less_to_gain_than_erm(make_trainer):
         gains[name] = best_held_out_gain(model, members, others)
         accuracies[name] = float((predict(model, others).argmax(dim=1) == others.labels).float().mean())
     assert gains["Erm"] > -0.52
-    assert gains["MinMax"] < -0.59
-    assert accuracies["MinMax"] > 0.6
+    assert gains["MinMax"] < gains["Erm"] - 0.06
+    assert accuracies["MinMax"] > 0.5  # of three classes
 
 
 def test_the_reference_set_leaves_running_statistics_alone(make_trainer):
