@@ -52,7 +52,7 @@ def test_scores_are_log_odds_less_a_threshold_between_members_and_others():
 
 
 def test_it_waits_until_it_has_found_a_weak_leak():
-    """Members are a quarter of a standard deviation more certain, and some networks stay at guessing for epochs before they see it."""
+    """Members are a quarter of a standard deviation more certain; some networks stay at guessing for epochs."""
 
     def made(seed, n=3000):
         rng = np.random.default_rng(seed)
