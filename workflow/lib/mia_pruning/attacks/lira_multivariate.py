@@ -1,11 +1,13 @@
-"""The likelihood-ratio attack on several answers at once (Carlini et al., S&P 2022, section VI): multivariate normals.
+"""The likelihood-ratio attack on several answers at once (Carlini et al., S&P 2022, section VI).
 
 Means are each example's own, of the shadows inside and outside; the covariances of the answers, inside and outside, are one for
-all examples. Differs: the released code averages the answers' ratios as if they were independent.
+all examples. Who has shadows inside and outside compares multivariate normals; who has none inside averages over the answers.
+Differs: the released code averages the answers' ratios in both cases, as if they were independent.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -24,8 +26,8 @@ def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator)
 
 @attack(by_example=True, probes=("augmented",))
 def lira_offline_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """How many deviations the answers on the image and its copies, weighted best, lie above those of shadows outside."""
-    return _scores(targets, shadows, _with_copies, _common_shift, inside=False)
+    """How many deviations the answers on the image and on its copies lie above those of shadows outside, on average."""
+    return _scores(targets, shadows, _with_copies, _mean_deviation, inside=False)
 
 
 @attack(by_example=True, inside=True, dense=True)
@@ -48,27 +50,37 @@ def _of_both_releases(signals: Signals) -> np.ndarray:
 @dataclass(frozen=True)
 class Side:
     """Shadow models inside, or outside, at each example: how many (n_examples, 1) and the sum of their answers (n_examples, k);
-    whitening (k, k) gives deviations from an example's mean unit covariance.
+    the covariance (k, k) of answers around an example's mean.
     """
 
     count: np.ndarray
     total: np.ndarray
-    whitening: np.ndarray
+    covariance: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray, chosen: np.ndarray) -> "Side":
         """values (n_models, n_examples, k) where chosen (n_models, n_examples)."""
         count, total = _sums(values, chosen)
-        return cls(count, total, _whitening(values, chosen, _mean(count, total)))
+        return cls(count, total, _covariance(values, chosen, _mean(count, total)))
 
     def without(self, values: np.ndarray, chosen: np.ndarray) -> "Side":
         """The means without these models; the covariance stays that of all."""
         count, total = _sums(values, chosen)
         return replace(self, count=self.count - count, total=self.total - total)
 
-    def whitened(self, values: np.ndarray) -> np.ndarray:
-        """Deviations of values (n_examples, k) from the means; NaN where there is no model."""
-        return (values - _mean(self.count, self.total)) @ self.whitening
+    def centred(self, values: np.ndarray) -> np.ndarray:
+        """Values (n_examples, k) less the means; NaN where there is no model."""
+        return values - _mean(self.count, self.total)
+
+    @cached_property
+    def deviations(self) -> np.ndarray:
+        """(k,)"""
+        return np.sqrt(np.diag(self.covariance))
+
+    @cached_property
+    def whitening(self) -> np.ndarray:
+        """(k, k), which gives deviations from the means unit covariance: the inverse of Cholesky's factor, transposed."""
+        return np.linalg.inv(np.linalg.cholesky(self.covariance)).T
 
 
 def _sums(values: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,8 +91,8 @@ def _mean(count: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-def _whitening(values: np.ndarray, chosen: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """The inverse of Cholesky's factor of the pooled, unbiased covariance, transposed."""
+def _covariance(values: np.ndarray, chosen: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Pooled over examples and unbiased."""
     free = np.maximum(chosen.sum(axis=0) - 1, 0).sum()
     if not free:
         raise ValueError(
@@ -89,8 +101,7 @@ def _whitening(values: np.ndarray, chosen: np.ndarray, mean: np.ndarray) -> np.n
         )
     deviations = np.where(chosen[..., np.newaxis], values - mean, 0.0)
     covariance = np.einsum("mek,mel->kl", deviations, deviations, optimize=True) / free
-    floor = LEAST_DEVIATION**2 + 1e-9 * np.trace(covariance)
-    return np.linalg.inv(np.linalg.cholesky(covariance + floor * np.eye(len(covariance)))).T
+    return covariance + (LEAST_DEVIATION**2 + 1e-9 * np.trace(covariance)) * np.eye(len(covariance))
 
 
 #: a model's answers (n_examples, k) and the sides, outside first -> scores (n_examples,)
@@ -99,15 +110,13 @@ Score = Callable[..., np.ndarray]
 
 def _log_ratio(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
     def log_density(side: Side) -> np.ndarray:
-        return np.linalg.slogdet(side.whitening)[1] - (side.whitened(values) ** 2).sum(axis=-1) / 2
+        return np.linalg.slogdet(side.whitening)[1] - ((side.centred(values) @ side.whitening) ** 2).sum(axis=-1) / 2
 
     return log_density(inside) - log_density(outside)
 
 
-def _common_shift(values: np.ndarray, outside: Side) -> np.ndarray:
-    """The most powerful test of a shift that is the same for all answers, in standard deviations."""
-    direction = outside.whitening.sum(axis=0)
-    return outside.whitened(values) @ direction / np.linalg.norm(direction)
+def _mean_deviation(values: np.ndarray, outside: Side) -> np.ndarray:
+    return (outside.centred(values) / outside.deviations).mean(axis=-1)
 
 
 def _scores(
