@@ -51,7 +51,8 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         table,
         _finding(tables["results"], attacks),
         "Mean over targets at equal false-positive rates with its 95 % band over targets; adaptive attacker. The dotted line is "
-        "guessing; a dashed one is the most that any attack can reach against what DP-SGD promises, were members drawn one by one. "
+        "guessing; a dashed one is the most that any attack can reach against what DP-SGD promises, if members are drawn one by "
+        "one. "
         "Shown are the headline attack and the one with the highest AUC on the baseline.",
     )
 
