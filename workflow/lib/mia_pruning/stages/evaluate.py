@@ -88,15 +88,7 @@ def evaluate_defence(
     of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
     n_examples += [n_candidates] * len(of_any)
     cells += of_any
-    replicates = [intervals.replicates(values, draws) for _, values in cells]
-    storage.write_arrays(
-        output,
-        record,
-        cells=np.array(json.dumps([key for key, _ in cells])),
-        **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
-        n_targets=np.array(targets.size),
-        n_examples=np.array(n_examples),
-    )
+    _write_replicates(output, record, cells, n_examples, draws)
     storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr", "low", "high"])
     storage.write_table(operating, operating_rows, ["attack", "attacker", *OPERATING])
     storage.write_table(strongest, choices, ["metric", "target", "attack", "attacker"])
@@ -107,6 +99,18 @@ def evaluate_defence(
 
 
 Cell = tuple[dict[str, str], np.ndarray]
+
+
+def _write_replicates(output: str, record: dict[str, Any], cells: list[Cell], n_examples: list[int], draws: Draws) -> None:
+    replicates = [intervals.replicates(values, draws) for _, values in cells]
+    storage.write_arrays(
+        output,
+        record,
+        cells=np.array(json.dumps([key for key, _ in cells])),
+        **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
+        n_targets=np.array(draws.targets.shape[1]),
+        n_examples=np.array(n_examples),
+    )
 
 
 def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
