@@ -3,17 +3,18 @@
 STUDY ?= config.yaml
 PYTHON ?= python3
 CORES ?= all
+DEVICE ?= cpu
 BIN := .venv/bin
 READY := .venv/ready
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-reproduce: $(READY) ## Run a study (STUDY=config.yaml) and print its verdicts and where its report is
-	@$(BIN)/python -m mia_pruning.reproduce $(STUDY) --cores $(CORES)
+reproduce: $(READY) ## Run a study (STUDY=config.yaml) here or by a cluster's PROFILE, print its verdicts and where its report is
+	@$(BIN)/python -m mia_pruning.reproduce $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
 
-plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memory and disk, without running it
-	@$(BIN)/python -m mia_pruning.plan $(STUDY) --cores $(CORES)
+plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memory and disk (DEVICE=cpu or gpu), without running it
+	@$(BIN)/python -m mia_pruning.plan $(STUDY) --cores $(CORES) --device $(DEVICE)
 
 test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts

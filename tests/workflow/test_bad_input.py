@@ -265,7 +265,7 @@ def test_networks_that_cannot_work_are_all_refused_and_not_remembered(smoke_sett
         **{f"defences.{name}": {"objective": "erm", "constraint": name} for name in constraints},
     }
     with pytest.raises(StudyError) as caught:
-        load_study(changed(smoke_settings, changes), default=Path("unused.yaml"), files=[], cache=tmp_path / "approved")
+        load_study(changed(smoke_settings, changes), default=Path("unused.yaml"), files=[], results=tmp_path)
     said = str(caught.value).splitlines()[1:]
     for words in (
         ["experiments.small.model", "8 x 8 x 1"],

@@ -1,6 +1,5 @@
 """Planning the smoke study: from Snakemake's own plan, without a trace, and near what the run then took and wrote."""
 
-import os
 import sys
 
 import pytest
@@ -9,6 +8,7 @@ from mia_pruning.plan.__main__ import plan_jobs
 from mia_pruning.plan.calibration import Machine
 from mia_pruning.plan.comparison import compare, read_benchmarks
 from mia_pruning.plan.costs import rule_costs
+from mia_pruning.plan.requesting import Device
 
 PLAN = [sys.executable, "-m", "mia_pruning.plan"]
 FILES = {
@@ -21,8 +21,8 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def costs(project):
-    study, jobs, _ = plan_jobs(project.smoke)
+def costs(project, desk):
+    study, jobs, _ = plan_jobs(project.smoke, Machine(), Device("cpu", 10.0), desk / "results")
     return rule_costs(study, jobs, Machine())
 
 
@@ -46,12 +46,13 @@ def test_cpu_time_is_of_the_order_that_the_run_measured(costs, smoke):
     assert 1 / 3 < total.ratio < 3
 
 
-def test_planning_prints_a_table_and_leaves_nothing_behind(project, tmp_path):
+def test_planning_prints_a_table_and_leaves_the_plan_alone(project, tmp_path):
     outcome = project.with_library().execute([*PLAN, str(project.smoke), "--cores", "2"], tmp_path)
     assert outcome.code == 0, outcome.text
     assert "train_targets" in outcome.stdout
     assert "Wall time on 2 cores" in outcome.stdout
-    assert os.listdir(tmp_path) == []
+    left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "approved"]
+    assert left == ["results/smoke/plan.json"]
 
 
 @pytest.mark.parametrize("content", [None, "study: smoke\nsedes: [0]\n"])

@@ -21,8 +21,8 @@ rule run_attack:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory_of("run_attack"),
+        runtime=minutes_of("run_attack"),
     params:
         attack=attack_settings,
         probes=lambda wildcards: STUDY.probes_of(wildcards.attack),

@@ -1,5 +1,6 @@
 """The study, and the functions that give rules their inputs and parameters. No rule stands here."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,10 +8,11 @@ BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "workflow" / "lib"))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import ExecMode
 
 from mia_pruning import registry
 from mia_pruning.provenance import code_digest, module_file
-from mia_pruning.study import load_study
+from mia_pruning.study import LAYOUT_KEYS, load_study
 from mia_pruning.types import BASELINE, StudyError
 
 try:
@@ -18,11 +20,20 @@ try:
         config,
         default=BASE / "config.yaml",
         files=[Path(file) for file in workflow.configfiles],
-        cache=Path("results") / "data" / "approved",
+        results=Path("results"),
         overrides=workflow.config_settings.config,
     )
 except StudyError as error:
     raise WorkflowError(str(error)) from None
+
+# Jobs on other machines read the study again: one that was changed meanwhile must not mix into this run's results.
+if workflow.exec_mode == ExecMode.DEFAULT:
+    os.environ["MIA_PRUNING_STUDY"] = STUDY.identity
+elif os.environ.get("MIA_PRUNING_STUDY", STUDY.identity) != STUDY.identity:
+    raise WorkflowError(
+        f"the configuration of study {STUDY.name!r} was changed after this run began, so this job would make another study's result: "
+        "put it back, or end the run (Ctrl-C) and start it anew"
+    )
 
 FIGURES = list(registry.catalogue("figure"))
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")
@@ -38,6 +49,33 @@ def code_of(script, *plug_ins):
 
 def settings_of(wildcards):
     return STUDY["experiments"][wildcards.experiment]
+
+
+# --- what jobs ask for --------------------------------------------------------------------------------------------
+
+
+def memory_of(rule):
+    """A resources function: megabytes that a job of this rule asks for, more with each attempt."""
+    return lambda wildcards, attempt: asked("memory_mb", rule, wildcards, attempt, unplanned=2000)
+
+
+def minutes_of(rule):
+    """A resources function: its run time."""
+    return lambda wildcards, attempt: asked("minutes", rule, wildcards, attempt, unplanned=120)
+
+
+def asked(what, rule, wildcards, attempt, unplanned):
+    """As the plan has it. Without a plan of this very study, jobs run on this machine only, where nobody measures what they ask."""
+    plan = STUDY.plan
+    if plan is not None and plan.study == STUDY.identity:
+        return getattr(plan, what)(rule, wildcards.get("experiment"), attempt)
+    if workflow.local_exec:
+        return unplanned
+    state = "is not there" if plan is None else "is of another version of this study"
+    raise WorkflowError(
+        f"results/{STUDY.name}/plan.json, which says what jobs ask the cluster for, {state}: run `make plan STUDY=<its file>`, "
+        "or the study by `make reproduce STUDY=<its file> PROFILE=<the profile>`, which plans first"
+    )
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -58,10 +96,6 @@ def packing_processes(wildcards):
     return STUDY.sources[wildcards.dataset].n_processes
 
 
-def packing_minutes(wildcards):
-    return 10 + STUDY.sources[wildcards.dataset].n_examples // 5000
-
-
 def packed_data(wildcards):
     return f"results/data/{settings_of(wildcards)['dataset']}/dataset.json"
 
@@ -80,13 +114,13 @@ def n_models(experiment, role):
 
 
 def n_batches(experiment, role):
-    return -(-n_models(experiment, role) // STUDY["experiments"][experiment]["training"]["models_per_job"])
+    return -(-n_models(experiment, role) // STUDY.models_per_job(experiment))
 
 
 def rows_of(wildcards, models):
     """The rows of the membership matrix that a batch trains; shadows stand below the targets."""
     role, batch = models.rsplit("_", 1)
-    size = settings_of(wildcards)["training"]["models_per_job"]
+    size = STUDY.models_per_job(wildcards.experiment)
     count = n_models(wildcards.experiment, role)
     offset = 0 if role == "targets" else n_models(wildcards.experiment, "targets")
     return [offset + row for row in range(count)[int(batch) * size : (int(batch) + 1) * size]]
@@ -103,7 +137,7 @@ def network_settings(wildcards):
 def train_settings(wildcards):
     """What training depends on; how models are spread over jobs is not part of it."""
     training = STUDY.training(wildcards.experiment, wildcards.objective)
-    return {**network_settings(wildcards), "training": {key: v for key, v in training.items() if key != "models_per_job"}}
+    return {**network_settings(wildcards), "training": {key: v for key, v in training.items() if key not in LAYOUT_KEYS}}
 
 
 def solver_settings(wildcards):

@@ -14,8 +14,8 @@ rule fetch_dataset:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=memory_of("fetch_dataset"),
+        runtime=minutes_of("fetch_dataset"),
     params:
         dataset=lambda wildcards: STUDY["datasets"][wildcards.dataset],
         source=source_identity,
@@ -42,8 +42,8 @@ rule pack_dataset:
         ENVIRONMENT
     threads: packing_processes
     resources:
-        mem_mb=2000,
-        runtime=packing_minutes,
+        mem_mb=memory_of("pack_dataset"),
+        runtime=minutes_of("pack_dataset"),
     params:
         dataset=lambda wildcards: STUDY["datasets"][wildcards.dataset],
         code=lambda wildcards: code_of("pack_dataset.py", *STUDY.plug_ins("datasets", wildcards.dataset)),
@@ -66,8 +66,8 @@ rule split_examples:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory_of("split_examples"),
+        runtime=minutes_of("split_examples"),
     params:
         split=lambda wildcards: settings_of(wildcards)["split"],
         seed=lambda wildcards: int(wildcards.seed),

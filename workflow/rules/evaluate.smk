@@ -24,8 +24,8 @@ rule evaluate_defence:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory_of("evaluate_defence"),
+        runtime=minutes_of("evaluate_defence"),
     params:
         attacks=attack_keys,
         menu=STUDY.menu(),
@@ -76,8 +76,8 @@ rule summarise_study:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory_of("summarise_study"),
+        runtime=minutes_of("summarise_study"),
     params:
         defences=STUDY["defences"],
         frontier=STUDY["frontier"],
@@ -109,8 +109,8 @@ rule judge_claims:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory_of("judge_claims"),
+        runtime=minutes_of("judge_claims"),
     params:
         code=code_of("judge_claims.py"),
     message:

@@ -20,8 +20,8 @@ rule prune_models:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=memory_of("prune_models"),
+        runtime=minutes_of("prune_models"),
     params:
         settings=prune_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
@@ -50,8 +50,8 @@ rule retrain_models:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=memory_of("retrain_models"),
+        runtime=minutes_of("retrain_models"),
     params:
         settings=retrain_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),

@@ -35,8 +35,8 @@ rule draw_figure:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory_of("draw_figure"),
+        runtime=minutes_of("draw_figure"),
     params:
         code=lambda wildcards: code_of("draw_figure.py", registry.catalogue("figure")[wildcards.figure]),
     message:
@@ -75,8 +75,8 @@ rule write_report:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory_of("write_report"),
+        runtime=minutes_of("write_report"),
     params:
         settings=STUDY.settings,
         code=code_of("write_report.py"),

@@ -18,8 +18,8 @@ rule query_models:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory_of("query_models"),
+        runtime=minutes_of("query_models"),
     params:
         settings=network_settings,
         code=fit_code("query_models.py"),
@@ -46,8 +46,8 @@ rule probe_models:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory_of("probe_models"),
+        runtime=minutes_of("probe_models"),
     params:
         settings=network_settings,
         probe=lambda wildcards: STUDY["probes"][wildcards.probe],
@@ -76,8 +76,8 @@ rule measure_release:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=memory_of("measure_release"),
+        runtime=minutes_of("measure_release"),
     params:
         settings=release_settings,
         code=fit_code("measure_release.py"),
@@ -105,8 +105,8 @@ rule measure_distance:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=memory_of("measure_distance"),
+        runtime=minutes_of("measure_distance"),
     params:
         settings=network_settings,
         code=fit_code("measure_distance.py"),

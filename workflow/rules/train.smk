@@ -17,8 +17,8 @@ rule train_targets:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=memory_of("train_targets"),
+        runtime=minutes_of("train_targets"),
     params:
         settings=train_settings,
         rows=lambda wildcards: rows_of(wildcards, f"targets_{wildcards.batch}"),
@@ -38,6 +38,9 @@ use rule train_targets as train_shadows with:
         f"{RUN}/{{objective}}/logs/train_shadows_{{batch}}.log",
     benchmark:
         f"{RUN}/{{objective}}/benchmarks/train_shadows_{{batch}}.tsv"
+    resources:
+        mem_mb=memory_of("train_shadows"),
+        runtime=minutes_of("train_shadows"),
     params:
         settings=train_settings,
         rows=lambda wildcards: rows_of(wildcards, f"shadows_{wildcards.batch}"),

@@ -3,86 +3,22 @@
 import pytest
 
 from mia_pruning.plan.__main__ import wall_seconds
-from mia_pruning.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.plan.costs import Cost, RuleCost, rule_costs
-from mia_pruning.plan.counting import NetworkCounts, SolverCounts
-from mia_pruning.study import Study, complete
 
-SETTINGS = {
-    "study": "small",
-    "datasets": {"images": {"use": "fashion_mnist_t10k"}},
-    "experiments": {
-        "e": {
-            "dataset": "images",
-            "model": {"use": "lenet5"},
-            "split": {"protocol": "pool", "examples": 400, "models": 4, "reference": 100, "test": 50},
-            "training": {"epochs": 10, "batch_size": 50, "test_every": 5, "models_per_job": 3},
-        }
-    },
-    "objectives": {"erm": {"use": "erm"}},
-    "constraints": {
-        "none": {"use": "none"},
-        "admm": {"use": "cardinality", "solver": "admm", "compression": 10, "epochs": 4, "retrain_epochs": 6},
-    },
-    "defences": {
-        "baseline": {"objective": "erm", "constraint": "none"},
-        "pruned": {"objective": "erm", "constraint": "admm"},
-    },
-    "attacks": {"correctness": {"use": "correctness"}},
-}
 JOBS = {
     "train_targets": 2, "prune_models": 2, "retrain_models": 2, "query_models": 2, "run_attack": 3,
     "evaluate_defence": 2, "rest": 5,
 }  # fmt: skip
 
 
-class KnownRates:
-    """Round numbers: a second a step, 0.1 an example, 0.01 an answer; 100 operations a forward pass."""
-
-    def network(self, settings, image_shape, n_classes):
-        return NetworkCounts(flops=100, parameter_bytes=1000, state_bytes=1200, widest_bytes=4)
-
-    def training(self, settings, image_shape, n_classes):
-        return TrainingRates(1.0, 0.1, 0.01, 2.0, step_bytes=5000, example_bytes=100, optimizer_bytes=2000, carried_bytes=50)
-
-    def solver(self, settings, image_shape, n_classes):
-        return SolverCounts(settings["constraint"].get("epochs", 0), 0.0, mask_bytes=250, tensor_bytes=2000)
-
-    def attack(self, entry, image_shape, n_classes):
-        return 0.001
-
-    def probe(self, entry, settings, image_shape, n_classes):
-        return ProbeRates(seconds_per_example=0.01, seconds_per_reference=0.1)
-
-    def bootstrap(self):
-        return 1e-6
-
-    def start(self, libraries):
-        return StartRates(seconds=2.0, memory_bytes=1_000_000)
-
-
-def costs_of(changed, changes=()):
-    study = Study(complete(changed(SETTINGS, dict(changes))))
-    return {entry.rule: entry.cost for entry in rule_costs(study, JOBS, KnownRates())}
-
-
 @pytest.fixture
-def changed():
-    def change(settings, changes):
-        settings = complete(settings)
-        for path, value in changes.items():
-            *above, key = path.split(".")
-            section = settings
-            for name in above:
-                section = section[name]
-            section[key] = value
-        return settings
-
-    return change
+def costs_of(small_study, rates):
+    """A function: what each rule of the small study costs, with these changes and jobs."""
+    return lambda changes=(), jobs=JOBS: {entry.rule: entry.cost for entry in rule_costs(small_study(changes), jobs, rates)}
 
 
-def test_training_of_four_models_by_hand(changed):
-    cost = costs_of(changed)["train_targets"]
+def test_training_of_four_models_by_hand(costs_of):
+    cost = costs_of()["train_targets"]
     a_model = 10 * (4 * 1.0 + 200 * 0.1) + 2 * 50 * 0.01  # epochs of 4 steps and 200 members, then two tests of 50
     assert cost.models == 4
     assert cost.cpu_seconds == pytest.approx(4 * a_model + 2 * 2.0)
@@ -91,22 +27,22 @@ def test_training_of_four_models_by_hand(changed):
     assert cost.disk_bytes == 4 * 1250 + 2 * 8000
 
 
-def test_pruning_stores_masks_and_solver_tensors_and_retraining_masks_alone(changed):
-    costs = costs_of(changed)
+def test_pruning_stores_masks_and_solver_tensors_and_retraining_masks_alone(costs_of):
+    costs = costs_of()
     assert costs["prune_models"].disk_bytes == 4 * (1250 + 250 + 2000) + 2 * 8000
     assert costs["retrain_models"].disk_bytes == 4 * (1250 + 250) + 2 * 8000
 
 
-def test_models_are_queried_once_a_defence_on_every_example(changed):
-    cost = costs_of(changed)["query_models"]
+def test_models_are_queried_once_a_defence_on_every_example(costs_of):
+    cost = costs_of()["query_models"]
     assert cost.models == 2 * 4
     assert cost.flops == 2 * 4 * 550 * 100
     assert cost.disk_bytes == 2 * (4 * 550 * 10 * 4) + 2 * 8000
 
 
-def test_an_attack_learns_from_every_shadow_of_every_group(changed):
+def test_an_attack_learns_from_every_shadow_of_every_group(costs_of):
     known = 2 * 2 * 400  # two groups, in each two shadows with 400 candidates; three attacks in all
-    assert costs_of(changed)["run_attack"].cpu_seconds == pytest.approx(3 * (known * 0.001 + 2.0))
+    assert costs_of()["run_attack"].cpu_seconds == pytest.approx(3 * (known * 0.001 + 2.0))
 
 
 @pytest.mark.parametrize(
@@ -119,16 +55,15 @@ def test_an_attack_learns_from_every_shadow_of_every_group(changed):
         ({"labels": {"use": "label_only"}}, 4),
     ],
 )
-def test_models_are_probed_once_for_all_attacks_that_ask(attacks, n_jobs, changed):
-    study = Study(complete(changed(SETTINGS, {"attacks": attacks})))
-    costs = {entry.rule: entry.cost for entry in rule_costs(study, {"probe_models": n_jobs}, KnownRates())}
+def test_models_are_probed_once_for_all_attacks_that_ask(attacks, n_jobs, costs_of):
+    costs = costs_of({"attacks": attacks}, {"probe_models": n_jobs})
     a_job = 4 * (400 * 0.01 + 100 * 0.1)
     assert costs["probe_models"].cpu_seconds == pytest.approx(n_jobs * (a_job + 2.0))
     assert costs["probe_models"].models == n_jobs * 4
 
 
-def test_a_rule_that_is_not_known_costs_its_start(changed):
-    assert costs_of(changed)["rest"] == Cost(0, 10.0, 0.0, 1_000_000, 5 * 8000, 2.0)
+def test_a_rule_that_is_not_known_costs_its_start(costs_of):
+    assert costs_of()["rest"] == Cost(0, 10.0, 0.0, 1_000_000, 5 * 8000, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -139,32 +74,31 @@ def test_a_rule_that_is_not_known_costs_its_start(changed):
         ("retrain_models", "constraints.admm.retrain_epochs"),
     ],
 )
-def test_twice_the_epochs_cost_twice_the_training(rule, key, changed):
-    once, twice = (costs_of(changed, {key: epochs, "experiments.e.training.test_every": 1000})[rule] for epochs in (50, 100))
+def test_twice_the_epochs_cost_twice_the_training(rule, key, costs_of):
+    once, twice = (costs_of({key: epochs, "experiments.e.training.test_every": 1000})[rule] for epochs in (50, 100))
     assert (twice.cpu_seconds - 4.0) / (once.cpu_seconds - 4.0) == pytest.approx(2, rel=0.01)
     assert twice.flops / once.flops == pytest.approx(2, rel=0.01)
 
 
-def test_every_seed_costs_the_same_again(changed):
-    one, three = costs_of(changed), costs_of(changed, {"seeds": [0, 1, 2]})
+def test_every_seed_costs_the_same_again(costs_of):
+    one, three = costs_of(), costs_of({"seeds": [0, 1, 2]})
     assert three["train_targets"].models == 3 * one["train_targets"].models
     assert three["train_targets"].flops == 3 * one["train_targets"].flops
     assert three["train_targets"].memory_bytes == one["train_targets"].memory_bytes
 
 
-def test_shadows_of_a_disjoint_split_are_trained_apart_and_attack_all_targets_at_once(changed):
+def test_shadows_of_a_disjoint_split_are_trained_apart_and_attack_all_targets_at_once(costs_of):
     split = {"protocol": "disjoint", "examples": 200, "models": 2, "shadow_examples": 400, "shadow_models": 6, "test": 50}
-    study = Study(complete(changed(SETTINGS, {"experiments.e.split": split})))
-    costs = {entry.rule: entry.cost for entry in rule_costs(study, {**JOBS, "train_shadows": 2}, KnownRates())}
+    costs = costs_of({"experiments.e.split": split}, {**JOBS, "train_shadows": 2})
     assert (costs["train_targets"].models, costs["train_shadows"].models, costs["prune_models"].models) == (2, 6, 8)
     assert costs["run_attack"].cpu_seconds == pytest.approx(3 * (6 * 400 * 0.001 + 2.0))
 
 
-def test_memory_of_a_job_grows_with_the_data_and_the_models_it_holds(changed):
-    few = costs_of(changed)["train_targets"].memory_bytes
-    assert costs_of(changed, {"experiments.e.split.test": 150})["train_targets"].memory_bytes >= few + 100 * 28 * 28
-    assert costs_of(changed, {"experiments.e.training.models_per_job": 1})["train_targets"].memory_bytes == few - 2 * 1250
-    assert costs_of(changed, {"experiments.e.training.batch_size": 90})["train_targets"].memory_bytes == few + 40 * 100
+def test_memory_of_a_job_grows_with_the_data_and_the_models_it_holds(costs_of):
+    few = costs_of()["train_targets"].memory_bytes
+    assert costs_of({"experiments.e.split.test": 150})["train_targets"].memory_bytes >= few + 100 * 28 * 28
+    assert costs_of({"experiments.e.training.models_per_job": 1})["train_targets"].memory_bytes == few - 2 * 1250
+    assert costs_of({"experiments.e.training.batch_size": 90})["train_targets"].memory_bytes == few + 40 * 100
 
 
 def test_wall_time_is_shared_work_but_never_less_than_the_longest_chain():

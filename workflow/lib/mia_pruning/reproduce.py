@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from mia_pruning.cluster import Profile, check
 from mia_pruning.reporting.sentences import answer
 from mia_pruning.reporting.tables import read_tables
-from mia_pruning.study import read_yaml
+from mia_pruning.study import AUTO, load_study, read_yaml
 from mia_pruning.types import StudyError
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -22,19 +24,51 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="reproduce", description=__doc__)
     parser.add_argument("study", type=Path, help="the study's YAML file")
-    parser.add_argument("--cores", default="all")
+    parser.add_argument("--cores", default="all", help="of this machine, without a profile")
+    parser.add_argument("--profile", type=Path, help="a Snakemake profile of a cluster, such as profiles/slurm")
     arguments = parser.parse_args()
     started = time.monotonic()
-    try:
-        results = Path("results") / str(read_yaml(arguments.study).get("study"))
-    except StudyError as error:
-        print(error, file=sys.stderr)
-        return 1
     with alone(Path(".snakemake") / "reproduce.lock") as is_alone:
         if not is_alone:
             print("Another `make reproduce` is at work in this folder; wait for it or end it first.", file=sys.stderr)
             return 1
-        return reproduce(arguments.study, results, arguments.cores, started)
+        try:
+            where = prepared(arguments.study, arguments.profile, arguments.cores)
+            results = Path("results") / str(read_yaml(arguments.study).get("study"))
+        except StudyError as error:
+            print(error, file=sys.stderr)
+            return 1
+        return reproduce(arguments.study, results, where, started)
+
+
+def prepared(study: Path, profile: Path | None, cores: str) -> list[str]:
+    """Snakemake's arguments for where the study is to run, once that can take it and the study is planned if need be."""
+    if profile is None:
+        if AUTO in _models_per_job(study):
+            plan_if_needed(study, device=None)
+        return ["--cores", cores]
+    cluster = Profile(profile)
+    check(cluster, Path.cwd())
+    plan_if_needed(study, cluster.device)
+    return ["--profile", str(profile)]
+
+
+def _models_per_job(study: Path) -> set[Any]:
+    experiments = read_yaml(study).get("experiments") or {}
+    return {entry["training"].get("models_per_job") for entry in experiments.values()}
+
+
+def plan_if_needed(study: Path, device: str | None) -> None:
+    """Plan the study unless there is a plan of it as it is, for this device; None: for whichever."""
+    checked = load_study(read_yaml(study), default=ROOT / "config.yaml", files=[study], results=Path("results"))
+    plan = checked.plan
+    if plan is not None and plan.study == checked.identity and device in (None, plan.device):
+        return
+    print(f"Planning what the jobs of {study} will ask for, half a minute", flush=True)
+    command = [sys.executable, "-m", "mia_pruning.plan", str(study), *(["--device", device] if device else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StudyError(done.stderr.strip())
 
 
 @contextmanager
@@ -50,12 +84,12 @@ def alone(path: Path) -> Iterator[bool]:
         yield True
 
 
-def reproduce(study: Path, results: Path, cores: str, started: float) -> int:
+def reproduce(study: Path, results: Path, where: list[str], started: float) -> int:
     """Run the study, then Snakemake's own report if ours is newer, then print the summary. Returns the exit code."""
     report = results / "report.html"
     before = _modified(report)
     configuration = ["--nolock", "--configfile", str(study)]
-    code = subprocess.run([*SNAKEMAKE, "--cores", cores, *configuration], check=False).returncode
+    code = run_to_its_end([*SNAKEMAKE, *where, *configuration])
     if code:
         print(f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/", file=sys.stderr)
         return code
@@ -68,6 +102,16 @@ def reproduce(study: Path, results: Path, cores: str, started: float) -> int:
             return done.returncode
     print(summary(results, unchanged=before == _modified(report), seconds=time.monotonic() - started))
     return 0
+
+
+def run_to_its_end(command: list[str]) -> int:
+    """The command's exit code. Ctrl-C reaches it too, and it may take its time over it: to empty a cluster's queue, for one."""
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 def _modified(path: Path) -> float:
@@ -87,7 +131,8 @@ def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
     return "\n".join(lines)
 
 
-CLAIMS = Path(__file__).parents[3] / "report" / "claims.yaml"
+ROOT = Path(__file__).parents[3]
+CLAIMS = ROOT / "report" / "claims.yaml"
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -22,11 +22,17 @@ from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_SHADOWS
 from mia_pruning.data.sources import check_sources
 from mia_pruning.data.split import check_size
 from mia_pruning.provenance import code_digest, fingerprint, module_file
+from mia_pruning.requests import NAME as PLAN
+from mia_pruning.requests import Requests, experiment_identity, read_requests
 from mia_pruning.types import BASELINE, DatasetSource, StudyError
 
 SCHEMA = Path(__file__).parents[2] / "config.schema.yaml"
 #: folders of results/ that belong to no study
 SHARED_FOLDERS = ("data", "logs", "benchmarks")
+#: of a training section, what spreads models over jobs and changes no result
+LAYOUT_KEYS = ("models_per_job", "minutes_per_job")
+#: of models_per_job, instead of a number
+AUTO = "auto"
 #: keys of a section that belong to the pipeline and not to the plug-in
 OWN_KEYS = {
     "objectives": ("use", "training", "model"),
@@ -37,13 +43,18 @@ OWN_KEYS = {
 
 @dataclass(frozen=True)
 class Study:
-    """A complete, checked configuration. `settings` is the plain nested dict, every default filled in."""
+    """A complete, checked configuration: `settings` is the plain nested dict, defaults filled in, `plan` what was planned."""
 
     settings: dict[str, Any]
+    plan: Requests | None = None
 
     @property
     def name(self) -> str:
         return self.settings["study"]
+
+    @cached_property
+    def identity(self) -> str:
+        return fingerprint(self.settings)
 
     def __getitem__(self, section: str) -> Any:
         return self.settings[section]
@@ -85,6 +96,20 @@ class Study:
 
     def model_plug_in(self, experiment: str, objective: str) -> registry.PlugIn:
         return registry.find("model", self.model(experiment, objective)["use"], f"experiments.{experiment}.model.use")
+
+    def models_per_job(self, experiment: str) -> int:
+        """How many models one job of an experiment trains, prunes or retrains: as the study says, or else as it was planned."""
+        settings = self["experiments"][experiment]
+        given = settings["training"]["models_per_job"]
+        if given != AUTO:
+            return given
+        layout = self.plan.layouts.get(experiment) if self.plan is not None else None
+        if layout is None or layout.of != experiment_identity(settings):
+            raise StudyError(
+                f"experiments.{experiment}.training.models_per_job = {AUTO!r}: how many these are is not planned yet for the "
+                f"study as it is; run `make plan STUDY=<its file>` first, which writes results/{self.name}/{PLAN}"
+            )
+        return layout.models_per_job
 
     def is_dense(self, experiment: str, constraint: str) -> bool:
         """Whether a constraint neither prunes nor trains on: its models are the dense ones as trained."""
@@ -133,9 +158,9 @@ class Study:
 
 
 def load_study(
-    config: Mapping[str, Any], default: Path, files: list[Path], cache: Path, overrides: Mapping[str, Any] | None = None
+    config: Mapping[str, Any], default: Path, files: list[Path], results: Path, overrides: Mapping[str, Any] | None = None
 ) -> Study:
-    """The checked study of a Snakemake configuration.
+    """The checked study of a Snakemake configuration, with its plan if `results`, the folder of all studies, holds one.
 
     A configuration that names a study is that study, whole; any other is laid over the default study's file. `files` are the
     YAML files that Snakemake read `config` from: they are read again, because a key that stands twice is lost on the way.
@@ -145,8 +170,8 @@ def load_study(
     whole = any("study" in read_yaml(path) for path in files) or ("study" in config and "study" not in overrides)
     given = _merged(config, _typed(overrides))
     settings = complete(given if whole else _merged(read_yaml(default), given))
-    study = Study(settings)
-    check_networks(study, cache)
+    study = Study(settings, read_requests(results / settings["study"] / PLAN))
+    check_networks(study, results / "data" / "approved")
     return study
 
 
@@ -324,8 +349,9 @@ def _fill_overlay(experiment: dict[str, Any], section: str, name: str, entries: 
 
 def _check_own_training(experiment: dict[str, Any], objective: str, objectives: Mapping[str, Any], name: str) -> None:
     own, where = _own(experiment, objective, objectives, "training", name)
-    if "models_per_job" in own:
-        raise StudyError(f"{where}.models_per_job: it is the experiment's alone; allowed in experiments.{name}.training")
+    for key in LAYOUT_KEYS:
+        if key in own:
+            raise StudyError(f"{where}.{key}: it is the experiment's alone; allowed in experiments.{name}.training")
     problems = _schema_problems({**experiment["training"], **own}, "training", where)
     if problems:
         raise StudyError(problems[0])
@@ -504,6 +530,7 @@ def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Ite
         yield f"{where} = {error.instance!r}: a name is a letter, then letters, digits and _ in lower case"
         return
     allowed = {
+        "anyOf": lambda: f"allowed is {error.schema['allowed']}",
         "type": lambda: f"allowed is {error.validator_value}",
         "enum": lambda: f"allowed is one of {', '.join(map(str, error.validator_value))}",
         "const": lambda: f"allowed is {error.validator_value}: {error.schema['description']}",

@@ -1,4 +1,7 @@
-"""What `make plan` does: print what a study will cost on this machine, by rule and in all, before anything is run."""
+"""What `make plan` does: print what a study will cost on this machine, by rule and in all, before anything is run.
+
+It also writes results/{study}/plan.json: what the study's jobs will ask a cluster for, and the models a job where that is `auto`.
+"""
 
 import argparse
 import dataclasses
@@ -12,11 +15,15 @@ import torch
 
 from mia_pruning.plan.calibration import Machine
 from mia_pruning.plan.comparison import compare, read_benchmarks
-from mia_pruning.plan.costs import Cost, RuleCost, rule_costs
+from mia_pruning.plan.costs import Cost, Rates, RuleCost, rule_costs
 from mia_pruning.plan.jobs import ROOT, count_jobs
 from mia_pruning.plan.printing import comparison_table, duration, plan_table
+from mia_pruning.plan.requesting import Device, lay_out, request
+from mia_pruning.requests import NAME as PLAN
 from mia_pruning.study import Study, load_study, read_yaml
 from mia_pruning.types import StudyError
+
+RESULTS = Path("results")
 
 
 def main() -> int:
@@ -24,18 +31,28 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         measured = read_benchmarks(arguments.compare) if arguments.compare else None
-        study, jobs, seconds_to_plan = plan_jobs(arguments.study)
-        costs = rule_costs(study, jobs, Machine())
+        rates, device = Machine(), Device(arguments.device, arguments.gpu_tflops)
+        study, jobs, seconds_to_plan = plan_jobs(arguments.study, rates, device, RESULTS)
+        costs = rule_costs(study, jobs, rates)
+        file = RESULTS / study.name / PLAN
+        request(study, jobs, rates, device).write(file)
     except StudyError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"Study {study.name}, {arguments.study}: estimated, nothing was run\n")
     print(describe(costs, seconds_to_plan, cores=arguments.cores, tflops=arguments.gpu_tflops))
+    print(f"\n{_written(file, study, device)}")
     if measured is not None:
         comparison = compare(costs, measured)
         print(f"\nAgainst the jobs that were run in {arguments.compare}\n\n{comparison_table(comparison)}")
         return verdict(comparison[-1].ratio, arguments.within)
     return 0
+
+
+def _written(file: Path, study: Study, device: Device) -> str:
+    layouts = [f"{name} {layout.models_per_job}" for name, layout in study.plan.layouts.items()]
+    models = f" Models a job: {', '.join(layouts)}." if layouts else ""
+    return f"{file} has what jobs ask a cluster for, networks on a {device.name.upper()}.{models}"
 
 
 def verdict(ratio: float, within: float) -> int:
@@ -54,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="plan", description=__doc__)
     parser.add_argument("study", type=Path, help="the study's YAML file")
     parser.add_argument("--cores", type=_cores, default="all", help="that jobs may share; a number or `all`, the default")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="that a cluster's jobs train on")
     parser.add_argument("--gpu-tflops", type=_positive, default=10.0, help="the rate assumed of a GPU, 10^12 operations a second")
     parser.add_argument("--compare", type=Path, metavar="results/NAME", help="also compare with what a finished run measured")
     parser.add_argument(
@@ -80,14 +98,14 @@ def _positive(text: str) -> float:
     return value
 
 
-def plan_jobs(path: Path) -> tuple[Study, dict[str, int], float]:
-    """The study, Snakemake's count of jobs by rule, and how long the counting took, in seconds; written to a temporary folder."""
+def plan_jobs(path: Path, rates: Rates, device: Device, results: Path) -> tuple[Study, dict[str, int], float]:
+    """The study laid out, Snakemake's count of jobs by rule, and how long the counting took, in seconds."""
+    study = load_study(read_yaml(path), default=ROOT / "config.yaml", files=[path], results=results)
+    study = lay_out(study, rates, device)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        cache = folder / "results" / "data" / "approved"
-        study = load_study(read_yaml(path), default=ROOT / "config.yaml", files=[path], cache=cache)
+        study.plan.write(Path(name) / "results" / study.name / PLAN)
         started = time.monotonic()
-        jobs = count_jobs(path, folder)
+        jobs = count_jobs(path, Path(name))
         return study, jobs, time.monotonic() - started
 
 

@@ -12,6 +12,7 @@ from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts
 from mia_pruning.registry import find
+from mia_pruning.requests import WHOLE_STUDY
 from mia_pruning.stages.attack import attack_groups
 from mia_pruning.stages.evaluate import ROC_GRID
 from mia_pruning.study import Study
@@ -33,6 +34,8 @@ LIBRARIES_OF = {
 CALLBACKS = 1.05
 #: test accuracies that the projection at a solver's end takes: two, and two times the answers themselves
 PROJECTION_TESTS = 4
+#: an image file read, decoded and made smaller by one process, at most; a photograph of ImageNet
+DECODING_SECONDS = 0.012
 #: images of a batch whose answers are asked for
 ANSWERED_TOGETHER = 500
 #: copies of the logits in double precision that an attack makes
@@ -49,7 +52,7 @@ FIGURE_BYTES, ROC_ROW_BYTES = 120_000, 60
 
 @dataclass(frozen=True)
 class Cost:
-    """What some jobs of one rule need beside starting: all together, but memory_bytes and longest_seconds of the largest job.
+    """What some jobs of one rule need beside starting: all together, but memory_bytes and longest_... of the largest job.
 
     models: that are trained or queried.
     """
@@ -60,6 +63,7 @@ class Cost:
     memory_bytes: float = 0.0
     disk_bytes: float = 0.0
     longest_seconds: float = 0.0
+    longest_flops: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
@@ -69,6 +73,7 @@ class Cost:
             max(self.memory_bytes, other.memory_bytes),
             self.disk_bytes + other.disk_bytes,
             max(self.longest_seconds, other.longest_seconds),
+            max(self.longest_flops, other.longest_flops),
         )
 
 
@@ -96,12 +101,13 @@ class Rates(Protocol):
 def rule_costs(study: Study, jobs: Mapping[str, int], rates: Rates) -> list[RuleCost]:
     """One entry for each rule of Snakemake's plan, in its order."""
     work: dict[str, Cost] = {}
-    for rule, cost in study_costs(study, rates):
+    for rule, _, cost in study_costs(study, rates):
         work[rule] = work.get(rule, Cost()) + cost
-    return [RuleCost(rule, n_jobs, _with_start(rule, n_jobs, work.get(rule, Cost()), rates)) for rule, n_jobs in jobs.items()]
+    return [RuleCost(rule, n_jobs, with_start(rule, n_jobs, work.get(rule, Cost()), rates)) for rule, n_jobs in jobs.items()]
 
 
-def _with_start(rule: str, n_jobs: int, work: Cost, rates: Rates) -> Cost:
+def with_start(rule: str, n_jobs: int, work: Cost, rates: Rates) -> Cost:
+    """The work of so many jobs, with what starting and ending each takes."""
     start = rates.start(LIBRARIES_OF.get(rule, "torch"))
     disk = FIGURE_BYTES if rule == "draw_figure" else RECORD_BYTES
     return Cost(
@@ -111,26 +117,29 @@ def _with_start(rule: str, n_jobs: int, work: Cost, rates: Rates) -> Cost:
         work.memory_bytes + start.memory_bytes,
         work.disk_bytes + n_jobs * disk,
         work.longest_seconds + start.seconds,
+        work.longest_flops,
     )
 
 
-def study_costs(study: Study, rates: Rates) -> Iterator[tuple[str, Cost]]:
-    """Parts of the study's work by rule."""
+def study_costs(study: Study, rates: Rates) -> Iterator[tuple[str, str, Cost]]:
+    """Parts of the study's work by rule and experiment."""
     for name in {experiment["dataset"] for experiment in study["experiments"].values()}:
-        yield "pack_dataset", _packing(study.sources[name])
+        yield "pack_dataset", WHOLE_STUDY, _packing(study.sources[name])
     for experiment in study["experiments"]:
         for objective in dict.fromkeys(pair["objective"] for pair in study["defences"].values()):
             fitted = Fitted(study, experiment, objective, rates)
+            costs = list(fitted.costs())
             for _ in study["seeds"]:
-                yield from fitted.costs()
+                yield from ((rule, experiment, cost) for rule, cost in costs)
         for _ in study["seeds"]:
-            yield "split_examples", Cost(disk_bytes=fitted.split_bytes)
+            yield "split_examples", experiment, Cost(disk_bytes=fitted.split_bytes)
 
 
 def _packing(source: DatasetSource) -> Cost:
     """Images, and two whole numbers of 8 bytes an example."""
     images = source.n_examples * prod(source.image_shape)
-    return Cost(memory_bytes=2 * images, disk_bytes=images + 16 * source.n_examples)
+    decoding = DECODING_SECONDS * source.n_examples / 2 if source.n_processes > 1 else 0.0
+    return Cost(memory_bytes=2 * images, disk_bytes=images + 16 * source.n_examples, longest_seconds=decoding)
 
 
 @dataclass(frozen=True)
@@ -260,13 +269,15 @@ class Fitted:
         n_seen = epochs * n_members + passes / measured.passes
         seconds = slower * (n_steps * measured.seconds_per_step + n_seen * measured.seconds_per_example)
         seconds += tests * n_test * measured.seconds_per_answer
-        per_job = min(n_models, self.training["models_per_job"])
+        flops = network.flops * (n_seen * measured.passes / FORWARD + tests * n_test)
+        per_job = min(n_models, self.study.models_per_job(self.experiment))
         return Cost(
             models=n_models,
             cpu_seconds=n_models * seconds,
-            flops=n_models * network.flops * (n_seen * measured.passes / FORWARD + tests * n_test),
+            flops=n_models * flops,
             memory_bytes=self._training_bytes(n_members) + per_job * (self.model_bytes + held_bytes),
             longest_seconds=per_job * seconds,
+            longest_flops=per_job * flops,
         )
 
     def _training_bytes(self, n_members: int) -> float:
@@ -294,6 +305,7 @@ class Fitted:
             memory_bytes=self.n_examples * image_bytes + self.n_models * self.model_bytes + signals + self._answer_bytes,
             disk_bytes=signals,
             longest_seconds=seconds,
+            longest_flops=float(self.n_models * self.n_examples * self.network.flops),
         )
 
     def _probes(self) -> Iterator[str]:
@@ -331,6 +343,7 @@ class Fitted:
             flops=float(n_answers * self.network.flops),
             memory_bytes=held + self._answer_bytes,
             longest_seconds=seconds,
+            longest_flops=float(n_answers * self.network.flops),
         )
 
     def _attacking(self, defence: str) -> Iterator[tuple[str, Cost]]:

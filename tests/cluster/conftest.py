@@ -1,0 +1,126 @@
+"""A Slurm cluster for these tests, and copies of the project to run on it. Without root or packages they are skipped, and say why."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from slurm import Cluster, Unavailable, install
+
+ROOT = Path(__file__).parents[2]
+NOT_COPIED = shutil.ignore_patterns("results", ".snakemake", ".git", ".venv", ".*_cache", "*.egg-info", "build", ".hypothesis")
+#: for a cluster of one machine: nothing is far away, nobody keeps accounts
+QUICK = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1, "latency-wait": 10, "jobs": 20}
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A copy of the project on the cluster's storage."""
+
+    root: Path
+    profile: str = "profiles/trial"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    def environment(self) -> dict[str, str]:
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SLURM_", "MIA_PRUNING_"))}
+        path = os.pathsep.join([str(Path(sys.executable).parent), outside.get("PATH", "")])
+        return {**outside, "PATH": path, "PYTHONPATH": str(self.root / "workflow" / "lib")}
+
+    def reproduction(self, study: str, *options: str) -> list[str]:
+        """The command of `make reproduce STUDY=... PROFILE=...`."""
+        return [sys.executable, "-m", "mia_pruning.reproduce", study, "--profile", self.profile, *options]
+
+    def start(self, study: str) -> "Run":
+        console = self.root / f"console_{time.monotonic_ns()}.txt"
+        with console.open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                self.reproduction(study),
+                cwd=self.root,
+                env=self.environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return Run(process, console)
+
+    def reproduce(self, study: str) -> str:
+        """A run that must end well, and what it said."""
+        run = self.start(study)
+        assert run.process.wait() == 0, run.said[-6000:]
+        return run.said
+
+    def edit_profile(self, **changes: object) -> None:
+        path = self.root / self.profile / "config.yaml"
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        path.write_text(yaml.safe_dump({**settings, **changes}), encoding="utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run at work."""
+
+    process: subprocess.Popen
+    console: Path
+
+    @property
+    def said(self) -> str:
+        return self.console.read_text(encoding="utf-8")
+
+    def wait_for(self, happened: Callable[[], object], seconds: float = 240) -> object:
+        """What `happened` says once it says something; the run must still be at work then."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := happened():
+                return found
+            assert self.process.poll() is None, self.said[-6000:]
+            time.sleep(0.05)
+        raise AssertionError(f"nothing of the kind within {seconds} s:\n{self.said[-6000:]}")
+
+    def signal(self, how: signal.Signals) -> None:
+        os.killpg(self.process.pid, how)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if (running := Cluster.found()) is not None:
+        yield running
+        return
+    ours = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        install()
+        ours.up()
+    except Unavailable as error:
+        pytest.skip(f"no Slurm cluster here: {error}")
+    try:
+        yield ours
+    finally:
+        ours.down()
+
+
+@pytest.fixture(scope="session")
+def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
+    """A function that makes a copy of the project, its profile adapted to this cluster in the lines that are marked for it."""
+
+    def make(name: str) -> Site:
+        root = tmp_path_factory.mktemp(name) / "tree"
+        shutil.copytree(ROOT, root, ignore=NOT_COPIED)
+        made = Site(root)
+        text = (root / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8")
+        (root / made.profile).mkdir()
+        adapted = text.replace("gpu: 1}", "gpu: 1, gpu_model: fake}")
+        assert adapted != text
+        settings = {**yaml.safe_load(adapted), **QUICK}
+        (root / made.profile / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+        return made
+
+    return make
