@@ -15,7 +15,8 @@ import yaml
 from slurm import Cluster, Unavailable, install
 
 ROOT = Path(__file__).parents[2]
-NOT_COPIED = shutil.ignore_patterns("results", ".snakemake", ".git", ".venv", ".*_cache", "*.egg-info", "build", ".hypothesis")
+#: the repository is copied: a commit stands in every result
+NOT_COPIED = shutil.ignore_patterns("results", ".snakemake", ".venv", ".*_cache", "*.egg-info", "build", ".hypothesis")
 #: for a cluster of one machine: nothing is far away, nobody keeps accounts
 QUICK = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1, "latency-wait": 10, "jobs": 20}
 
@@ -36,15 +37,19 @@ class Site:
         path = os.pathsep.join([str(Path(sys.executable).parent), outside.get("PATH", "")])
         return {**outside, "PATH": path, "PYTHONPATH": str(self.root / "workflow" / "lib")}
 
-    def reproduction(self, study: str, *options: str) -> list[str]:
+    def reproduction(self, study: str) -> list[str]:
         """The command of `make reproduce STUDY=... PROFILE=...`."""
-        return [sys.executable, "-m", "mia_pruning.reproduce", study, "--profile", self.profile, *options]
+        return [sys.executable, "-m", "mia_pruning.reproduce", study, "--profile", self.profile]
 
-    def start(self, study: str) -> "Run":
+    def snakemake(self, study: str, *targets: str) -> list[str]:
+        """Snakemake itself by the profile, for a part of a study."""
+        return [sys.executable, "-m", "snakemake", "--profile", self.profile, "--configfile", study, "--", *targets]
+
+    def start(self, command: list[str]) -> "Run":
         console = self.root / f"console_{time.monotonic_ns()}.txt"
         with console.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
-                self.reproduction(study),
+                command,
                 cwd=self.root,
                 env=self.environment(),
                 stdout=log,
@@ -53,11 +58,15 @@ class Site:
             )
         return Run(process, console)
 
-    def reproduce(self, study: str) -> str:
-        """A run that must end well, and what it said."""
-        run = self.start(study)
+    def finish(self, run: "Run") -> str:
+        """What a run that must end well said."""
         assert run.process.wait() == 0, run.said[-6000:]
         return run.said
+
+    def execute(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        """Python with these arguments, in the copy."""
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False)
 
     def edit_profile(self, **changes: object) -> None:
         path = self.root / self.profile / "config.yaml"

@@ -103,8 +103,10 @@ class Cluster:
         self._spawn(["slurmctld"])
         _wait_for(lambda: run(["scontrol", "ping"], check=False).returncode == 0, "slurmctld does not answer")
 
-    def start_node(self, node: str) -> None:
-        self._spawn(["slurmd", "-N", node])
+    def start_node(self, node: str, hidden: Path | None = None) -> None:
+        """hidden: a folder that this node does not see, as if it were on another machine's disk."""
+        apart = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{hidden}' && exec \"$@\"", "sh"] if hidden else []
+        self._spawn([*apart, "slurmd", "-N", node])
         run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=False)
         _wait_for(lambda: self.state(node) in ("idle", "mixed", "allocated"), f"node {node} does not come up")
 

@@ -25,7 +25,7 @@ def there(site):
 
 @pytest.fixture(scope="module")
 def said(there):
-    return there.reproduce(STUDY)
+    return there.finish(there.start(there.reproduction(STUDY)))
 
 
 def test_the_cluster_gives_the_same_bits(here, there, said):
@@ -39,5 +39,7 @@ def test_networks_ran_where_the_gpus_are_and_all_else_where_none_is(there, said)
         record = path.read_text(encoding="utf-8")
         rule, node = (re.search(rf'"{key}": "?([\w-]+)', record).group(1) for key in ("rule", "node"))
         nodes.setdefault(rule, set()).add(node)
-    assert all(nodes[rule] == {"gpu1"} for rule in ("train_targets", "prune_models", "retrain_models", "query_models", "probe_models"))
+    assert all(
+        nodes[rule] == {"gpu1"} for rule in ("train_targets", "prune_models", "retrain_models", "query_models", "probe_models")
+    )
     assert nodes["evaluate_defence"] | nodes["run_attack"] | nodes["write_report"] <= {"cpu1", "cpu2"}

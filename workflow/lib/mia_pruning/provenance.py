@@ -109,6 +109,7 @@ def environment() -> dict[str, Any]:
         "cpu": cpu_model(),
         "cpu_count": os.cpu_count(),
         "platform": platform.platform(),
+        "node": os.environ.get("SLURMD_NODENAME") or platform.node(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
 
