@@ -16,6 +16,9 @@ reproduce: $(READY) ## Run a study (STUDY=config.yaml) here or by a cluster's PR
 plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memory and disk (DEVICE=cpu or gpu), without running it
 	@$(BIN)/python -m mia_pruning.plan $(STUDY) --cores $(CORES) --device $(DEVICE)
 
+prefetch: $(READY) ## Make the environment and bring the data of a study (STUDY=config.yaml) to where no network is needed
+	@$(BIN)/python -m snakemake prefetch --nolock --cores 1 --configfile $(STUDY)
+
 test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/workflow
@@ -44,5 +47,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan test check bench env clean
+.PHONY: help reproduce plan prefetch test check bench env clean
 .DEFAULT_GOAL := help

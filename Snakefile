@@ -36,6 +36,11 @@ rule all:
         f"results/{STUDY.name}/report.html",
 
 
+rule prefetch:  # all that needs a network, for runs where there is none
+    input:
+        expand("results/data/{dataset}/source.json", dataset=STUDY["datasets"]),
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/prune.smk"
