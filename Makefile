@@ -19,9 +19,18 @@ plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memo
 prefetch: $(READY) ## Make the environment and bring the data of a study (STUDY=config.yaml) to where no network is needed
 	@$(BIN)/python -m snakemake prefetch --nolock --cores 1 --configfile $(STUDY)
 
+status: $(READY) ## Say how far a study (STUDY=config.yaml) is, what runs, waits and failed, and how long the rest takes
+	@$(BIN)/python -m mia_pruning.status $(STUDY)
+
 test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/workflow
+
+cluster-test: $(READY) ## Run the smoke study on a Slurm cluster on this machine (needs root or Slurm) and compare it with the one here
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests/cluster $(BIN)/python -m pytest -rs tests/cluster --ignore tests/cluster/test_faults.py
+
+cluster-faults: $(READY) ## Break that cluster in ten ways, and see that every study ends as if nothing had happened
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests/cluster $(BIN)/python -m pytest -rs tests/cluster/test_faults.py
 
 check: $(READY) ## Check style, formatting, layers and the Snakefile
 	@$(BIN)/ruff check .
@@ -47,5 +56,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch test check bench env clean
+.PHONY: help reproduce plan prefetch status test cluster-test cluster-faults check bench env clean
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""A Slurm cluster for these tests, and copies of the project to run on it. Without root or packages they are skipped, and say why."""
+"""A Slurm cluster for these tests, and copies of the project on it. Where none can be they are skipped and say why."""
 
 import dataclasses
 import os

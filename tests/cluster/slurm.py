@@ -127,13 +127,18 @@ class Cluster:
 
     def lose(self, node: str) -> None:
         """What a power cut does to a node: its daemon and all that runs on it are gone at once."""
-        victims = [
-            int(line.split()[0]) for line in run(["ps", "-eo", "pid,args"]).stdout.splitlines()[1:] if _runs_on(line, node)
-        ]
+        victims = _processes_on(node)
         self.end(f"slurmd-{node}", signal.SIGKILL)
-        for pid in [each for victim in victims for each in (victim, *_descendants(victim))]:
+        for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def freeze(self, node: str) -> None:
+        """Stop the work on a node, as a disk that hangs does; Slurm's daemons go on."""
+        for pid in _processes_on(node):
+            if not _program(pid).startswith("slurmstepd"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
 
     def _spawn(self, command: list[str]) -> None:
         run(command)
@@ -218,16 +223,26 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def _runs_on(line: str, node: str) -> bool:
-    """Whether a line of ps is a step's daemon whose node this is."""
-    pid, program, *_ = line.split()
-    if not program.startswith("slurmstepd"):
-        return False
+def _processes_on(node: str) -> list[int]:
+    """Each step's daemon on a node, and what runs below it; the environment of that tells the node."""
+    steps = [pid for pid in _all_processes() if _program(pid).startswith("slurmstepd")]
+    trees = [[step, *_descendants(step)] for step in steps]
+    return [pid for tree in trees if any(_environment_has(pid, f"SLURMD_NODENAME={node}") for pid in tree) for pid in tree]
+
+
+def _all_processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _program(pid: int) -> str:
     with contextlib.suppress(OSError):
-        return f"SLURMD_NODENAME={node}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") or any(
-            f"SLURMD_NODENAME={node}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
-            for child in _descendants(int(pid))
-        )
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _environment_has(pid: int, entry: str) -> bool:
+    with contextlib.suppress(OSError):
+        return entry.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return False
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pandas as pd
 from mia_pruning.cluster import Profile, check
 from mia_pruning.reporting.sentences import answer
 from mia_pruning.reporting.tables import read_tables
+from mia_pruning.stages.job import CONSOLE_LEVEL
 from mia_pruning.study import AUTO, load_study, read_yaml
 from mia_pruning.types import StudyError
 
@@ -46,11 +48,19 @@ def prepared(study: Path, profile: Path | None, cores: str) -> list[str]:
     if profile is None:
         if AUTO in _models_per_job(study):
             plan_if_needed(study, device=None)
-        return ["--cores", cores]
+        return ["--cores", cores, *display()]
     cluster = Profile(profile)
     check(cluster, Path.cwd())
     plan_if_needed(study, cluster.device)
     return ["--profile", str(profile)]
+
+
+def display() -> list[str]:
+    """On a terminal, bars of progress instead of each job's lines."""
+    if not sys.stdout.isatty():
+        return []
+    os.environ.setdefault(CONSOLE_LEVEL, "ERROR")
+    return ["--logger", "rich"]
 
 
 def _models_per_job(study: Path) -> set[Any]:

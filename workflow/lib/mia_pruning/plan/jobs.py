@@ -9,20 +9,18 @@ from mia_pruning.types import StudyError
 
 ROOT = Path(__file__).parents[4]
 NO_RULES = ("all", "total")
+NOTHING = "Nothing to be done"
 
 
 def count_jobs(study: Path, folder: Path) -> dict[str, int]:
-    """Jobs of each rule, in the pipeline's order, when the study is run from nothing.
-
-    folder: an empty one, the dry run's working directory, so that finished results hide no job.
-    """
+    """Jobs of each rule that the study has still to run in this folder, all of them in an empty one."""
     places = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--configfile", str(study.resolve())]
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "reason", *places]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).strip().splitlines()
     if done.returncode:
         raise StudyError(f"{study}: Snakemake cannot plan it: {lines[-1].strip() if lines else done.returncode}")
-    return parse_job_table(done.stdout + done.stderr)
+    return {} if NOTHING in done.stdout + done.stderr else parse_job_table(done.stdout + done.stderr)
 
 
 def parse_job_table(text: str) -> dict[str, int]:

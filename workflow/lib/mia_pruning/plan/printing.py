@@ -51,7 +51,7 @@ def plan_table(costs: Sequence[RuleCost], total: RuleCost, tflops: float) -> str
         ]
         for entry in [*costs, total]
     ]
-    return _aligned([["rule", "jobs", "models", "CPU time", "or GPU", "memory a job", "disk"], *rows])
+    return aligned([["rule", "jobs", "models", "CPU time", "or GPU", "memory a job", "disk"], *rows])
 
 
 def comparison_table(rows: Sequence[Comparison]) -> str:
@@ -67,10 +67,10 @@ def comparison_table(rows: Sequence[Comparison]) -> str:
         ]
         for row in rows
     ]
-    return _aligned([["rule", "jobs run", "CPU planned", "measured", "ratio", "memory planned", "measured"], *lines])
+    return aligned([["rule", "jobs run", "CPU planned", "measured", "ratio", "memory planned", "measured"], *lines])
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
     """Columns as wide as they must be; the first is words, the others are numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

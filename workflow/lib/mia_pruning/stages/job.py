@@ -1,6 +1,8 @@
 """What every job has in common: a log, a provenance record, and errors that end in one sentence."""
 
+import errno
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from mia_pruning import provenance, storage
 from mia_pruning.types import StudyError
 
 logger = logging.getLogger("mia_pruning")
+#: an environment variable: what of a job's progress goes to the console; set where a display of progress is there already
+CONSOLE_LEVEL = "MIA_PRUNING_CONSOLE_LEVEL"
 
 
 @contextmanager
@@ -20,7 +24,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     Progress goes to the console and to the rule's log, a traceback to the log alone.
     """
     name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
-    _log_to(Path(snakemake.log[0]), name)
+    _log_to(Path(snakemake.log[0]), name, place())
     record = provenance.record(
         rule=snakemake.rule,
         inputs=list(map(str, snakemake.input)),
@@ -33,9 +37,19 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     except (StudyError, ArithmeticError) as error:
         logger.error("stopped: %s", error)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if _is_full(error):
+            logger.error(
+                "stopped: no space left where %s is to lie; make room and run again, it goes on where it was", snakemake.output[0]
+            )
+            sys.exit(1)
         logger.exception("failed; please report this with the log %s", snakemake.log[0])
         sys.exit(1)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk or a quota is full; a library may say so in words of its own."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
 
 
 def identity(record: dict[str, Any]) -> str:
@@ -43,14 +57,24 @@ def identity(record: dict[str, Any]) -> str:
     return provenance.fingerprint({key: record[key] for key in ("rule", "wildcards", "params", "inputs")})
 
 
-def _log_to(path: Path, name: str) -> None:
+def place() -> str:
+    """Where this process is, for people."""
+    where = provenance.environment()
+    return f"on {where['node']}" + (f", Slurm job {where['slurm_job']}" if where["slurm_job"] else "")
+
+
+def _log_to(path: Path, name: str, place: str) -> None:
+    """Its first line says what runs where; `make status` reads it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     logger.setLevel(logging.INFO)
     console = logging.StreamHandler(sys.stderr)
+    console.setLevel(os.environ.get(CONSOLE_LEVEL, "INFO"))
     console.setFormatter(_WithoutTraceback(f"  {name}: %(message)s"))
     file = logging.FileHandler(path, mode="w", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    logger.handlers = [file, console]
+    logger.handlers = [file]
+    logger.info("%s %s", name, place)
+    logger.handlers.append(console)
     logger.propagate = False  # a library may have given the root logger a console of its own
 
 

@@ -1,0 +1,278 @@
+"""What `make status` does: say how far a study is, what runs and waits, what failed and why, and how long the rest will take.
+
+All of it is read from records: Snakemake's own of outputs and errors, the benchmarks of jobs that ended, the plan, Slurm's queue.
+"""
+
+import argparse
+import csv
+import fcntl
+import getpass
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mia_pruning.plan.jobs import count_jobs
+from mia_pruning.plan.printing import aligned, duration
+from mia_pruning.requests import NAME as PLAN
+from mia_pruning.requests import read_requests
+from mia_pruning.study import load_study, read_yaml
+from mia_pruning.types import StudyError
+
+ROOT = Path(__file__).parents[3]
+LAST_LINES = 5
+#: how the last line of a job's log begins if it failed
+ENDINGS = ("stopped:", "failed;")
+MOST_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a job of the study makes; only what was made once has a log."""
+
+    path: str
+    rule: str
+    log: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job that began and has not ended, by the first line of its log."""
+
+    rule: str
+    what: str
+    log: Path
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job of this folder in Slurm's queue."""
+
+    number: str
+    state: str
+    node: str
+    since: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error that Snakemake recorded and that no later attempt made good: rule, outputs, logs, and its words."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    logs: tuple[str, ...]
+    message: str
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="status", description=__doc__)
+    parser.add_argument("study", type=Path, help="the study's YAML file")
+    study = parser.parse_args().study
+    folder = Path.cwd()
+    try:
+        name = load_study(read_yaml(study), default=ROOT / "config.yaml", files=[study], results=Path("results")).name
+        outputs, left = read_outputs(study), count_jobs(study, folder)
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    results, queue = Path("results") / name, read_queue(folder)
+    logs = sorted((folder / ".snakemake" / "log").glob("*.log"))
+    begun = read_begun(results, _time_of(logs[-1])) if logs and (queue or is_at_work(folder)) else []
+    errors = read_failures(logs[-1].read_text(encoding="utf-8", errors="replace")) if logs else []
+    print(describe(name, outputs, left, begun, queue, failed(errors, outputs, begun), seconds_of(outputs, results)))
+    return 0
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a run holds a lock here: `make reproduce` its own, plain Snakemake another."""
+    if any((folder / ".snakemake" / "locks").glob("*.lock")):
+        return True
+    ours = folder / ".snakemake" / "reproduce.lock"
+    if not ours.is_file():
+        return False
+    with ours.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _time_of(log: Path) -> float:
+    """When a run began, by the name of Snakemake's log of it."""
+    return datetime.strptime(log.name.removesuffix(".snakemake.log"), "%Y-%m-%dT%H%M%S.%f").timestamp()
+
+
+def read_outputs(study: Path) -> list[Output]:
+    """The study's files by Snakemake's summary of them."""
+    command = [sys.executable, "-m", "snakemake", "--summary", "--nolock", "--configfile", str(study)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StudyError(f"{study}: Snakemake cannot say how far it is: {done.stderr.strip()}")
+    return parse_summary(done.stdout)
+
+
+def parse_summary(text: str) -> list[Output]:
+    """
+    >>> head = "output_file\\tdate\\trule\\tlog-file(s)\\tstatus\\tplan"
+    >>> parse_summary(head + "\\na\\t-\\ttrain\\tx.log\\tok\\tno update")
+    [Output(path='a', rule='train', log='x.log', done=True)]
+    """
+    rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 5][1:]
+    return [Output(path, rule, log, plan == "no update") for path, _, rule, log, _, plan in rows]
+
+
+def read_begun(results: Path, since: float) -> list[Begun]:
+    """The jobs of a study that began after `since` and left no record of an end."""
+    found = []
+    shared = [results.parent / "logs" / rule for rule in ("fetch_dataset", "pack_dataset")]
+    for log in [*results.rglob("logs/*.log"), *(path for folder in shared for path in folder.glob("*.log"))]:
+        record, changed = log.with_suffix(".provenance.json"), log.stat().st_mtime
+        if changed < since or (record.is_file() and record.stat().st_mtime >= changed):
+            continue
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if lines and not any(f" {word}" in lines[-1] for word in ENDINGS):
+            _, rule, what = [*lines[0].split(" ", 2), "", ""][:3]
+            found.append(Begun(rule, what, log))
+    return found
+
+
+def read_queue(folder: Path) -> list[Queued]:
+    """What this folder's runs have in Slurm's queue; nothing where there is no Slurm."""
+    if shutil.which("squeue") is None:
+        return []
+    layout = "%A|%T|%N|%M|%Z|%k"
+    done = subprocess.run(
+        ["squeue", "--noheader", f"--user={getpass.getuser()}", f"--format={layout}"], capture_output=True, text=True, check=False
+    )
+    rows = [line.split("|", 5) for line in done.stdout.splitlines()]
+    return [
+        Queued(number, state, node, since, name.removeprefix("rule_").replace("_wildcards_", " "))
+        for number, state, node, since, place, name in rows
+        if Path(place).resolve() == folder.resolve()
+    ]
+
+
+def read_failures(text: str) -> list[Failure]:
+    """The errors in a log of Snakemake's."""
+    found = []
+    for block in re.split(r"(?m)^(?=Error in (?:rule|group))", text)[1:]:
+        fields = dict(re.findall(r"(?m)^ {4,8}(message|output|log): (.*)$", block.split("\n\n")[0]))
+        found.append(
+            Failure(
+                re.match(r"Error in (?:rule|group) ([^:,\s]+)", block).group(1),
+                tuple(fields.get("output", "").split(", ")),
+                tuple(fields.get("log", "").split(" (check")[0].split(", ")),
+                fields.get("message", ""),
+            )
+        )
+    return found
+
+
+def failed(errors: Iterable[Failure], outputs: Iterable[Output], begun: Iterable[Begun]) -> list[Failure]:
+    """Those whose outputs are still to be made and which did not begin again, each once."""
+    missing, again = {output.path for output in outputs if not output.done}, {str(job.log) for job in begun}
+    last = {error.outputs: error for error in errors}
+    return [error for error in last.values() if missing & set(error.outputs) and not again & set(error.logs)]
+
+
+def seconds_of(outputs: Iterable[Output], results: Path) -> dict[str, float]:
+    """Seconds a job of each rule: the mean of those that ended, else what was planned."""
+    plan = read_requests(results / PLAN)
+    planned = {rule: [need.seconds for need in entries.values()] for rule, entries in (plan.needs.items() if plan else ())}
+    measured: dict[str, list[float]] = {}
+    for rule, log in _jobs_done(outputs):
+        benchmark = log.parent.parent / "benchmarks" / f"{log.stem}.tsv"
+        if benchmark.is_file():
+            with benchmark.open(encoding="utf-8", newline="") as file:
+                measured.setdefault(rule, []).append(float(next(csv.DictReader(file, delimiter="\t"))["s"]))
+    return {rule: sum(values) / len(values) for rule, values in {**planned, **measured}.items()}
+
+
+def _jobs_done(outputs: Iterable[Output]) -> set[tuple[str, Path]]:
+    """Rule and log of each."""
+    return {(output.rule, Path(output.log)) for output in outputs if output.done}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Jobs of a rule: all, those that ended, those that were begun and have not."""
+
+    rule: str
+    total: int
+    done: int
+    begun: int
+
+
+def progress(outputs: list[Output], left: Mapping[str, int], begun: Iterable[Begun]) -> list[Progress]:
+    """By rule: what is done, then what is left."""
+    done, under_way = Counter(rule for rule, _ in _jobs_done(outputs)), Counter(job.rule for job in begun)
+    rules = [*(rule for rule in done if rule not in left), *left]
+    return [Progress(rule, left.get(rule, 0) + done[rule], done[rule], under_way[rule]) for rule in rules]
+
+
+def describe(
+    name: str,
+    outputs: list[Output],
+    left: Mapping[str, int],
+    begun: list[Begun],
+    queue: list[Queued],
+    failures: list[Failure],
+    seconds: Mapping[str, float],
+) -> str:
+    """The whole answer, in lines."""
+    rules = progress(outputs, left, begun)
+    total, done, under_way = (sum(getattr(entry, what) for entry in rules) for what in ("total", "done", "begun"))
+    waiting = sum(entry.state == "PENDING" for entry in queue)
+    lines = [
+        f"Study {name}: {done} of {total} jobs done, {under_way} begun, {len(failures)} failed."
+        + (f" In Slurm's queue: {len(queue) - waiting} running, {waiting} waiting." if queue else ""),
+        "",
+        aligned([["rule", "jobs", "done", "begun"], *([r.rule, str(r.total), str(r.done), str(r.begun)] for r in rules)]),
+    ]
+    if queue:
+        rows = [[entry.number, entry.state.lower(), entry.node, entry.since, entry.name] for entry in queue]
+        lines += ["", *_listed(aligned([["Slurm job", "state", "node", "since", "what"], *rows]).splitlines())]
+    else:
+        lines += ["", *_listed([f"running: {job.rule} {job.what}" for job in begun])] if begun else []
+    for failure in failures:
+        lines += ["", f"Failed: {failure.rule}, {', '.join(failure.outputs)}", *_last_lines(failure)]
+    return "\n".join([*lines, "", _time_left(left, len(queue) - waiting or under_way, seconds)])
+
+
+def _listed(lines: list[str]) -> list[str]:
+    more = len(lines) - MOST_LISTED
+    return [*lines[:MOST_LISTED], f"and {more} more"] if more > 0 else lines
+
+
+def _last_lines(failure: Failure) -> list[str]:
+    """What Snakemake said, and the end of each log that is there."""
+    lines = [f"  {failure.message}"] if failure.message not in ("", "None") else []
+    for log in map(Path, failure.logs):
+        if log.is_file():
+            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+            lines += [f"  {log}:", *(f"    {line}" for line in tail)]
+    return lines
+
+
+def _time_left(left: Mapping[str, int], at_once: int, seconds: Mapping[str, float]) -> str:
+    if not left:
+        return "Nothing is left to do."
+    unknown = [rule for rule in left if rule not in seconds]
+    if len(unknown) == len(left):
+        return "How long the rest takes is not known: no job has ended yet, and nothing is planned (`make plan`)."
+    work = sum(count * seconds.get(rule, 0.0) for rule, count in left.items())
+    pace = f"if {at_once} run at a time as now" if at_once else "one job after the other; nothing is at work now"
+    without = f", without {', '.join(unknown)}, of which none has ended yet" if unknown else ""
+    return f"About {duration(work / max(1, at_once))} left {pace}{without}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
