@@ -1,11 +1,13 @@
 """The smoke study through the Slurm profile, against the same study run here."""
 
-import re
 import subprocess
 
 import pytest
 from conftest import ROOT
 from same_bits import differences, result_files
+
+from mia_pruning import storage
+from mia_pruning.requests import GPU_RULES
 
 STUDY = "studies/smoke.yaml"
 
@@ -33,13 +35,31 @@ def test_the_cluster_gives_the_same_bits(here, there, said):
     assert differences(here, there.results / "smoke") == []
 
 
-def test_networks_ran_where_the_gpus_are_and_all_else_where_none_is(there, said):
+@pytest.fixture(scope="module")
+def records(there, said):
+    """The record of every job."""
+    return [storage.read_json(path) for path in (there.results / "smoke").rglob("*.provenance.json")]
+
+
+def test_networks_ran_where_the_gpus_are_and_all_else_where_none_is(records):
     nodes = {}
-    for path in there.results.rglob("*.provenance.json"):
-        record = path.read_text(encoding="utf-8")
-        rule, node = (re.search(rf'"{key}": "?([\w-]+)', record).group(1) for key in ("rule", "node"))
-        nodes.setdefault(rule, set()).add(node)
-    assert all(
-        nodes[rule] == {"gpu1"} for rule in ("train_targets", "prune_models", "retrain_models", "query_models", "probe_models")
-    )
-    assert nodes["evaluate_defence"] | nodes["run_attack"] | nodes["write_report"] <= {"cpu1", "cpu2"}
+    for record in records:
+        nodes.setdefault(record["rule"], set()).add(record["node"])
+    assert all(nodes[rule] == {"gpu1"} for rule in GPU_RULES if rule in nodes)
+    assert set().union(*(found for rule, found in nodes.items() if rule not in GPU_RULES)) == {"cpu1", "cpu2"}
+
+
+def test_all_attacks_on_a_defence_and_the_whole_report_are_one_job_each(records):
+    jobs = {}
+    for record in records:
+        jobs.setdefault(record["rule"], set()).add(record["slurm_job"])
+    n_defences = sum(record["rule"] == "evaluate_defence" for record in records)
+    assert len(jobs["run_attack"]) == len(jobs["evaluate_defence"]) == n_defences == 9
+    assert len(jobs["draw_figure"] | jobs["write_report"]) == 1
+
+
+def test_the_report_names_the_jobs_and_their_nodes(there, records):
+    page = (there.results / "smoke" / "report.html").read_text(encoding="utf-8")
+    section = page[page.index("Where the jobs ran") :]
+    trained = sorted({record["slurm_job"] for record in records if record["rule"] == "train_targets"}, key=int)
+    assert f"<td>gpu1</td><td>{len(trained)}</td><td>{', '.join(trained)}</td>" in section

@@ -1,12 +1,12 @@
 """What `make status` does: say how far a study is, what runs and waits, what failed and why, and how long the rest will take.
 
-All of it is read from records: Snakemake's own of outputs and errors, the benchmarks of jobs that ended, the plan, Slurm's queue.
+All of it is read from records: Snakemake's own of outputs, the logs and benchmarks of jobs, the plan, Slurm's queue.
 """
 
 import argparse
 import csv
-import fcntl
 import getpass
+import platform
 import re
 import shutil
 import subprocess
@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[3]
 LAST_LINES = 5
 #: how the last line of a job's log begins if it failed
 ENDINGS = ("stopped:", "failed;")
+#: of a job's log: time, rule, wildcards, node, process and, on a cluster, Slurm's number
+FIRST_LINE = re.compile(r"\S+ (\w+) (.*) on (\S+), process (\d+)(?:, Slurm job (\d+))?$")
 MOST_LISTED = 20
 
 
@@ -43,11 +45,20 @@ class Output:
 
 @dataclass(frozen=True)
 class Begun:
-    """A job that began and has not ended, by the first line of its log."""
+    """A job of the last run that left no record of a good end, by its log: what it is, where it ran, and the log's last lines."""
 
     rule: str
     what: str
+    node: str
+    process: str
+    slurm_job: str
     log: Path
+    last: tuple[str, ...]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it says itself that it failed."""
+        return any(f" {word}" in self.last[-1] for word in ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -59,16 +70,6 @@ class Queued:
     node: str
     since: str
     name: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error that Snakemake recorded and that no later attempt made good: rule, outputs, logs, and its words."""
-
-    rule: str
-    outputs: tuple[str, ...]
-    logs: tuple[str, ...]
-    message: str
 
 
 def main() -> int:
@@ -83,31 +84,24 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     results, queue = Path("results") / name, read_queue(folder)
-    logs = sorted((folder / ".snakemake" / "log").glob("*.log"))
-    begun = read_begun(results, _time_of(logs[-1])) if logs and (queue or is_at_work(folder)) else []
-    errors = read_failures(logs[-1].read_text(encoding="utf-8", errors="replace")) if logs else []
-    print(describe(name, outputs, left, begun, queue, failed(errors, outputs, begun), seconds_of(outputs, results)))
+    begun = read_begun(results, since=start_of_run(folder / ".snakemake" / "log"))
+    running = [job for job in begun if not job.stopped and is_alive(job, queue)]
+    failures = [job for job in begun if job not in running]
+    print(describe(name, outputs, left, running, queue, failures, seconds_of(outputs, results)))
     return 0
 
 
-def is_at_work(folder: Path) -> bool:
-    """Whether a run holds a lock here: `make reproduce` its own, plain Snakemake another."""
-    if any((folder / ".snakemake" / "locks").glob("*.lock")):
-        return True
-    ours = folder / ".snakemake" / "reproduce.lock"
-    if not ours.is_file():
-        return False
-    with ours.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+def is_alive(job: Begun, queue: Iterable[Queued]) -> bool:
+    """Whether a job that has not ended is still at work: in the queue, or a process here; of another machine's nobody knows."""
+    if job.slurm_job:
+        return any(entry.number == job.slurm_job for entry in queue)
+    return job.node == platform.node() and Path("/proc", job.process).exists()
 
 
-def _time_of(log: Path) -> float:
-    """When a run began, by the name of Snakemake's log of it."""
-    return datetime.strptime(log.name.removesuffix(".snakemake.log"), "%Y-%m-%dT%H%M%S.%f").timestamp()
+def start_of_run(logs: Path) -> float:
+    """When the last run here began, by the name of Snakemake's log of it."""
+    names = sorted(path.name.removesuffix(".snakemake.log") for path in logs.glob("*.snakemake.log"))
+    return datetime.strptime(names[-1], "%Y-%m-%dT%H%M%S.%f").timestamp() if names else 0.0
 
 
 def read_outputs(study: Path) -> list[Output]:
@@ -130,7 +124,7 @@ def parse_summary(text: str) -> list[Output]:
 
 
 def read_begun(results: Path, since: float) -> list[Begun]:
-    """The jobs of a study that began after `since` and left no record of an end."""
+    """The jobs of a study that began after `since` and left no record of a good end."""
     found = []
     shared = [results.parent / "logs" / rule for rule in ("fetch_dataset", "pack_dataset")]
     for log in [*results.rglob("logs/*.log"), *(path for folder in shared for path in folder.glob("*.log"))]:
@@ -138,9 +132,8 @@ def read_begun(results: Path, since: float) -> list[Begun]:
         if changed < since or (record.is_file() and record.stat().st_mtime >= changed):
             continue
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        if lines and not any(f" {word}" in lines[-1] for word in ENDINGS):
-            _, rule, what = [*lines[0].split(" ", 2), "", ""][:3]
-            found.append(Begun(rule, what, log))
+        if lines and (first := FIRST_LINE.match(lines[0])):
+            found.append(Begun(*(part or "" for part in first.groups()), log, tuple(lines[-LAST_LINES:])))
     return found
 
 
@@ -158,29 +151,6 @@ def read_queue(folder: Path) -> list[Queued]:
         for number, state, node, since, place, name in rows
         if Path(place).resolve() == folder.resolve()
     ]
-
-
-def read_failures(text: str) -> list[Failure]:
-    """The errors in a log of Snakemake's."""
-    found = []
-    for block in re.split(r"(?m)^(?=Error in (?:rule|group))", text)[1:]:
-        fields = dict(re.findall(r"(?m)^ {4,8}(message|output|log): (.*)$", block.split("\n\n")[0]))
-        found.append(
-            Failure(
-                re.match(r"Error in (?:rule|group) ([^:,\s]+)", block).group(1),
-                tuple(fields.get("output", "").split(", ")),
-                tuple(fields.get("log", "").split(" (check")[0].split(", ")),
-                fields.get("message", ""),
-            )
-        )
-    return found
-
-
-def failed(errors: Iterable[Failure], outputs: Iterable[Output], begun: Iterable[Begun]) -> list[Failure]:
-    """Those whose outputs are still to be made and which did not begin again, each once."""
-    missing, again = {output.path for output in outputs if not output.done}, {str(job.log) for job in begun}
-    last = {error.outputs: error for error in errors}
-    return [error for error in last.values() if missing & set(error.outputs) and not again & set(error.logs)]
 
 
 def seconds_of(outputs: Iterable[Output], results: Path) -> dict[str, float]:
@@ -211,9 +181,9 @@ class Progress:
     begun: int
 
 
-def progress(outputs: list[Output], left: Mapping[str, int], begun: Iterable[Begun]) -> list[Progress]:
+def progress(outputs: list[Output], left: Mapping[str, int], running: Iterable[Begun]) -> list[Progress]:
     """By rule: what is done, then what is left."""
-    done, under_way = Counter(rule for rule, _ in _jobs_done(outputs)), Counter(job.rule for job in begun)
+    done, under_way = Counter(rule for rule, _ in _jobs_done(outputs)), Counter(job.rule for job in running)
     rules = [*(rule for rule in done if rule not in left), *left]
     return [Progress(rule, left.get(rule, 0) + done[rule], done[rule], under_way[rule]) for rule in rules]
 
@@ -222,13 +192,13 @@ def describe(
     name: str,
     outputs: list[Output],
     left: Mapping[str, int],
-    begun: list[Begun],
+    running: list[Begun],
     queue: list[Queued],
-    failures: list[Failure],
+    failures: list[Begun],
     seconds: Mapping[str, float],
 ) -> str:
     """The whole answer, in lines."""
-    rules = progress(outputs, left, begun)
+    rules = progress(outputs, left, running)
     total, done, under_way = (sum(getattr(entry, what) for entry in rules) for what in ("total", "done", "begun"))
     waiting = sum(entry.state == "PENDING" for entry in queue)
     lines = [
@@ -241,9 +211,10 @@ def describe(
         rows = [[entry.number, entry.state.lower(), entry.node, entry.since, entry.name] for entry in queue]
         lines += ["", *_listed(aligned([["Slurm job", "state", "node", "since", "what"], *rows]).splitlines())]
     else:
-        lines += ["", *_listed([f"running: {job.rule} {job.what}" for job in begun])] if begun else []
-    for failure in failures:
-        lines += ["", f"Failed: {failure.rule}, {', '.join(failure.outputs)}", *_last_lines(failure)]
+        lines += ["", *_listed([f"running: {job.rule} {job.what}" for job in running])] if running else []
+    for job in failures:
+        how = "Failed" if job.stopped else "Ended without a word"
+        lines += ["", f"{how}: {job.rule} {job.what}, on {job.node}", *_end_of(job.log, job.last), *_end_of_slurm_log(job)]
     return "\n".join([*lines, "", _time_left(left, len(queue) - waiting or under_way, seconds)])
 
 
@@ -252,14 +223,20 @@ def _listed(lines: list[str]) -> list[str]:
     return [*lines[:MOST_LISTED], f"and {more} more"] if more > 0 else lines
 
 
-def _last_lines(failure: Failure) -> list[str]:
-    """What Snakemake said, and the end of each log that is there."""
-    lines = [f"  {failure.message}"] if failure.message not in ("", "None") else []
-    for log in map(Path, failure.logs):
-        if log.is_file():
-            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-            lines += [f"  {log}:", *(f"    {line}" for line in tail)]
-    return lines
+def _last_lines(log: Path) -> tuple[str, ...]:
+    return tuple(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
+
+
+def _end_of(log: Path, lines: Iterable[str]) -> list[str]:
+    return [f"  {log}:", *(f"    {line}" for line in lines)]
+
+
+def _end_of_slurm_log(job: Begun) -> list[str]:
+    """Of a job that was ended from outside, what Slurm and Snakemake wrote on its node."""
+    if job.stopped or not job.slurm_job:
+        return []
+    logs = Path("results", "logs", "slurm").rglob(f"{job.slurm_job}.log")
+    return [line for log in logs for line in _end_of(log, _last_lines(log))]
 
 
 def _time_left(left: Mapping[str, int], at_once: int, seconds: Mapping[str, float]) -> str:

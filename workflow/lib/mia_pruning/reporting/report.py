@@ -97,6 +97,7 @@ def write_report(
         datasets={name: storage.read_json(path) for name, path in datasets.items()},
         confidence_percent=round(100 * CONFIDENCE),
         timings=_timings(benchmarks),
+        places=_places(benchmarks),
         environment=provenance.environment(),
     )
     storage.write_text(output, page)
@@ -299,5 +300,28 @@ def _timings(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+def _places(folder: Path) -> list[dict[str, Any]]:
+    """Where the jobs of each rule ran, and their numbers in Slurm, by the records beside their logs."""
+    records = [storage.read_json(path) for path in sorted(folder.rglob("logs/*.provenance.json"))]
+    by_place: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        by_place.setdefault((record["rule"], record["node"]), []).append(record["slurm_job"] or "")
+    return [
+        {"rule": rule, "node": node, "jobs": len(numbers), "slurm_jobs": _listed(sorted(set(filter(None, numbers)), key=int))}
+        for (rule, node), numbers in sorted(by_place.items())
+    ]
+
+
+def _listed(numbers: list[str]) -> str:
+    """
+    >>> _listed(["1", "2"]), _listed(list("0123456789abcdef"))
+    ('1, 2', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, a, b and 4 more')
+    """
+    shown, more = ", ".join(numbers[:MOST_NUMBERS]), len(numbers) - MOST_NUMBERS
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+#: of Slurm's numbers in a cell; the records have all
+MOST_NUMBERS = 12
 #: rules whose benchmark files carry wildcards in their names
 RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "probe_models", "run_attack", "draw_figure")

@@ -60,7 +60,7 @@ def identity(record: dict[str, Any]) -> str:
 def place() -> str:
     """Where this process is, for people."""
     where = provenance.environment()
-    return f"on {where['node']}" + (f", Slurm job {where['slurm_job']}" if where["slurm_job"] else "")
+    return f"on {where['node']}, process {os.getpid()}" + (f", Slurm job {where['slurm_job']}" if where["slurm_job"] else "")
 
 
 def _log_to(path: Path, name: str, place: str) -> None:
