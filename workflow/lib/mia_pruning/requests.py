@@ -51,17 +51,17 @@ class Requests:
     layouts: Mapping[str, Layout]
 
     def memory_mb(self, rule: str, experiment: str | None, attempt: int) -> int:
-        """More with each attempt, in steps of 100.
+        """The estimate with room, more of it with each attempt, and what the job has around it; in steps of 100.
 
         >>> need = {"train_targets": {"e": Need(memory_bytes=1e9, seconds=60)}}
         >>> Requests("", "cpu", need, {}).memory_mb("train_targets", "e", 1)
         2100
         >>> Requests("", "cpu", need, {}).memory_mb("train_targets", "e", 2)
-        4200
+        3600
         """
         on_gpu = self.device == "gpu" and rule in GPU_RULES
-        bare = MEMORY_ROOM * self._need(rule, experiment).memory_bytes / 1e6 + SNAKEMAKE_MB + GPU_MB * on_gpu
-        return 100 * math.ceil(attempt * bare / 100)
+        around = SNAKEMAKE_MB + GPU_MB * on_gpu
+        return 100 * math.ceil((attempt * MEMORY_ROOM * self._need(rule, experiment).memory_bytes / 1e6 + around) / 100)
 
     def minutes(self, rule: str, experiment: str | None, attempt: int) -> int:
         """
