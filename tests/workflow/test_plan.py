@@ -8,6 +8,7 @@ from mia_pruning.plan.__main__ import plan_jobs
 from mia_pruning.plan.calibration import Machine
 from mia_pruning.plan.comparison import compare, read_benchmarks
 from mia_pruning.plan.costs import rule_costs
+from mia_pruning.plan.jobs import count_jobs
 from mia_pruning.plan.requesting import Device
 
 PLAN = [sys.executable, "-m", "mia_pruning.plan"]
@@ -64,3 +65,22 @@ def test_a_study_that_cannot_work_is_refused_in_words(content, project, tmp_path
     assert outcome.code == 1
     assert "Traceback" not in outcome.text
     assert ("sedes" if content else "there is no such file") in outcome.text
+
+
+LEFT_TO_THE_PLAN = {"experiments.lenet5_fashion.training.models_per_job": "auto"}
+
+
+def test_models_a_job_that_are_left_to_the_plan_want_one(project, variant, tmp_path):
+    outcome = project.snakemake(tmp_path, "--dry-run", study=variant(LEFT_TO_THE_PLAN))
+    assert outcome.code != 0
+    assert "models_per_job = 'auto': how many these are is not planned yet" in outcome.text
+    assert "make plan" in outcome.text
+    assert "Traceback" not in outcome.text
+
+
+def test_planning_lays_models_over_jobs_and_the_study_then_runs_so(project, variant, tmp_path):
+    study = variant({**LEFT_TO_THE_PLAN, "experiments.lenet5_fashion.training.minutes_per_job": 1e-6})
+    outcome = project.with_library().execute([*PLAN, str(study)], tmp_path)
+    assert outcome.code == 0, outcome.text
+    assert "Models a job: lenet5_fashion 1." in outcome.stdout
+    assert count_jobs(study, tmp_path)["train_targets"] == 6
