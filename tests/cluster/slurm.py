@@ -21,9 +21,10 @@ PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 CONFIGURATION, RESOURCES = Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/gres.conf")
 #: the first line of our configuration, before the folder with all else
 MARK = "# a test cluster of mia-pruning, its state: "
-NODES = {"cpu1": 17001, "cpu2": 17002, "gpu1": 17003}
+#: name -> port and megabytes, which are declared and not reserved
+NODES = {"cpu1": (17001, 6000), "cpu2": (17002, 6000), "gpu1": (17003, 12000)}
 N_GPUS = 2
-CPUS, MEMORY_MB = 4, 6000
+CPUS = 4
 #: that a daemon may take to answer or to end, in seconds
 PATIENCE = 30
 
@@ -159,9 +160,9 @@ class Cluster:
     def _configuration(self) -> str:
         host = socket.gethostname()
         nodes = "\n".join(
-            f"NodeName={node} NodeHostName={host} NodeAddr=127.0.0.1 Port={port} CPUs={CPUS} RealMemory={MEMORY_MB}"
+            f"NodeName={node} NodeHostName={host} NodeAddr=127.0.0.1 Port={port} CPUs={CPUS} RealMemory={memory}"
             + (f" Gres=gpu:fake:{N_GPUS}" if node.startswith("gpu") else "")
-            for node, port in NODES.items()
+            for node, (port, memory) in NODES.items()
         )
         return f"""{MARK}{self.folder}
 ClusterName=trial

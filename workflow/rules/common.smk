@@ -2,7 +2,9 @@
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "workflow" / "lib"))
@@ -40,6 +42,19 @@ ENVIRONMENT = str(BASE / "envs" / "environment.yaml")
 
 RUN = "results/{study}/{experiment}/seed_{seed}"
 DEFENCE = f"{RUN}/{{objective}}/{{constraint}}"
+
+
+def once_for(*names):
+    """A decorator: the function sees these wildcards alone and is called once for each combination of their values.
+
+    Snakemake asks for every job, of which there may be 100,000; most answers are the same for all seeds and batches.
+    """
+
+    def remember(function):
+        answer = cache(lambda *values: function(SimpleNamespace(**dict(zip(names, values, strict=True)))))
+        return lambda wildcards: answer(*(getattr(wildcards, name) for name in names))
+
+    return remember
 
 
 def code_of(script, *plug_ins):
@@ -96,10 +111,12 @@ def packing_processes(wildcards):
     return STUDY.sources[wildcards.dataset].n_processes
 
 
+@once_for("experiment")
 def packed_data(wildcards):
     return f"results/data/{settings_of(wildcards)['dataset']}/dataset.json"
 
 
+@once_for("experiment")
 def packed_arrays(wildcards):
     folder = Path(packed_data(wildcards)).parent
     return [str(folder / name) for name in ("images.npy", "labels.npy", "first_copies.npy")]
@@ -126,6 +143,7 @@ def rows_of(wildcards, models):
     return [offset + row for row in range(count)[int(batch) * size : (int(batch) + 1) * size]]
 
 
+@once_for("experiment", "objective")
 def network_settings(wildcards):
     """What a network is built from: its model and what its objective makes of it."""
     return {
@@ -134,35 +152,41 @@ def network_settings(wildcards):
     }
 
 
+@once_for("experiment", "objective")
 def train_settings(wildcards):
     """What training depends on; how models are spread over jobs is not part of it."""
     training = STUDY.training(wildcards.experiment, wildcards.objective)
     return {**network_settings(wildcards), "training": {key: v for key, v in training.items() if key not in LAYOUT_KEYS}}
 
 
+@once_for("experiment", "constraint")
 def solver_settings(wildcards):
     """A constraint without its retraining."""
     entry = STUDY.constraint(wildcards.experiment, wildcards.constraint)
     return {key: value for key, value in entry.items() if key != "retrain_epochs"}
 
 
+@once_for("experiment", "objective", "constraint")
 def prune_settings(wildcards):
     return {**train_settings(wildcards), "constraint": solver_settings(wildcards)}
 
 
+@once_for("experiment", "objective", "constraint")
 def retrain_settings(wildcards):
     epochs = STUDY.constraint(wildcards.experiment, wildcards.constraint)["retrain_epochs"]
     return {**train_settings(wildcards), "retrain_epochs": epochs}
 
 
+@once_for("experiment", "objective", "constraint")
 def release_settings(wildcards):
     base = settings_of(wildcards)["model"]
     return {**network_settings(wildcards), "base": base, "constraint": solver_settings(wildcards)}
 
 
-def fit_code(script):
-    """A params function: the digest of a script with the model, objective and constraint at hand."""
+def fit_code(script, *names):
+    """A params function: the digest of a script with the model, the objective and, if it is among the names, the constraint."""
 
+    @once_for("experiment", "objective", *names)
     def digest(wildcards):
         used = [
             STUDY.model_plug_in(wildcards.experiment, wildcards.objective),
@@ -170,7 +194,7 @@ def fit_code(script):
         ]
         if script == "measure_release.py":
             used.append(STUDY.base_plug_in(wildcards.experiment))
-        if "constraint" in wildcards.keys():
+        if "constraint" in names:
             used += STUDY.plug_ins("constraints", wildcards.constraint, wildcards.experiment)
         return code_of(script, *used)
 
@@ -226,6 +250,7 @@ def dense_signals(wildcards):
     return [f"{RUN}/{{objective}}/{dense}/signals.npy".format(**wildcards)] if STUDY.sees_dense(wildcards.attack) else []
 
 
+@once_for("experiment", "objective", "probe")
 def probe_code(wildcards):
     probe = registry.find("probe", STUDY["probes"][wildcards.probe]["use"], f"probes.{wildcards.probe}.use")
     model = STUDY.model_plug_in(wildcards.experiment, wildcards.objective)
@@ -233,16 +258,19 @@ def probe_code(wildcards):
     return code_of("probe_models.py", model, *objective, probe)
 
 
+@once_for("attack", "attacker")
 def attack_settings(wildcards):
     """An attack's entry, without what this attacker makes no use of."""
     unused = {"attackers", "defences"} | ({"targets_per_group"} if wildcards.attacker == "known_members" else set())
     return {key: value for key, value in STUDY["attacks"][wildcards.attack].items() if key not in unused}
 
 
+@once_for("attack")
 def attack_code(wildcards):
     return code_of("run_attack.py", *STUDY.plug_ins("attacks", wildcards.attack))
 
 
+@once_for("experiment", "objective", "constraint")
 def attack_keys(wildcards):
     """Every (attack, attacker) of a defence."""
     defence = STUDY.defence_of(wildcards.objective, wildcards.constraint)

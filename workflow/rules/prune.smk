@@ -26,7 +26,7 @@ rule prune_models:
         settings=prune_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
         seed=lambda wildcards: int(wildcards.seed),
-        code=fit_code("prune_models.py"),
+        code=fit_code("prune_models.py", "constraint"),
     message:
         "Pruning {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:
@@ -56,7 +56,7 @@ rule retrain_models:
         settings=retrain_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
         seed=lambda wildcards: int(wildcards.seed),
-        code=fit_code("retrain_models.py"),
+        code=fit_code("retrain_models.py", "constraint"),
     message:
         "Retraining {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:

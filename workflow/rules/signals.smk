@@ -22,7 +22,7 @@ rule query_models:
         runtime=minutes_of("query_models"),
     params:
         settings=network_settings,
-        code=fit_code("query_models.py"),
+        code=fit_code("query_models.py", "constraint"),
     message:
         "Querying the models of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:
@@ -80,7 +80,7 @@ rule measure_release:
         runtime=minutes_of("measure_release"),
     params:
         settings=release_settings,
-        code=fit_code("measure_release.py"),
+        code=fit_code("measure_release.py", "constraint"),
     message:
         "Measuring the release of {wildcards.experiment}, {wildcards.objective} + {wildcards.constraint}"
     script:
@@ -109,7 +109,7 @@ rule measure_distance:
         runtime=minutes_of("measure_distance"),
     params:
         settings=network_settings,
-        code=fit_code("measure_distance.py"),
+        code=fit_code("measure_distance.py", "constraint"),
     message:
         "Measuring subnetworks of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:
