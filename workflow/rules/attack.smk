@@ -4,7 +4,7 @@
 rule run_attack:
     input:
         dataset=packed_data,
-        arrays=packed_arrays,
+        images=packed_images,
         split=f"{RUN}/membership.npz",
         target_signals=f"{DEFENCE}/signals.npy",
         shadow_signals=shadow_signals,

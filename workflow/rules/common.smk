@@ -1,5 +1,6 @@
 """The study, and the functions that give rules their inputs and parameters. No rule stands here."""
 
+import inspect
 import os
 import sys
 from functools import cache
@@ -44,6 +45,12 @@ RUN = "results/{study}/{experiment}/seed_{seed}"
 DEFENCE = f"{RUN}/{{objective}}/{{constraint}}"
 
 
+def signed(function):
+    """The function with its signature at hand: Snakemake looks at that for every job, and Python works it out each time."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def once_for(*names):
     """A decorator: the function sees these wildcards alone and is called once for each combination of their values.
 
@@ -52,7 +59,7 @@ def once_for(*names):
 
     def remember(function):
         answer = cache(lambda *values: function(SimpleNamespace(**dict(zip(names, values, strict=True)))))
-        return lambda wildcards: answer(*(getattr(wildcards, name) for name in names))
+        return signed(lambda wildcards: answer(*(getattr(wildcards, name) for name in names)))
 
     return remember
 
@@ -69,28 +76,30 @@ def settings_of(wildcards):
 # --- what jobs ask for --------------------------------------------------------------------------------------------
 
 
+PLAN = STUDY.plan if STUDY.plan is not None and STUDY.plan.study == STUDY.identity else None
+
+
 def memory_of(rule):
-    """A resources function: megabytes that a job of this rule asks for, more with each attempt."""
-    return lambda wildcards, attempt: asked("memory_mb", rule, wildcards, attempt, unplanned=2000)
+    """A resource: megabytes that a job of this rule asks for, more with each attempt. Without a plan nobody here measures it."""
+    if PLAN is None:
+        return 2000
+    return signed(lambda wildcards, attempt: PLAN.memory_mb(rule, wildcards.get("experiment"), attempt))
 
 
 def minutes_of(rule):
-    """A resources function: its run time."""
-    return lambda wildcards, attempt: asked("minutes", rule, wildcards, attempt, unplanned=120)
+    """A resource: its run time."""
+    if PLAN is None:
+        return 120
+    return signed(lambda wildcards, attempt: PLAN.minutes(rule, wildcards.get("experiment"), attempt))
 
 
-def asked(what, rule, wildcards, attempt, unplanned):
-    """As the plan has it. Without a plan of this very study, jobs run on this machine only, where nobody measures what they ask."""
-    plan = STUDY.plan
-    if plan is not None and plan.study == STUDY.identity:
-        return getattr(plan, what)(rule, wildcards.get("experiment"), attempt)
-    if workflow.local_exec:
-        return unplanned
-    state = "is not there" if plan is None else "is of another version of this study"
-    raise WorkflowError(
-        f"results/{STUDY.name}/plan.json, which says what jobs ask the cluster for, {state}: run `make plan STUDY=<its file>`, "
-        "or the study by `make reproduce STUDY=<its file> PROFILE=<the profile>`, which plans first"
-    )
+onstart:
+    if PLAN is None and workflow.non_local_exec:
+        state = "is not there" if STUDY.plan is None else "is of another version of this study"
+        raise WorkflowError(
+            f"results/{STUDY.name}/plan.json, which says what jobs ask the cluster for, {state}: run `make plan STUDY=<its file>`, "
+            "or the study by `make reproduce STUDY=<its file> PROFILE=<the profile>`, which plans first"
+        )
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -117,9 +126,15 @@ def packed_data(wildcards):
 
 
 @once_for("experiment")
+def packed_images(wildcards):
+    """The part of the packed data that is large enough to be cleared away; who trains or asks sees to it that it is there."""
+    return str(Path(packed_data(wildcards)).with_name("images.npy"))
+
+
+@once_for("experiment")
 def packed_arrays(wildcards):
     folder = Path(packed_data(wildcards)).parent
-    return [str(folder / name) for name in ("images.npy", "labels.npy", "first_copies.npy")]
+    return [str(folder / name) for name in ("labels.npy", "first_copies.npy")]
 
 
 # --- models -------------------------------------------------------------------------------------------------------

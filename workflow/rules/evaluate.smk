@@ -5,7 +5,7 @@ rule evaluate_defence:
     input:
         attack_files,
         dataset=packed_data,
-        arrays=packed_arrays,
+        images=packed_images,
         split=f"{RUN}/membership.npz",
         signals=f"{DEFENCE}/signals.npy",
     output:

@@ -4,7 +4,7 @@
 rule train_targets:
     input:
         dataset=packed_data,
-        arrays=packed_arrays,
+        images=packed_images,
         split=f"{RUN}/membership.npz",
     output:
         models=f"{RUN}/{{objective}}/trained/targets_{{batch}}.safetensors",
