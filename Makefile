@@ -41,6 +41,7 @@ check: $(READY) ## Check style, formatting, layers and the Snakefile
 
 bench: $(READY) ## Measure the speed figures that README quotes
 	@$(BIN)/python tests/bench/bench.py
+	@$(BIN)/python tests/bench/scale.py "1,000 jobs" "10,000 jobs"
 
 env: $(READY) ## Make the environment only
 
