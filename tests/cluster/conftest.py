@@ -26,7 +26,7 @@ class Site:
     """A copy of the project on the cluster's storage."""
 
     root: Path
-    profile: str = "profiles/trial"
+    profile: str = "profiles/slurm"
 
     @property
     def results(self) -> Path:
@@ -124,12 +124,12 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable
         root = tmp_path_factory.mktemp(name) / "tree"
         shutil.copytree(ROOT, root, ignore=NOT_COPIED)
         made = Site(root)
-        text = (root / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8")
-        (root / made.profile).mkdir()
+        (root / ".venv").symlink_to(ROOT / ".venv")
+        profile = root / made.profile / "config.yaml"
+        text = profile.read_text(encoding="utf-8")
         adapted = text.replace("gpu: 1}", "gpu: 1, gpu_model: fake}")
         assert adapted != text
-        settings = {**yaml.safe_load(adapted), **QUICK}
-        (root / made.profile / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+        profile.write_text(yaml.safe_dump({**yaml.safe_load(adapted), **QUICK}), encoding="utf-8")
         return made
 
     return make

@@ -234,6 +234,13 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on_when_there_is_room(cl
     check(TARGETS[:1])
 
 
+def test_a_cluster_without_gpus_trains_on_its_processors(clean, check):
+    clean.edit_profile(**{"set-resources": {"train_targets": {"slurm_partition": "cpu", "gpu": 0}}})
+    said = clean.finish(clean.start(clean.snakemake(STUDY, TARGETS[0])))
+    assert history(submitted(said)[0])["NodeList"].startswith("cpu")
+    check(TARGETS[:1])
+
+
 def test_a_study_that_is_changed_meanwhile_mixes_into_no_result(clean):
     work = clean.start(clean.snakemake(STUDY, TARGETS[0]))
     work.wait_for(lambda: submitted(work.said))

@@ -1,5 +1,6 @@
-"""The smoke study through the Slurm profile, against the same study run here."""
+"""The smoke study on the cluster by the commands that README has, against the same study run here."""
 
+import re
 import subprocess
 
 import pytest
@@ -27,7 +28,20 @@ def there(site):
 
 @pytest.fixture(scope="module")
 def said(there):
-    return there.finish(there.start(there.reproduction(STUDY)))
+    """What the three commands of README's section said, one after the other."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"## On a cluster\n.*?```\n(.*?)```", readme, flags=re.DOTALL).group(1)
+    commands = block.splitlines()
+    assert len(commands) == 3
+    return [there.finish(there.start(["bash", "-c", command])) for command in commands]
+
+
+def test_the_three_commands_end_with_the_report_and_nothing_left(there, said):
+    prefetched, reproduced, status = said
+    assert "fetch_dataset" in prefetched
+    assert f"Report: {there.results / 'smoke' / 'report.html'}" in reproduced
+    assert "Study smoke: 136 of 136 jobs done, 0 begun, 0 failed." in status
+    assert "Nothing is left to do." in status
 
 
 def test_the_cluster_gives_the_same_bits(here, there, said):

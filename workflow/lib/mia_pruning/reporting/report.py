@@ -301,11 +301,12 @@ def _timings(folder: Path) -> list[dict[str, Any]]:
 
 
 def _places(folder: Path) -> list[dict[str, Any]]:
-    """Where the jobs of each rule ran, and their numbers in Slurm, by the records beside their logs."""
+    """Where the jobs of each rule ran, and their numbers in Slurm, by the records beside their logs; this job has none yet."""
     records = [storage.read_json(path) for path in sorted(folder.rglob("logs/*.provenance.json"))]
     by_place: dict[tuple[str, str], list[str]] = {}
     for record in records:
-        by_place.setdefault((record["rule"], record["node"]), []).append(record["slurm_job"] or "")
+        if record["rule"] != "write_report":
+            by_place.setdefault((record["rule"], record.get("node", "not recorded")), []).append(record["slurm_job"] or "")
     return [
         {"rule": rule, "node": node, "jobs": len(numbers), "slurm_jobs": _listed(sorted(set(filter(None, numbers)), key=int))}
         for (rule, node), numbers in sorted(by_place.items())
