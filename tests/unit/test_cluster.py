@@ -6,6 +6,7 @@ import pytest
 
 from mia_pruning import cluster
 from mia_pruning.cluster import Profile, Request, check, check_request, file_system
+from mia_pruning.requests import GPU_RULES
 from mia_pruning.types import StudyError
 
 REFUSAL = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n"
@@ -66,3 +67,11 @@ def test_requests_are_the_places_that_rules_ask_for_each_once(tmp_path):
 def test_the_file_system_of_a_folder_is_that_of_its_longest_mount():
     assert file_system(cluster.Path("/proc/self")) == "proc"
     assert file_system(cluster.Path("/dev/shm")) == "tmpfs"
+
+
+def test_the_profile_asks_gpus_for_what_is_planned_on_them():
+    profile = Profile(cluster.Path(__file__).parents[2] / "profiles" / "slurm")
+    assert set(profile.settings["set-resources"]) == set(GPU_RULES)
+    assert all(entry["gpu"] == 1 for entry in profile.settings["set-resources"].values())
+    assert profile.device == "gpu"
+    assert not set(profile.settings["groups"]) & set(GPU_RULES)

@@ -100,7 +100,7 @@ def test_the_rest_takes_its_work_over_what_runs_at_a_time(outputs):
     queue.append(Queued("9", "PENDING", "", "0:00", "train_targets s"))
     said = describe("s", outputs, LEFT, [], queue, [], {"train_targets": 300.0, "query_models": 60.0})
     assert "Study s: 2 of 4 jobs done, 0 begun, 0 failed. In Slurm's queue: 2 running, 1 waiting." in said
-    assert "About 3 min left if 2 run at a time as now." in said
+    assert "About 3.2 min left if 2 run at a time as now." in said  # 300 and 60 s, and 10 s each to start
     assert "without query_models" in describe("s", outputs, LEFT, [], [], [], {"train_targets": 300.0})
     assert "is not known" in describe("s", outputs, LEFT, [], [], [], {})
 

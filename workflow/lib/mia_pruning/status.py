@@ -31,6 +31,8 @@ ENDINGS = ("stopped:", "failed;")
 #: of a job's log: time, rule, wildcards, node, process and, on a cluster, Slurm's number
 FIRST_LINE = re.compile(r"\S+ (\w+) (.*) on (\S+), process (\d+)(?:, Slurm job (\d+))?$")
 MOST_LISTED = 20
+#: that a job on a cluster takes beside its work: two starts of Snakemake on its node; 6 to 13 measured
+START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -208,14 +210,14 @@ def describe(
         aligned([["rule", "jobs", "done", "begun"], *([r.rule, str(r.total), str(r.done), str(r.begun)] for r in rules)]),
     ]
     if queue:
-        rows = [[entry.number, entry.state.lower(), entry.node, entry.since, entry.name] for entry in queue]
-        lines += ["", *_listed(aligned([["Slurm job", "state", "node", "since", "what"], *rows]).splitlines())]
+        rows = [[entry.name, entry.number, entry.state.lower(), entry.node, entry.since] for entry in queue]
+        lines += ["", *_listed(aligned([["in the queue", "Slurm job", "state", "node", "since"], *rows]).splitlines())]
     else:
         lines += ["", *_listed([f"running: {job.rule} {job.what}" for job in running])] if running else []
     for job in failures:
         how = "Failed" if job.stopped else "Ended without a word"
         lines += ["", f"{how}: {job.rule} {job.what}, on {job.node}", *_end_of(job.log, job.last), *_end_of_slurm_log(job)]
-    return "\n".join([*lines, "", _time_left(left, len(queue) - waiting or under_way, seconds)])
+    return "\n".join([*lines, "", _time_left(left, len(queue) - waiting or under_way, seconds, START_SECONDS if queue else 0.0)])
 
 
 def _listed(lines: list[str]) -> list[str]:
@@ -239,13 +241,14 @@ def _end_of_slurm_log(job: Begun) -> list[str]:
     return [line for log in logs for line in _end_of(log, _last_lines(log))]
 
 
-def _time_left(left: Mapping[str, int], at_once: int, seconds: Mapping[str, float]) -> str:
+def _time_left(left: Mapping[str, int], at_once: int, seconds: Mapping[str, float], start: float) -> str:
+    """start: seconds that each job takes beside its work."""
     if not left:
         return "Nothing is left to do."
     unknown = [rule for rule in left if rule not in seconds]
     if len(unknown) == len(left):
         return "How long the rest takes is not known: no job has ended yet, and nothing is planned (`make plan`)."
-    work = sum(count * seconds.get(rule, 0.0) for rule, count in left.items())
+    work = sum(count * (seconds.get(rule, 0.0) + start) for rule, count in left.items())
     pace = f"if {at_once} run at a time as now" if at_once else "one job after the other; nothing is at work now"
     without = f", without {', '.join(unknown)}, of which none has ended yet" if unknown else ""
     return f"About {duration(work / max(1, at_once))} left {pace}{without}."
