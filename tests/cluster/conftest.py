@@ -20,6 +20,9 @@ NOT_COPIED = shutil.ignore_patterns("results", ".snakemake", ".venv", ".*_cache"
 #: for a cluster of one machine: nothing is far away, nobody keeps accounts
 QUICK = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1, "latency-wait": 10, "jobs": 20}
 
+#: all that was started, to be ended with the cluster
+RUNS: list["Run"] = []
+
 
 @dataclasses.dataclass(frozen=True)
 class Site:
@@ -56,7 +59,8 @@ class Site:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return Run(process, console)
+        RUNS.append(Run(process, console))
+        return RUNS[-1]
 
     def finish(self, run: "Run") -> str:
         """What a run that must end well said."""
@@ -113,6 +117,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         yield ours
     finally:
+        for work in RUNS:
+            if work.process.poll() is None:
+                work.signal(signal.SIGKILL)
         ours.down()
 
 

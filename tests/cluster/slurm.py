@@ -22,7 +22,7 @@ CONFIGURATION, RESOURCES = Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/gres.
 #: the first line of our configuration, before the folder with all else
 MARK = "# a test cluster of mia-pruning, its state: "
 #: name -> port and megabytes, which are declared and not reserved
-NODES = {"cpu1": (17001, 6000), "cpu2": (17002, 6000), "gpu1": (17003, 12000)}
+NODES = {"cpu1": (17001, 16000), "cpu2": (17002, 16000), "gpu1": (17003, 16000)}
 N_GPUS = 2
 CPUS = 4
 #: that a daemon may take to answer or to end, in seconds
