@@ -295,10 +295,12 @@ def test_every_artefact_tells_how_it_was_made(smoke, project):
     digests = {}
     for path in artefacts:
         record = provenance(path)
+        assert record["rule"], path
         assert record["params"]["code"], path
-        assert (record["commit"], record["dirty"]) == (head, False), path
-        assert record["packages"]["torch"] == version("torch"), path
-        assert all(record[key] for key in ("rule", "python", "cpu")), path
+        if path.parent.name != "release" or path.suffix == ".json":  # a release has the same bytes on every machine
+            assert (record["commit"], record["dirty"]) == (head, False), path
+            assert record["packages"]["torch"] == version("torch"), path
+            assert all(record[key] for key in ("python", "cpu", "node")), path
         assert record["inputs"] or record["rule"] == "fetch_dataset", path
         if "seed_0" in path.parts:
             assert record["wildcards"]["seed"] == "0", path

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from opacus.accountants import RDPAccountant
@@ -11,6 +13,7 @@ from mia_pruning.stages.train import train_models
 
 MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
 N_WEIGHTS = 2 * 25 + 3 * 2 * 25 + 8 * 3 + 3 * 8
+RECORD = {"rule": "r", "wildcards": {}, "params": {}, "inputs": {}, "node": "here", "slurm_job": None}
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def measured(files, batch, tmp_path):
         prune_models(batch([1, 2], "prune", pruned, constraint=constraint), files.dense, **tables)
         dense, sparse, counts = (str(tmp_path / name) for name in ("dense.safetensors", "sparse.safetensors", "counts.json"))
         settings = {"model": MODEL, "base": MODEL, "objective": {"use": "erm"}, "constraint": constraint}
-        measure_release(files.dataset, pruned, settings, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+        measure_release(files.dataset, pruned, settings, dense=dense, sparse=sparse, output=counts, record=RECORD)
         return storage.read_json(counts), dense, sparse
 
     return run
@@ -42,6 +45,20 @@ def test_counts_equal_a_hand_count(measured):
     assert counts["training_flops"] == counts["sample_passes"] * 3 * sum(flops.values()) > 0
 
 
+def test_a_release_has_the_same_bytes_wherever_it_is_made(files, batch, tmp_path):
+    settings = {"model": MODEL, "base": MODEL, "objective": {"use": "erm"}, "constraint": {"use": "none"}}
+    made = []
+    for place in ({}, {"node": "a-node-with-a-longer-name", "slurm_job": "1234567"}):
+        paths = {name: str(tmp_path / f"{len(made)}.{name}") for name in ("dense", "sparse", "output")}
+        measure_release(files.dataset, files.dense, settings, **paths, record={**RECORD, **place})
+        counts = storage.read_json(paths["output"])
+        assert counts["provenance"] == {**RECORD, **place}
+        made.append(
+            [Path(paths[name]).read_bytes() for name in ("dense", "sparse")] + [counts["dense_bytes"], counts["sparse_bytes"]]
+        )
+    assert made[0] == made[1]
+
+
 def test_running_statistics_are_no_parameters(files, tmp_path):
     model = {"use": "resnet18", "width": 0.05}
     settings = {"model": model, "base": model, "objective": {"use": "erm"}, "constraint": {"use": "none"}}
@@ -51,7 +68,7 @@ def test_running_statistics_are_no_parameters(files, tmp_path):
     )
     tensors = {**storage.under("weights", network.state_dict()), "sample_passes": torch.tensor(7.0)}
     write_models(models, {0: tensors}, {"rule": "r"})
-    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record=RECORD)
     assert list(network.buffers())
     assert storage.read_json(counts)["n_parameters"] == sum(parameter.numel() for parameter in network.parameters())
 
@@ -69,7 +86,7 @@ def test_a_mask_that_was_chosen_on_members_is_named_among_what_a_guarantee_leave
     prune_models(batch([0], "prune", pruned, constraint=constraint, **settings), dense, **tables)
     retrain_models(job, pruned, history)
     release = {**settings, "base": MODEL, "constraint": constraint}
-    measure_release(files.dataset, job.output, release, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+    measure_release(files.dataset, job.output, release, dense=dense, sparse=sparse, output=counts, record=RECORD)
     guarantee = storage.read_json(counts)["guarantee"]
     assert any("mask" in left_out for left_out in guarantee["not_covered"]) == (solver == "snip")
     assert sum(phase["steps"] for phase in guarantee["phases"]) == n_steps
@@ -116,7 +133,7 @@ def test_a_guarantee_says_what_it_does_not_cover(files, batch, tmp_path, monkeyp
     )
     train_models(batch([0], "train", models, objective=objective, training={"epochs": 1}), str(tmp_path / "history.csv"))
     settings = {"model": MODEL, "base": MODEL, "objective": objective, "constraint": constraint}
-    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record={"rule": "r"})
+    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record=RECORD)
     guarantee = storage.read_json(counts)["guarantee"]
     accountant = RDPAccountant()
     for _ in range(3):

@@ -14,6 +14,9 @@ from mia_pruning.stages.networks import build, make_objective, read_models
 from mia_pruning.stages.packed import read_packed
 from mia_pruning.training.objective import FORWARD
 
+#: of the record, what a release carries: its size is counted, and is not to depend on the machine
+ORIGIN = ("rule", "wildcards", "params", "inputs")
+
 
 def measure_release(
     dataset: str,
@@ -35,8 +38,9 @@ def measure_release(
     packed = read_packed(dataset)
     row, tensors = next(iter(read_models(models).items()))
     held = storage.select(tensors, "weights")
-    storage.write_tensors(dense, held, {"provenance": record})
-    storage.write_tensors(sparse, encode_sparse(held), {"provenance": record})
+    origin = {key: record[key] for key in ORIGIN}
+    storage.write_tensors(dense, held, {"provenance": origin})
+    storage.write_tensors(sparse, encode_sparse(held), {"provenance": origin})
     network = build(settings, packed.image_shape, packed.n_classes)
     parameters = {name: held[name] for name, _ in network.named_parameters()}
     weights = _prunable(parameters)
