@@ -381,3 +381,13 @@ def test_the_smoke_study_has_every_objective_solver_and_kind_of_attacker():
     assert {"adaptive", "known_members"} <= attackers
     claimed = {"baseline", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd"}
     assert claimed <= set(smoke["defences"])
+
+
+def test_a_job_refuses_a_study_that_was_changed_since_its_run_began(monkeypatch):
+    monkeypatch.delenv(study.HELD, raising=False)
+    mine, changed = study.Study({"study": "s", "seeds": [0]}), study.Study({"study": "s", "seeds": [1]})
+    study.hold(changed, begins=False)  # outside of any run
+    study.hold(mine, begins=True)
+    study.hold(mine, begins=False)
+    with pytest.raises(StudyError, match="was changed after this run began"):
+        study.hold(changed, begins=False)

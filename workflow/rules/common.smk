@@ -1,7 +1,6 @@
 """The study, and the functions that give rules their inputs and parameters. No rule stands here."""
 
 import inspect
-import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from snakemake.settings.types import ExecMode
 
 from mia_pruning import registry
 from mia_pruning.provenance import code_digest, module_file
-from mia_pruning.study import LAYOUT_KEYS, load_study
+from mia_pruning.study import LAYOUT_KEYS, hold, load_study
 from mia_pruning.types import BASELINE, StudyError
 
 try:
@@ -26,17 +25,9 @@ try:
         results=Path("results"),
         overrides=workflow.config_settings.config,
     )
+    hold(STUDY, begins=workflow.exec_mode == ExecMode.DEFAULT)
 except StudyError as error:
     raise WorkflowError(str(error)) from None
-
-# Jobs on other machines read the study again: one that was changed meanwhile must not mix into this run's results.
-if workflow.exec_mode == ExecMode.DEFAULT:
-    os.environ["MIA_PRUNING_STUDY"] = STUDY.identity
-elif os.environ.get("MIA_PRUNING_STUDY", STUDY.identity) != STUDY.identity:
-    raise WorkflowError(
-        f"the configuration of study {STUDY.name!r} was changed after this run began, so this job would make another study's result: "
-        "put it back, or end the run (Ctrl-C) and start it anew"
-    )
 
 FIGURES = list(registry.catalogue("figure"))
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")

@@ -175,6 +175,24 @@ def load_study(
     return study
 
 
+#: an environment variable, which jobs inherit on whatever machine: the identity of the study that the run began with
+HELD = "MIA_PRUNING_STUDY"
+
+
+def hold(study: Study, begins: bool) -> None:
+    """Refuse a study that was changed after its run began: jobs read it again where they run, and would mix two results.
+
+    begins: whether this process begins the run, and is no job of it.
+    """
+    if begins:
+        os.environ[HELD] = study.identity
+    elif os.environ.get(HELD, study.identity) != study.identity:
+        raise StudyError(
+            f"the configuration of study {study.name!r} was changed after this run began, so this job would make another study's "
+            "result: put it back, or end the run (Ctrl-C) and start it anew"
+        )
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error."""
 
