@@ -47,13 +47,20 @@ def test_cpu_time_is_of_the_order_that_the_run_measured(costs, smoke):
     assert 1 / 3 < total.ratio < 3
 
 
-def test_planning_prints_a_table_and_leaves_the_plan_alone(project, tmp_path):
-    outcome = project.with_library().execute([*PLAN, str(project.smoke), "--cores", "2"], tmp_path)
+@pytest.fixture
+def one_attack(variant, smoke_settings):
+    """A function that writes the smoke study with changes and with one attack, since each is measured."""
+    others = {f"attacks.{name}": ... for name in smoke_settings["attacks"] if name != "correctness"}
+    return lambda changes: variant({**others, "probes": {}, **changes})
+
+
+def test_planning_prints_a_table_and_leaves_the_plan_alone(project, one_attack, tmp_path):
+    outcome = project.with_library().execute([*PLAN, str(one_attack({})), "--cores", "2"], tmp_path)
     assert outcome.code == 0, outcome.text
     assert "train_targets" in outcome.stdout
     assert "Wall time on 2 cores" in outcome.stdout
     left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "approved"]
-    assert left == ["results/smoke/plan.json"]
+    assert sorted(left) == ["results/smoke/plan.json", "variant.yaml"]
 
 
 @pytest.mark.parametrize("content", [None, "study: smoke\nsedes: [0]\n"])
@@ -78,8 +85,8 @@ def test_models_a_job_that_are_left_to_the_plan_want_one(project, variant, tmp_p
     assert "Traceback" not in outcome.text
 
 
-def test_planning_lays_models_over_jobs_and_the_study_then_runs_so(project, variant, tmp_path):
-    study = variant({**LEFT_TO_THE_PLAN, "experiments.lenet5_fashion.training.minutes_per_job": 1e-6})
+def test_planning_lays_models_over_jobs_and_the_study_then_runs_so(project, one_attack, tmp_path):
+    study = one_attack({**LEFT_TO_THE_PLAN, "experiments.lenet5_fashion.training.minutes_per_job": 1e-6})
     outcome = project.with_library().execute([*PLAN, str(study)], tmp_path)
     assert outcome.code == 0, outcome.text
     assert "Models a job: lenet5_fashion 1." in outcome.stdout
