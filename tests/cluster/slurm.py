@@ -7,6 +7,7 @@ never touched.
 
 import argparse
 import contextlib
+import getpass
 import os
 import shutil
 import signal
@@ -71,6 +72,13 @@ class Cluster:
         for path in (CONFIGURATION, RESOURCES):
             if path.exists():
                 raise Unavailable(f"{path} is there: this machine has a cluster already, which is left alone")
+        try:
+            self._start()
+        except BaseException:
+            self.down()
+            raise
+
+    def _start(self) -> None:
         for name in ("state", "spool", "gpu"):
             (self.folder / name).mkdir(parents=True)
         for number in range(N_GPUS):
@@ -92,8 +100,9 @@ class Cluster:
 
     def down(self) -> None:
         """End every daemon and what it started, and remove every file."""
-        run(["scancel", "--state", "PENDING", "--full", *self._all_users()], check=False)
-        run(["scancel", "--full", *self._all_users()], check=False)
+        run(["scancel", f"--user={getpass.getuser()}"], check=False)
+        with contextlib.suppress(RuntimeError):  # a node may be dead, and its job never end
+            _wait_for(lambda: not run(["squeue", "--noheader"], check=False).stdout, "the queue is not empty")
         for name in [*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"]:
             self.end(name)
         for path in (CONFIGURATION, RESOURCES):
@@ -101,13 +110,13 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_controller(self) -> None:
-        self._spawn(["slurmctld"])
+        run(["slurmctld"])
         _wait_for(lambda: run(["scontrol", "ping"], check=False).returncode == 0, "slurmctld does not answer")
 
     def start_node(self, node: str, hidden: Path | None = None) -> None:
         """hidden: a folder that this node does not see, as if it were on another machine's disk."""
         apart = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{hidden}' && exec \"$@\"", "sh"] if hidden else []
-        self._spawn([*apart, "slurmd", "-N", node])
+        run([*apart, "slurmd", "-N", node])
         run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=False)
         _wait_for(lambda: self.state(node) in ("idle", "mixed", "allocated"), f"node {node} does not come up")
 
@@ -141,9 +150,6 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
 
-    def _spawn(self, command: list[str]) -> None:
-        run(command)
-
     def _start_munge(self) -> None:
         files = {
             "key-file": "munge.key",
@@ -153,9 +159,6 @@ class Cluster:
             "seed-file": "munge.seed",
         }
         run(["munged", "--force", *(f"--{option}={self.folder / name}" for option, name in files.items())])
-
-    def _all_users(self) -> list[str]:
-        return [f"--user={os.environ.get('USER', 'root')}"]
 
     def _configuration(self) -> str:
         host = socket.gethostname()
@@ -202,7 +205,9 @@ PartitionName=gpu Nodes=gpu1
 
 
 def run(command: list[str], check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """A command on our cluster, whichever else there may be."""
+    ours = {**os.environ, "SLURM_CONF": str(CONFIGURATION)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ours)
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return done
@@ -260,9 +265,9 @@ def main() -> int:
     arguments = parser.parse_args()
     cluster = Cluster.found()
     try:
-        if arguments.action == "down":
-            (cluster or Cluster(arguments.folder)).down()
-        elif cluster is None:
+        if arguments.action == "down" and cluster is not None:
+            cluster.down()
+        elif arguments.action == "up" and cluster is None:
             install()
             Cluster(arguments.folder).up()
     except Unavailable as error:
