@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from mia_pruning import cluster
-from mia_pruning.cluster import Profile, Request, check, check_request, file_system
+from mia_pruning.cluster import Profile, Queued, Request, check, check_request, file_system, read_queue
 from mia_pruning.requests import GPU_RULES
 from mia_pruning.types import StudyError
 
@@ -75,3 +75,33 @@ def test_the_profile_asks_gpus_for_what_is_planned_on_them():
     assert all(entry["gpu"] == 1 for entry in profile.settings["set-resources"].values())
     assert profile.device == "gpu"
     assert not set(profile.settings["groups"]) & set(GPU_RULES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("set-resources: {a: {gpu: 1 * attempt}}", r"set-resources.a.gpu = '1 \* attempt': allowed is a whole number"),
+        ("set-resources: ['a:gpu=1']", r"set-resources = .*: allowed is a mapping of rules"),
+        ("default-resources: [slurm_partition]", r"default-resources = .*: allowed is a mapping, or a list of name=value"),
+        ("default-resources: 5", r"default-resources = 5: allowed"),
+    ],
+)
+def test_resources_that_cannot_be_read_are_named(settings, message, tmp_path):
+    (tmp_path / "config.yaml").write_text(settings, encoding="utf-8")
+    with pytest.raises(StudyError, match=message):
+        _ = Profile(tmp_path).requests
+
+
+def test_a_queue_that_cannot_be_asked_is_no_empty_queue(answers, tmp_path):
+    answers["squeue"] = (1, "", "slurm_load_jobs error: Unable to contact slurm controller")
+    with pytest.raises(StudyError, match="Unable to contact"):
+        read_queue(tmp_path)
+
+
+def test_the_queue_of_a_folder_is_that_of_its_own_runs(answers, tmp_path):
+    answers["squeue"] = (
+        0,
+        f"7|RUNNING|gpu1|1:02|run-a|{tmp_path}|rule_train_targets_wildcards_s_0\n8|PENDING||0:00|run-b|/|rule_x\n",
+        "",
+    )
+    assert read_queue(tmp_path) == [Queued("7", "RUNNING", "gpu1", "1:02", "run-a", "train_targets s_0")]

@@ -1,7 +1,9 @@
 """What `make reproduce` decides before Snakemake starts."""
 
+import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -31,41 +33,63 @@ def test_ctrl_c_leaves_the_command_time_to_end(tmp_path):
     assert ended.exists()
 
 
-class Checked:
+@dataclasses.dataclass
+class Loaded:
     """A study as it was loaded."""
 
-    def __init__(self, plan):
-        self.plan, self.identity = plan, "now"
+    plan: Requests | None
+    is_laid_out: bool = True
+    identity: str = "now"
+
+
+CURRENT = Requests("now", "cpu", {}, {})
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """The options of each plan that is made, on a cluster that takes everything."""
+    made = []
+    monkeypatch.setattr(reproduce, "check", lambda profile, folder: None)
+    monkeypatch.setattr(reproduce, "display", list)
+    monkeypatch.setattr(reproduce, "make_plan", lambda file, *options: made.append(options))
+    return made
 
 
 @pytest.mark.parametrize(
-    ("plan", "device", "planned"),
+    ("plan", "gpus", "made"),
     [
-        (None, "cpu", True),
-        (None, None, True),
-        (Requests("now", "cpu", {}, {}), "cpu", False),
-        (Requests("now", "cpu", {}, {}), None, False),
-        (Requests("now", "cpu", {}, {}), "gpu", True),
-        (Requests("before", "cpu", {}, {}), "cpu", True),
+        (None, 0, [("--device", "cpu")]),
+        (CURRENT, 0, []),
+        (CURRENT, 1, [("--device", "gpu")]),
+        (Requests("before", "cpu", {}, {}), 0, [("--device", "cpu")]),
     ],
 )
-def test_a_study_is_planned_unless_it_is_as_it_was_planned_for_this_device(plan, device, planned, monkeypatch, tmp_path):
-    calls = []
-    monkeypatch.setattr(reproduce, "read_yaml", lambda path: {})
-    monkeypatch.setattr(reproduce, "load_study", lambda *_, **__: Checked(plan))
-    monkeypatch.setattr(reproduce.subprocess, "run", lambda command, **_: calls.append(command) or _done(0))
-    reproduce.plan_if_needed(tmp_path / "study.yaml", device)
-    assert len(calls) == planned
-    assert all(command[-1] == device for command in calls if device)
+def test_a_cluster_run_is_planned_unless_it_is_as_planned_for_its_device(plan, gpus, made, plans, tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        f"executor: slurm\nset-resources: {{train_targets: {{gpu: {gpus}}}}}\n", encoding="utf-8"
+    )
+    assert reproduce.prepared(tmp_path / "study.yaml", Loaded(plan), tmp_path, "2") == ["--profile", str(tmp_path)]
+    assert plans == made
+
+
+@pytest.mark.parametrize(("laid_out", "made"), [(True, []), (False, [()])])
+def test_a_run_here_is_planned_where_models_are_to_be_laid_over_jobs(laid_out, made, plans, tmp_path):
+    assert reproduce.prepared(tmp_path / "study.yaml", Loaded(None, laid_out), None, "2") == ["--cores", "2"]
+    assert plans == made
 
 
 def test_a_plan_that_fails_says_why(monkeypatch, tmp_path):
-    monkeypatch.setattr(reproduce, "read_yaml", lambda path: {})
-    monkeypatch.setattr(reproduce, "load_study", lambda *_, **__: Checked(None))
-    monkeypatch.setattr(reproduce.subprocess, "run", lambda command, **_: _done(1))
+    failed = subprocess.CompletedProcess([], 1, "", "no such thing\n")
+    monkeypatch.setattr(reproduce.subprocess, "run", lambda command, **_: failed)
     with pytest.raises(StudyError, match="no such thing"):
-        reproduce.plan_if_needed(tmp_path / "study.yaml", "cpu")
+        reproduce.make_plan(tmp_path / "study.yaml")
 
 
-def _done(code):
-    return type("Done", (), {"returncode": code, "stderr": "no such thing\n"})
+@pytest.mark.parametrize("content", ["study: s\nexperiments: []\n", "study: s\nexperiments: {e: {}}\n", "[]", "study: [\n"])
+def test_a_study_that_cannot_work_is_refused_in_words(content, monkeypatch, tmp_path, capsys):
+    (tmp_path / "bad.yaml").write_text(content, encoding="utf-8")
+    (tmp_path / ".snakemake").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reproduce", "bad.yaml"])
+    assert reproduce.main() == 1
+    assert capsys.readouterr().err.strip()

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mia_pruning import status
+from mia_pruning.cluster import Queued
 from mia_pruning.requests import Need, Requests
 from mia_pruning.stages.job import _log_to, place
-from mia_pruning.status import Begun, Output, Queued, describe, is_alive, progress, read_begun, seconds_of, start_of_run
+from mia_pruning.status import Begun, Output, describe, is_alive, progress, read_begun, seconds_of, start_of_run
 
 
 def begun(rule, **changes):
@@ -41,7 +42,7 @@ def test_jobs_are_counted_and_not_their_files(outputs):
 
 
 def test_a_job_is_at_work_while_its_process_or_its_place_in_the_queue_is_there():
-    queue = [Queued("7", "RUNNING", "gpu1", "1:00", "train_targets s")]
+    queue = [Queued("7", "RUNNING", "gpu1", "1:00", "run", "train_targets s")]
     assert is_alive(begun("train_targets"), [])
     assert not is_alive(begun("train_targets", process="0"), [])
     assert not is_alive(begun("train_targets", node="elsewhere"), [])
@@ -96,8 +97,8 @@ def test_a_rule_takes_as_long_as_its_jobs_took_or_as_was_planned(outputs, tmp_pa
 
 
 def test_the_rest_takes_its_work_over_what_runs_at_a_time(outputs):
-    queue = [Queued(str(number), "RUNNING", "gpu1", "1:00", "train_targets s") for number in range(2)]
-    queue.append(Queued("9", "PENDING", "", "0:00", "train_targets s"))
+    queue = [Queued(str(number), "RUNNING", "gpu1", "1:00", "run", "train_targets s") for number in range(2)]
+    queue.append(Queued("9", "PENDING", "", "0:00", "run", "train_targets s"))
     said = describe("s", outputs, LEFT, [], queue, [], {"train_targets": 300.0, "query_models": 60.0})
     assert "Study s: 2 of 4 jobs done, 0 begun, 0 failed. In Slurm's queue: 2 running, 1 waiting." in said
     assert "About 3.2 min left if 2 run at a time as now." in said  # 300 and 60 s, and 10 s each to start
@@ -127,5 +128,5 @@ def test_a_job_that_was_ended_from_outside_is_shown_with_what_slurm_wrote(output
 
 
 def test_a_long_queue_is_cut(outputs):
-    queue = [Queued(str(number), "PENDING", "", "0:00", "x") for number in range(500)]
+    queue = [Queued(str(number), "PENDING", "", "0:00", "run", "x") for number in range(500)]
     assert len(describe("s", outputs, LEFT, [], queue, [], {}).splitlines()) < 2 * status.MOST_LISTED

@@ -107,14 +107,15 @@ def test_a_second_seed_leaves_the_first_alone(smoke, project, variant):
     assert {path.replace("/seed_1/", "/seed_0/") for path in second} == matching(plan, "/seed_0/")
 
 
-def test_a_lost_part_of_the_packed_data_is_made_again_for_who_needs_it(smoke, project, retrained_longer):
-    images = smoke / "results/data/fashion_mnist/images.npy"
-    hidden = images.rename(images.with_name("hidden"))
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+def test_a_lost_part_of_the_packed_data_is_made_again_for_who_needs_it(name, smoke, project, retrained_longer):
+    array = smoke / "results/data/fashion_mnist" / name
+    hidden = array.rename(array.with_name("hidden"))
     try:
         plan = project.plan(smoke, retrained_longer)
     finally:
-        hidden.rename(images)
-    assert str(images.relative_to(smoke)) in plan.pending
+        hidden.rename(array)
+    assert str(array.relative_to(smoke)) in plan.pending
 
 
 def test_an_altered_data_file_is_refused(smoke, project, edit):

@@ -4,7 +4,7 @@
 rule run_attack:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
         target_signals=f"{DEFENCE}/signals.npy",
         shadow_signals=shadow_signals,

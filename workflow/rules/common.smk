@@ -68,19 +68,20 @@ def settings_of(wildcards):
 
 
 PLAN = STUDY.plan if STUDY.plan is not None and STUDY.plan.study == STUDY.identity else None
+UNPLANNED_MB, UNPLANNED_MINUTES = 2000, 120
 
 
 def memory_of(rule):
     """A resource: megabytes that a job of this rule asks for, more with each attempt. Without a plan nobody here measures it."""
     if PLAN is None:
-        return 2000
+        return UNPLANNED_MB
     return signed(lambda wildcards, attempt: PLAN.memory_mb(rule, wildcards.get("experiment"), attempt))
 
 
 def minutes_of(rule):
     """A resource: its run time."""
     if PLAN is None:
-        return 120
+        return UNPLANNED_MINUTES
     return signed(lambda wildcards, attempt: PLAN.minutes(rule, wildcards.get("experiment"), attempt))
 
 
@@ -116,16 +117,14 @@ def packed_data(wildcards):
     return f"results/data/{settings_of(wildcards)['dataset']}/dataset.json"
 
 
-@once_for("experiment")
-def packed_images(wildcards):
-    """The part of the packed data that is large enough to be cleared away; who trains or asks sees to it that it is there."""
-    return str(Path(packed_data(wildcards)).with_name("images.npy"))
+def packed_arrays(*names):
+    """An input function: the packed arrays of these names."""
 
+    @once_for("experiment")
+    def files(wildcards):
+        return [str(Path(packed_data(wildcards)).with_name(f"{name}.npy")) for name in names]
 
-@once_for("experiment")
-def packed_arrays(wildcards):
-    folder = Path(packed_data(wildcards)).parent
-    return [str(folder / name) for name in ("labels.npy", "first_copies.npy")]
+    return files
 
 
 # --- models -------------------------------------------------------------------------------------------------------

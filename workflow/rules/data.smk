@@ -56,7 +56,7 @@ rule pack_dataset:
 rule split_examples:
     input:
         dataset=packed_data,
-        arrays=packed_arrays,
+        arrays=packed_arrays("labels", "first_copies"),
     output:
         f"{RUN}/membership.npz",
     log:

@@ -5,7 +5,7 @@ rule evaluate_defence:
     input:
         attack_files,
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
         signals=f"{DEFENCE}/signals.npy",
     output:

@@ -4,7 +4,7 @@
 rule prune_models:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
         dense=dense_models,
     output:
@@ -36,7 +36,7 @@ rule prune_models:
 rule retrain_models:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
         pruned=f"{DEFENCE}/pruned/{{models}}.safetensors",
     output:

@@ -4,7 +4,7 @@
 rule query_models:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
         models=finished_models,
     output:
@@ -32,7 +32,7 @@ rule query_models:
 rule probe_models:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
         models=finished_models,
     output:
@@ -62,7 +62,7 @@ rule probe_models:
 rule measure_release:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         models=lambda wildcards: finished_models(wildcards)[0],
     output:
         dense=f"{DEFENCE}/release/model_dense.safetensors",
@@ -90,7 +90,7 @@ rule measure_release:
 rule measure_distance:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
         dense=lambda wildcards: batch_files(wildcards, "trained"),
         pruned=lambda wildcards: batch_files(wildcards, f"{wildcards.constraint}/pruned"),

@@ -4,7 +4,7 @@
 rule train_targets:
     input:
         dataset=packed_data,
-        images=packed_images,
+        arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
     output:
         models=f"{RUN}/{{objective}}/trained/targets_{{batch}}.safetensors",

@@ -53,14 +53,33 @@ class Profile:
     @cached_property
     def requests(self) -> "dict[str, Request]":
         """Each different request for a place, by the key of the profile that makes it."""
-        default = _resources(self.settings.get("default-resources"))
+        default = self._resources("default-resources", self.settings.get("default-resources"))
         named = {"default-resources": default}
-        for rule, resources in (self.settings.get("set-resources") or {}).items():
-            named[f"set-resources.{rule}"] = {**default, **_resources(resources)}
+        rules = self.settings.get("set-resources") or {}
+        if not isinstance(rules, Mapping):
+            raise StudyError(f"{self.file}: set-resources = {rules!r}: allowed is a mapping of rules to their resources")
+        for rule, resources in rules.items():
+            named[f"set-resources.{rule}"] = {**default, **self._resources(f"set-resources.{rule}", resources)}
         found: dict[Request, str] = {}
         for key, resources in named.items():
-            found.setdefault(_request(resources), key)
+            found.setdefault(self._request(key, resources), key)
         return {key: request for request, key in found.items()}
+
+    def _resources(self, key: str, entries: Any) -> dict[str, Any]:
+        """A profile may write resources as a mapping or as a list of strings."""
+        if isinstance(entries, Mapping):
+            return dict(entries)
+        try:
+            return dict(entry.split("=", 1) for entry in entries or [])
+        except (AttributeError, TypeError, ValueError):
+            raise StudyError(f"{self.file}: {key} = {entries!r}: allowed is a mapping, or a list of name=value") from None
+
+    def _request(self, key: str, resources: Mapping[str, Any]) -> "Request":
+        partition, account, gpu_type = (resources.get(name) for name in ("slurm_partition", "slurm_account", "gpu_model"))
+        gpus = str(resources.get("gpu") or 0)
+        if not gpus.isdigit():
+            raise StudyError(f"{self.file}: {key}.gpu = {gpus!r}: allowed is a whole number >= 0")
+        return Request(partition, account, int(gpus), gpu_type)
 
 
 @dataclass(frozen=True)
@@ -81,22 +100,6 @@ class Request:
             *([f"--account={self.account}"] if self.account else []),
             *([f"--gpus={kind}{self.gpus}"] if self.gpus else []),
         ]
-
-
-def _resources(entries: Any) -> dict[str, Any]:
-    """A profile may write resources as a mapping or as strings.
-
-    >>> _resources(["slurm_partition=cpu", "gpu=1"])
-    {'slurm_partition': 'cpu', 'gpu': '1'}
-    """
-    if isinstance(entries, Mapping):
-        return dict(entries)
-    return dict(str(entry).split("=", 1) for entry in entries or [])
-
-
-def _request(resources: Mapping[str, Any]) -> Request:
-    partition, account, gpu_type = (resources.get(key) for key in ("slurm_partition", "slurm_account", "gpu_model"))
-    return Request(partition, account, int(resources.get("gpu") or 0), gpu_type)
 
 
 def check(profile: Profile, folder: Path) -> None:
@@ -122,8 +125,9 @@ def check_status_command(profile: Profile) -> None:
     if profile.settings.get("slurm-status-command", default) == "sacct":
         done = _run(["sacct", "--noheader", "--starttime=now"])
         if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1]
-            raise StudyError(f"{profile.file}: `sacct` does not work here ({reason}); add the line slurm-status-command: squeue")
+            raise StudyError(
+                f"{profile.file}: `sacct` does not work here ({_reason(done)}); add the line slurm-status-command: squeue"
+            )
 
 
 def check_request(request: Request, where: str) -> None:
@@ -151,7 +155,7 @@ def check_request(request: Request, where: str) -> None:
         raise StudyError(f"{where}.gpu_model = {request.gpu_type!r}: partition {mine[0].name!r} has {', '.join(sorted(types))}")
     refused = _run(["sbatch", "--test-only", "--time=1", *request.options, "--wrap=true"])
     if refused.returncode:
-        reason = refused.stderr.strip().splitlines()[-1]
+        reason = _reason(refused)
         raise StudyError(f"{where}: Slurm refuses a job of one minute there: {reason}.{_account_hint(request, reason)}")
 
 
@@ -165,12 +169,21 @@ class Partition:
 def _partitions() -> list[Partition]:
     done = _run(["sinfo", "--noheader", "--format=%P|%G"])
     if done.returncode:
-        raise StudyError(f"Slurm's controller does not answer: {done.stderr.strip()}; try `sinfo`, or ask the cluster's staff")
+        raise _silent(done)
     types: dict[str, set[str]] = {}
     for line in done.stdout.split():
         name, resources = line.split("|", 1)
         types.setdefault(name, set()).update(_gpu_types(resources))
     return [Partition(name.rstrip("*"), name.endswith("*"), frozenset(found)) for name, found in types.items()]
+
+
+def _silent(done: subprocess.CompletedProcess[str]) -> StudyError:
+    return StudyError(f"Slurm's controller does not answer: {done.stderr.strip()}; try `sinfo`, or ask the cluster's staff")
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line of what a command complained of."""
+    return (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
 
 
 def _gpu_types(resources: str) -> set[str]:
@@ -196,15 +209,38 @@ def _account_hint(request: Request, reason: str) -> str:
 
 def check_queue(folder: Path) -> None:
     """Jobs that this folder's runs have sent are in the queue although no run is at work here: who sent them is dead."""
-    listing = _run(["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%j|%Z"]).stdout
-    rows = [line.split("|", 2) for line in listing.splitlines()]
-    mine = [(number, run) for number, run, place in rows if Path(place).resolve() == folder.resolve()]
+    mine = read_queue(folder)
     if mine:
-        numbers, runs = ", ".join(number for number, _ in mine), sorted({run for _, run in mine})
+        numbers, runs = ", ".join(job.number for job in mine), sorted({job.run for job in mine})
         raise StudyError(
             f"jobs of an earlier run in this folder are still in the queue ({numbers}). If it was ended, cancel them: "
-            f"`scancel {' '.join(f'--name={run}' for run in runs)}`; then run this again: training goes on from its checkpoints"
+            f"`scancel {' '.join(f'--name={run}' for run in runs)}`; then run this again; training goes on from its checkpoints"
         )
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job of this folder in Slurm's queue; `run` is the name of the run that sent it."""
+
+    number: str
+    state: str
+    node: str
+    since: str
+    run: str
+    name: str
+
+
+def read_queue(folder: Path) -> list[Queued]:
+    """What this folder's runs have in Slurm's queue."""
+    done = _run(["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%T|%N|%M|%j|%Z|%k"])
+    if done.returncode:
+        raise _silent(done)
+    rows = [line.split("|", 6) for line in done.stdout.splitlines()]
+    return [
+        Queued(number, state, node, since, run, name.removeprefix("rule_").replace("_wildcards_", " "))
+        for number, state, node, since, run, place, name in rows
+        if Path(place).resolve() == folder.resolve()
+    ]
 
 
 def check_storage(requests: list[Request], folder: Path) -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,7 +16,7 @@ from mia_pruning.cluster import Profile, check
 from mia_pruning.reporting.sentences import answer
 from mia_pruning.reporting.tables import read_tables
 from mia_pruning.stages.job import CONSOLE_LEVEL
-from mia_pruning.study import AUTO, load_study, read_yaml
+from mia_pruning.study import Study, load_study, read_yaml
 from mia_pruning.types import StudyError
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -35,23 +34,29 @@ def main() -> int:
             print("Another `make reproduce` is at work in this folder; wait for it or end it first.", file=sys.stderr)
             return 1
         try:
-            where = prepared(arguments.study, arguments.profile, arguments.cores)
-            results = Path("results") / str(read_yaml(arguments.study).get("study"))
+            study = load(arguments.study)
+            where = prepared(arguments.study, study, arguments.profile, arguments.cores)
         except StudyError as error:
             print(error, file=sys.stderr)
             return 1
-        return reproduce(arguments.study, results, where, started)
+        return reproduce(arguments.study, Path("results") / study.name, where, started)
 
 
-def prepared(study: Path, profile: Path | None, cores: str) -> list[str]:
+def load(study: Path) -> Study:
+    """The study of a file, with its plan if there is one."""
+    return load_study(read_yaml(study), default=ROOT / "config.yaml", files=[study], results=Path("results"))
+
+
+def prepared(file: Path, study: Study, profile: Path | None, cores: str) -> list[str]:
     """Snakemake's arguments for where the study is to run, once that can take it and the study is planned if need be."""
     if profile is None:
-        if AUTO in _models_per_job(study):
-            plan_if_needed(study, device=None)
+        if not study.is_laid_out:
+            make_plan(file)
         return ["--cores", cores, *display()]
     cluster = Profile(profile)
     check(cluster, Path.cwd())
-    plan_if_needed(study, cluster.device)
+    if study.plan is None or (study.plan.study, study.plan.device) != (study.identity, cluster.device):
+        make_plan(file, "--device", cluster.device)
     return ["--profile", str(profile)]
 
 
@@ -63,19 +68,9 @@ def display() -> list[str]:
     return ["--logger", "rich"]
 
 
-def _models_per_job(study: Path) -> set[Any]:
-    experiments = read_yaml(study).get("experiments") or {}
-    return {entry["training"].get("models_per_job") for entry in experiments.values()}
-
-
-def plan_if_needed(study: Path, device: str | None) -> None:
-    """Plan the study unless there is a plan of it as it is, for this device; None: for whichever."""
-    checked = load_study(read_yaml(study), default=ROOT / "config.yaml", files=[study], results=Path("results"))
-    plan = checked.plan
-    if plan is not None and plan.study == checked.identity and device in (None, plan.device):
-        return
-    print(f"Planning what the jobs of {study} will ask for, half a minute", flush=True)
-    command = [sys.executable, "-m", "mia_pruning.plan", str(study), *(["--device", device] if device else [])]
+def make_plan(file: Path, *options: str) -> None:
+    print(f"Planning what the jobs of {file} will ask for, half a minute", flush=True)
+    command = [sys.executable, "-m", "mia_pruning.plan", str(file), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StudyError(done.stderr.strip())

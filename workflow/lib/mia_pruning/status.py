@@ -5,7 +5,6 @@ All of it is read from records: Snakemake's own of outputs, the logs and benchma
 
 import argparse
 import csv
-import getpass
 import platform
 import re
 import shutil
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from mia_pruning.cluster import Queued, read_queue
 from mia_pruning.plan.jobs import count_jobs
 from mia_pruning.plan.printing import aligned, duration
 from mia_pruning.requests import NAME as PLAN
@@ -63,17 +63,6 @@ class Begun:
         return any(f" {word}" in self.last[-1] for word in ENDINGS)
 
 
-@dataclass(frozen=True)
-class Queued:
-    """A job of this folder in Slurm's queue."""
-
-    number: str
-    state: str
-    node: str
-    since: str
-    name: str
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="status", description=__doc__)
     parser.add_argument("study", type=Path, help="the study's YAML file")
@@ -82,10 +71,11 @@ def main() -> int:
     try:
         name = load_study(read_yaml(study), default=ROOT / "config.yaml", files=[study], results=Path("results")).name
         outputs, left = read_outputs(study), count_jobs(study, folder)
+        queue = read_queue(folder) if shutil.which("squeue") else []
     except StudyError as error:
         print(error, file=sys.stderr)
         return 1
-    results, queue = Path("results") / name, read_queue(folder)
+    results = Path("results") / name
     begun = read_begun(results, since=start_of_run(folder / ".snakemake" / "log"))
     running = [job for job in begun if not job.stopped and is_alive(job, queue)]
     failures = [job for job in begun if job not in running]
@@ -137,22 +127,6 @@ def read_begun(results: Path, since: float) -> list[Begun]:
         if lines and (first := FIRST_LINE.match(lines[0])):
             found.append(Begun(*(part or "" for part in first.groups()), log, tuple(lines[-LAST_LINES:])))
     return found
-
-
-def read_queue(folder: Path) -> list[Queued]:
-    """What this folder's runs have in Slurm's queue; nothing where there is no Slurm."""
-    if shutil.which("squeue") is None:
-        return []
-    layout = "%A|%T|%N|%M|%Z|%k"
-    done = subprocess.run(
-        ["squeue", "--noheader", f"--user={getpass.getuser()}", f"--format={layout}"], capture_output=True, text=True, check=False
-    )
-    rows = [line.split("|", 5) for line in done.stdout.splitlines()]
-    return [
-        Queued(number, state, node, since, name.removeprefix("rule_").replace("_wildcards_", " "))
-        for number, state, node, since, place, name in rows
-        if Path(place).resolve() == folder.resolve()
-    ]
 
 
 def seconds_of(outputs: Iterable[Output], results: Path) -> dict[str, float]:

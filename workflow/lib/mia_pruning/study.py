@@ -111,6 +111,14 @@ class Study:
             )
         return layout.models_per_job
 
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether it is known of every experiment how many models a job takes."""
+        try:
+            return all(map(self.models_per_job, self["experiments"]))
+        except StudyError:
+            return False
+
     def is_dense(self, experiment: str, constraint: str) -> bool:
         """Whether a constraint neither prunes nor trains on: its models are the dense ones as trained."""
         entry = self.constraint(experiment, constraint)
