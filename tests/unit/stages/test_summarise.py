@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -289,3 +290,19 @@ def test_an_attack_that_failed_on_one_defence_is_not_compared_and_the_others_are
     assert [row["metric"] for row in _difference_rows(whole, spoilt)] == ["test_accuracy"]
     assert [row["metric"] for row in _difference_rows(spoilt, whole)] == ["test_accuracy"]
     assert [row["metric"] for row in _interval_rows({0: spoilt[0], 1: whole[0]})] == ["test_accuracy"]
+
+
+def test_the_table_of_targets_is_never_in_memory_as_a_whole(tmp_path):
+    evaluation, counts = str(tmp_path / "evaluation.npz"), str(tmp_path / "counts.json")
+    write_evaluation(evaluation, 0, CELLS, n_targets=10_000)
+    storage.write_json(counts, {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
+    outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
+    tracemalloc.start()
+    try:
+        summarise({"e": {"baseline": {0: evaluation}}}, {"e": {"baseline": {0: counts}}}, DEFENCES, [], {"e": "pool"}, **outputs)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    size = (tmp_path / "targets.csv").stat().st_size
+    assert size > 1_000_000
+    assert peak < 2 * size

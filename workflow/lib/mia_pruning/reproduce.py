@@ -14,7 +14,7 @@ import pandas as pd
 
 from mia_pruning.cluster import Profile, check
 from mia_pruning.reporting.sentences import answer
-from mia_pruning.reporting.tables import read_tables
+from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.stages.job import CONSOLE_LEVEL
 from mia_pruning.study import Study, load_study, read_yaml
 from mia_pruning.types import StudyError
@@ -125,7 +125,7 @@ def _modified(path: Path) -> float:
 
 def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
     """The last lines that the user sees."""
-    verdicts = read_tables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
+    verdicts = CsvTables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
     statements = {claim["id"]: claim["statement"] for claim in read_yaml(CLAIMS)["claims"]}
     lines = ["", *answer(verdicts, statements)]
     untested = pd.unique(verdicts.loc[verdicts["headline"] & (verdicts["verdict"] == "not tested"), "claim"])

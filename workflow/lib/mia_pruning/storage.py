@@ -131,7 +131,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise StudyError(f"{path}: not a readable safetensors file ({error}); delete it and run again") from error
 
 
-def write_table(path: str | Path, rows: list[dict[str, Any]], columns: list[str]) -> None:
+def write_table(path: str | Path, rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
     """Rows as CSV, in the given column order; a key that is not a column is an error."""
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

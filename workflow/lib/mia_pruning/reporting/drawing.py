@@ -8,12 +8,12 @@ import matplotlib.pyplot as plt
 from mia_pruning import storage
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting import style
-from mia_pruning.reporting.tables import Drawing, Tables, pick, read_tables
+from mia_pruning.reporting.tables import CsvTables, Drawing, Tables, pick
 
 
 def draw_figure(name: str, tables: Mapping[str, str], headline: Mapping[str, str], *, svg: str, table: str, words: str) -> None:
     style.apply()
-    plug_in, loaded = catalogue("figure")[name], read_tables(tables)
+    plug_in, loaded = catalogue("figure")[name], CsvTables(tables)
     attacked = not pick(loaded["results"], metric="attack_accuracy").empty
     drawing = plug_in.load()(loaded, headline) if attacked or not plug_in.traits.get("of_attacks") else _nothing(loaded)
     Path(svg).parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from mia_pruning.reporting.needs import attack_needs
 from mia_pruning.reporting.operating import operating_tables
 from mia_pruning.reporting.sentences import answer, measured, number, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
-from mia_pruning.reporting.tables import attack_order, pick, read_tables
+from mia_pruning.reporting.tables import CsvTables, attack_order, pick
 from mia_pruning.stages.packed import read_packed
 
 #: of the study, as it reads them
@@ -56,7 +56,7 @@ def write_report(
     template: Path,
 ) -> None:
     """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; benchmarks: the results' folder."""
-    loaded = read_tables(tables)
+    loaded = CsvTables(tables)
     headline = headline_of(claims, loaded["results"])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True

@@ -1,6 +1,6 @@
 """The study's tables as figures and the report read them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import matplotlib.figure
@@ -21,13 +21,30 @@ class Drawing:
     caption: str
 
 
-def read_tables(paths: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    """CSV files by name; empty attack and attacker cells are empty strings."""
-    tables = {name: pd.read_csv(path) for name, path in paths.items()}
-    for table in tables.values():
-        for column in {"attack", "attacker", "minus", "reason", "metric"} & set(table.columns):
-            table[column] = table[column].astype(object).fillna("")
-    return tables
+class CsvTables(Mapping[str, pd.DataFrame]):
+    """CSV files by name, each read when it is first asked for; empty attack and attacker cells are empty strings."""
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._tables:
+            self._tables[name] = _read_table(self._paths[name])
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+def _read_table(path: str) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    for column in {"attack", "attacker", "minus", "reason", "metric"} & set(table.columns):
+        table[column] = table[column].astype(object).fillna("")
+    return table
 
 
 def pick(table: pd.DataFrame, **wanted: str | list[str]) -> pd.DataFrame:
