@@ -26,7 +26,7 @@ rule run_attack:
     params:
         attack=attack_settings,
         probes=lambda wildcards: STUDY.probes_of(wildcards.attack),
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         code=attack_code,
     message:
         "Attack {wildcards.attack} ({wildcards.attacker}) on {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"

@@ -64,6 +64,11 @@ def code_of(script, *plug_ins):
     return code_digest(BASE / "workflow" / "scripts" / script, *(module_file(plug_in.module) for plug_in in plug_ins))
 
 
+@signed
+def seed_of(wildcards):
+    return int(wildcards.seed)
+
+
 def settings_of(wildcards):
     return STUDY["experiments"][wildcards.experiment]
 
@@ -225,6 +230,7 @@ def batch_files(wildcards, folder):
     return [f"{folder}/{batch}.safetensors" for batch in batch_names(wildcards.experiment)]
 
 
+@signed
 def finished_models(wildcards):
     return batch_files(wildcards, finished_folder(wildcards.experiment, wildcards.constraint))
 
@@ -232,6 +238,7 @@ def finished_models(wildcards):
 # --- attacks and evaluation -------------------------------------------------------------------------------------------
 
 
+@signed
 def shadow_signals(wildcards):
     return f"{shadow_folder(wildcards)}/signals.npy"
 
@@ -244,15 +251,18 @@ def shadow_folder(wildcards):
     return f"{RUN}/{pair['objective']}/{pair['constraint']}".format(**wildcards)
 
 
+@signed
 def target_probes(wildcards):
     """What the attack needs to know of the targets beside their logits."""
     return [f"{DEFENCE.format(**wildcards)}/probes/{probe}.npy" for probe in STUDY.probes_of(wildcards.attack)]
 
 
+@signed
 def shadow_probes(wildcards):
     return [f"{shadow_folder(wildcards)}/probes/{probe}.npy" for probe in STUDY.probes_of(wildcards.attack)]
 
 
+@signed
 def dense_signals(wildcards):
     """For who sees both releases: the logits of the dense models of the same objective."""
     dense = STUDY["defences"][BASELINE]["constraint"]
@@ -288,6 +298,7 @@ def attack_keys(wildcards):
     ]
 
 
+@signed
 def attack_files(wildcards):
     folder = DEFENCE.format(**wildcards)
     return [f"{folder}/attacks/{attack}.{attacker}.npz" for attack, attacker in attack_keys(wildcards)]
@@ -325,6 +336,7 @@ def histories():
     return list(parts.values())
 
 
+@signed
 def dense_models(wildcards):
     """The batch that pruning starts from, where it starts from trained models."""
     starts_dense = STUDY.starts_dense(wildcards.experiment, wildcards.constraint)

@@ -70,7 +70,7 @@ rule split_examples:
         runtime=minutes_of("split_examples"),
     params:
         split=lambda wildcards: settings_of(wildcards)["split"],
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         code=code_of("split_examples.py"),
     message:
         "Splitting the examples of {wildcards.experiment}, seed {wildcards.seed}"

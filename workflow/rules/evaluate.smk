@@ -29,7 +29,7 @@ rule evaluate_defence:
     params:
         attacks=attack_keys,
         menu=STUDY.menu(),
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         n_replicates=STUDY["bootstrap_replicates"],
         code=code_of("evaluate_defence.py"),
     message:

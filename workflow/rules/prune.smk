@@ -25,7 +25,7 @@ rule prune_models:
     params:
         settings=prune_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         code=fit_code("prune_models.py", "constraint"),
     message:
         "Pruning {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
@@ -55,7 +55,7 @@ rule retrain_models:
     params:
         settings=retrain_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         code=fit_code("retrain_models.py", "constraint"),
     message:
         "Retraining {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"

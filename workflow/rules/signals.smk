@@ -51,7 +51,7 @@ rule probe_models:
     params:
         settings=network_settings,
         probe=lambda wildcards: STUDY["probes"][wildcards.probe],
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         code=probe_code,
     message:
         "Probe {wildcards.probe} of the models of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"

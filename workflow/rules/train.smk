@@ -22,7 +22,7 @@ rule train_targets:
     params:
         settings=train_settings,
         rows=lambda wildcards: rows_of(wildcards, f"targets_{wildcards.batch}"),
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         code=fit_code("train_models.py"),
     message:
         "Training targets of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective}, batch {wildcards.batch}"
@@ -44,7 +44,7 @@ use rule train_targets as train_shadows with:
     params:
         settings=train_settings,
         rows=lambda wildcards: rows_of(wildcards, f"shadows_{wildcards.batch}"),
-        seed=lambda wildcards: int(wildcards.seed),
+        seed=seed_of,
         code=fit_code("train_models.py"),
     message:
         "Training shadows of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective}, batch {wildcards.batch}"
