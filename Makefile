@@ -29,7 +29,7 @@ test: $(READY) ## Run all tests
 cluster-test: $(READY) ## Run the smoke study on a Slurm cluster on this machine (needs root or Slurm) and compare it with the one here
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests/cluster $(BIN)/python -m pytest -rs tests/cluster --ignore tests/cluster/test_faults.py
 
-cluster-faults: $(READY) ## Break that cluster in ten ways, and see that every study ends as if nothing had happened
+cluster-faults: $(READY) ## Break that cluster in each way that profiles/README.md names, and see that studies end as if nothing had happened
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests/cluster $(BIN)/python -m pytest -rs tests/cluster/test_faults.py
 
 check: $(READY) ## Check style, formatting, layers and the Snakefile
