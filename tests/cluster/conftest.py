@@ -105,7 +105,7 @@ class Run:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    if (running := Cluster.found()) is not None:
+    if (running := Cluster.running()) is not None:
         yield running
         return
     ours = Cluster(tmp_path_factory.mktemp("slurm"))

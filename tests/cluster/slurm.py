@@ -59,11 +59,23 @@ class Cluster:
 
     @classmethod
     def found(cls) -> "Cluster | None":
-        """Ours, if it is up."""
+        """Ours, whether it still answers or not."""
         if not CONFIGURATION.is_file():
             return None
-        first = CONFIGURATION.read_text(encoding="utf-8").splitlines()[0]
+        first = CONFIGURATION.read_text(encoding="utf-8").split("\n")[0]
         return cls(Path(first.removeprefix(MARK))) if first.startswith(MARK) else None
+
+    @classmethod
+    def running(cls) -> "Cluster | None":
+        """Ours, if it answers; what one leaves that died with its machine, or was killed, is removed."""
+        left = cls.found()
+        if left is None or left.answers():
+            return left
+        left.down()
+        return None
+
+    def answers(self) -> bool:
+        return run(["scontrol", "ping"], check=False).returncode == 0
 
     def up(self) -> None:
         """Start every daemon and wait until each node is idle."""
@@ -100,9 +112,10 @@ class Cluster:
 
     def down(self) -> None:
         """End every daemon and what it started, and remove every file."""
-        run(["scancel", f"--user={getpass.getuser()}"], check=False)
-        with contextlib.suppress(RuntimeError):  # a node may be dead, and its job never end
-            _wait_for(lambda: not run(["squeue", "--noheader"], check=False).stdout, "the queue is not empty")
+        if self.answers():
+            run(["scancel", f"--user={getpass.getuser()}"], check=False)
+            with contextlib.suppress(RuntimeError):  # a node may be dead, and its job never end
+                _wait_for(lambda: not run(["squeue", "--noheader"], check=False).stdout, "the queue is not empty")
         for name in [*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"]:
             self.end(name)
         for path in (CONFIGURATION, RESOURCES):
@@ -111,7 +124,7 @@ class Cluster:
 
     def start_controller(self) -> None:
         run(["slurmctld"])
-        _wait_for(lambda: run(["scontrol", "ping"], check=False).returncode == 0, "slurmctld does not answer")
+        _wait_for(self.answers, "slurmctld does not answer")
 
     def start_node(self, node: str, hidden: Path | None = None) -> None:
         """hidden: a folder that this node does not see, as if it were on another machine's disk."""
@@ -129,9 +142,12 @@ class Cluster:
         file = self.folder / f"{name}.pid"
         try:
             pid = int(file.read_text(encoding="utf-8"))
-            os.kill(pid, how)
-        except (FileNotFoundError, ProcessLookupError, ValueError):
+        except (FileNotFoundError, ValueError):
             return
+        if _program(pid) != name.partition("-")[0]:  # it is gone, and its number may be another process's by now
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
         _wait_for(lambda: not _is_alive(pid), f"{name} does not end")
         file.unlink(missing_ok=True)
 
@@ -263,11 +279,10 @@ def main() -> int:
     parser.add_argument("action", choices=["up", "down"])
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/mia-pruning-slurm"))
     arguments = parser.parse_args()
-    cluster = Cluster.found()
     try:
-        if arguments.action == "down" and cluster is not None:
+        if arguments.action == "down" and (cluster := Cluster.found()) is not None:
             cluster.down()
-        elif arguments.action == "up" and cluster is None:
+        elif arguments.action == "up" and Cluster.running() is None:
             install()
             Cluster(arguments.folder).up()
     except Unavailable as error:

@@ -1,5 +1,7 @@
 """The test cluster leaves alone what is not its own; no cluster is needed to see it."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -38,4 +40,18 @@ def test_a_cluster_that_does_not_come_up_leaves_nothing_behind(monkeypatch, tmp_
     )
     with pytest.raises(RuntimeError, match="slurmctld does not answer"):
         slurm.Cluster(tmp_path / "state").up()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_cluster_left_is_removed_and_a_process_that_has_its_number_now_lives(monkeypatch, tmp_path):
+    configuration, resources, state = tmp_path / "slurm.conf", tmp_path / "gres.conf", tmp_path / "state"
+    state.mkdir()
+    for name in ("slurmctld", "slurmd-cpu1", "munged"):
+        (state / f"{name}.pid").write_text(str(os.getpid()), encoding="utf-8")
+    configuration.write_text(f"{slurm.MARK}{state}\nClusterName=trial\n", encoding="utf-8")
+    resources.touch()
+    monkeypatch.setattr(slurm, "CONFIGURATION", configuration)
+    monkeypatch.setattr(slurm, "RESOURCES", resources)
+    monkeypatch.setattr(slurm, "run", lambda command, check=True: subprocess.CompletedProcess(command, 1, "", "connect failure"))
+    assert slurm.Cluster.running() is None
     assert list(tmp_path.iterdir()) == []
