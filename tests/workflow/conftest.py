@@ -5,6 +5,7 @@ The copy keeps other work on the tree out of a test run, and a test may edit it.
 
 import copy
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -15,9 +16,12 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ("results", ".snakemake", "__pycache__")
+#: what a run leaves in its working directory
+RUN = ("results", ".snakemake")
+GENERATED = (*RUN, "__pycache__")
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 NOT_COPIED = shutil.ignore_patterns(*GENERATED, ".git", ".venv", ".*_cache", "*.egg-info", "build")
 
@@ -176,9 +180,22 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reproduced(project: Project) -> Outcome:
-    """How the command that `make reproduce` runs ended on the smoke study, in the copy itself."""
-    return project.reproduce()
+def reproduced(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """How the command that `make reproduce` runs ended on the smoke study, in the copy itself.
+
+    Of processes that test side by side the first runs it; the others get what it left.
+    """
+    made = tmp_path_factory.getbasetemp().parent / f"reproduced_{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    with FileLock(made.with_suffix(".lock")):
+        if not made.exists():
+            outcome = project.reproduce()
+            for name in RUN:
+                shutil.copytree(project.root / name, made / name, symlinks=True)
+            (made / "outcome.json").write_text(json.dumps(dataclasses.asdict(outcome)), encoding="utf-8")
+            return outcome
+    for name in RUN:
+        shutil.copytree(made / name, project.root / name, symlinks=True)
+    return Outcome(**json.loads((made / "outcome.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")

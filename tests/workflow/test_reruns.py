@@ -1,7 +1,9 @@
 """What a change reruns after a finished smoke study: all that depends on it and nothing else."""
 
 import ast
+import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,12 @@ def test_comments_and_docstrings_rerun_nothing(smoke, project, edit):
         edit(f"workflow/scripts/{name}.py", comment)
     edit("workflow/rules/train.smk", comment)
     assert not project.plan(smoke, project.smoke).pending
+
+
+def test_a_project_that_moves_with_its_results_reruns_nothing(smoke, project, tmp_path):
+    moved = dataclasses.replace(project, root=tmp_path / "moved")
+    shutil.copytree(smoke, moved.root, symlinks=True)
+    assert not moved.plan(moved.root, moved.smoke).pending
 
 
 def test_the_order_of_keys_in_a_study_reruns_nothing(smoke, project, smoke_settings, variant):

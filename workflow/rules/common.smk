@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,8 @@ except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 FIGURES = list(registry.catalogue("figure"))
+#: where the pages' parts lie; relative, so that a project which moves with its results draws nothing anew
+PAGES = Path(os.path.relpath(BASE / "report"))
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")
 
 RUN = "results/{study}/{experiment}/seed_{seed}"

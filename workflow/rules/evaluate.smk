@@ -97,7 +97,7 @@ rule summarise_study:
 
 rule judge_claims:
     input:
-        claims=BASE / "report" / "claims.yaml",
+        claims=PAGES / "claims.yaml",
         results="results/{study}/results.csv",
         differences="results/{study}/differences.csv",
     output:

@@ -18,7 +18,7 @@ TABLES = [
 rule draw_figure:
     input:
         **{table: f"results/{{study}}/{table}.csv" for table in TABLES},
-        claims=BASE / "report" / "claims.yaml",
+        claims=PAGES / "claims.yaml",
     output:
         svg=report(
             "results/{study}/figures/{figure}.svg",
@@ -59,8 +59,8 @@ rule write_report:
         exposed="results/{study}/exposed.csv",
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
         datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
-        claims=BASE / "report" / "claims.yaml",
-        template=BASE / "report" / "templates" / "report.html.j2",
+        claims=PAGES / "claims.yaml",
+        template=PAGES / "templates" / "report.html.j2",
     output:
         report(
             "results/{study}/report.html",
