@@ -49,6 +49,11 @@ def test_memory_of_a_batch_lies_on_the_line_through_two_smaller_ones(objective):
     assert fixed + 256 * per_example == pytest.approx(peak_bytes(lambda: trainer.train_epoch(1)), rel=0.15)
 
 
+def test_memory_is_the_same_to_the_byte_each_time():
+    settings = {"model": MODEL, "objective": {"use": "min_max"}, "training": TRAINING}
+    assert len({measure_memory(settings, (16, 16, 1), 3, 64) for _ in range(5)}) == 1
+
+
 def test_what_is_let_go_makes_room():
     def act():
         for _ in range(3):

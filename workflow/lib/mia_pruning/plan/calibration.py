@@ -4,14 +4,13 @@ Every piece runs once unmeasured, unless that once took so long that it must do.
 """
 
 import copy
-import gc
 import json
 import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
 
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
@@ -177,19 +177,36 @@ def measure_memory(settings: Mapping[str, Any], image_shape: tuple, n_classes: i
 
 
 def peak_bytes(action: Callable[[], object]) -> int:
-    """The most that PyTorch had allocated at a time on the CPU, above what it had at the start.
+    """The most of what PyTorch allocated meanwhile on the CPU that was held at a time.
+
+    What was there before counts for nothing, also when it is let go: its size is not known.
 
     >>> import torch
     >>> peak_bytes(lambda: [torch.ones(100), torch.ones(100), torch.ones(300)].clear() or torch.ones(400))
     2000
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler reports its start and end on standard error
-    gc.collect()  # or what was left before is let go during the action and hides as much of it
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         action()
-    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
-    held = np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())])
-    return int(max(held, default=0))
+    held, total, peak = {}, 0, 0
+    for event in sorted(_allocations(profiled), key=lambda event: event.start_time_ns):
+        address, size = event.extra_fields.ptr, event.extra_fields.alloc_size
+        # The profiler remembers sizes by address beyond its end, so that it may give a freed block that of another.
+        change = size if size > 0 else -held.pop(address, 0)
+        held.update({address: size} if size > 0 else {})
+        total += change
+        peak = max(peak, total)
+    return peak
+
+
+def _allocations(profiled: profile) -> Iterator[Any]:
+    """The blocks of memory that were taken and given back; a block is an event below the operation that it belongs to."""
+    pending = list(profiled.profiler.kineto_results.experimental_event_tree())
+    while pending:
+        event = pending.pop()
+        pending.extend(event.children)
+        if event.tag == _EventType.Allocation and event.extra_fields.device.type == "cpu":
+            yield event
 
 
 def _trainer(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int, n_examples: int) -> Trainer:
