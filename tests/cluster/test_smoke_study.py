@@ -40,7 +40,7 @@ def test_the_three_commands_end_with_the_report_and_nothing_left(there, said):
     prefetched, reproduced, status = said
     assert "fetch_dataset" in prefetched
     assert f"Report: {there.results / 'smoke' / 'report.html'}" in reproduced
-    assert "Study smoke: 136 of 136 jobs done, 0 begun, 0 failed." in status
+    assert "Study smoke: 137 of 137 jobs done, 0 begun, 0 failed." in status
     assert "Nothing is left to do." in status
 
 

@@ -227,7 +227,7 @@ def reported(results, project, tmp_path):
             settings=complete(read_yaml(project.smoke)),
             datasets={"fashion_mnist": str(results.parent / "data" / "fashion_mnist" / "dataset.json")},
             benchmarks=results,
-            template=project.root / "report" / "templates" / "report.html.j2",
+            pages=project.root / "report",
         )
         return (tmp_path / "report.html").read_text(encoding="utf-8")
 

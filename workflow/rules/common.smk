@@ -318,6 +318,11 @@ def over_defences(pattern, **fixed):
     ]
 
 
+def page_parts():
+    """What the report is put together from: templates, styles and scripts."""
+    return sorted(path for folder in ("templates", "assets") for path in (PAGES / folder).glob("*.[jc]*"))
+
+
 def paths(parts):
     return [path for _, path in parts]
 

@@ -60,7 +60,7 @@ rule write_report:
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
         datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
         claims=PAGES / "claims.yaml",
-        template=PAGES / "templates" / "report.html.j2",
+        pages=page_parts(),
     output:
         report(
             "results/{study}/report.html",

@@ -16,5 +16,5 @@ with job(snakemake):
         settings=snakemake.params.settings,
         datasets={Path(path).parent.name: path for path in given.datasets},
         benchmarks=Path(snakemake.output[0]).parent,
-        template=Path(given.template),
+        pages=Path(given.claims).parent,
     )

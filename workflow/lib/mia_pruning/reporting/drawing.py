@@ -21,7 +21,7 @@ def draw_figure(name: str, tables: Mapping[str, str], headline: Mapping[str, str
         drawing.figure.savefig(temporary, format="svg", metadata={"Date": None})
     plt.close(drawing.figure)
     storage.write_text(table, drawing.table.to_csv(index=False, lineterminator="\n"))
-    storage.write_json(words, {"finding": drawing.finding, "caption": drawing.caption})
+    storage.write_json(words, {"finding": drawing.finding, "caption": drawing.caption, "interactive": drawing.interactive})
 
 
 def _nothing(tables: Tables) -> Drawing:

@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.colors import to_hex
 
 matplotlib.use("svg")
 
@@ -42,6 +43,15 @@ def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
     palette = np.array(sns.color_palette("colorblind"))
     shades = np.concatenate([palette, palette * 0.5, 1 - (1 - palette) * 0.45])
     return {name: BASELINE if index == 0 else tuple(shades[(index - 1) % len(shades)]) for index, name in enumerate(defences)}
+
+
+def web_colours(defences: list[str]) -> dict[str, str]:
+    """The same colours as pages write them.
+
+    >>> web_colours(["baseline"])
+    {'baseline': '#404040'}
+    """
+    return {name: to_hex(colour) for name, colour in colours(defences).items()}
 
 
 def depths(layers: list[str]) -> dict[str, tuple[float, float, float]]:

@@ -1,24 +1,29 @@
 """The study's tables as figures and the report read them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import matplotlib.figure
 import pandas as pd
 
 from mia_pruning.metrics.stand_ins import STRONGEST
+from mia_pruning.reporting.interactive import Panel
 
 Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, the table that it plots, its finding (a sentence made from the numbers) and what it shows."""
+    """A figure, the table that it plots, its finding (a sentence made from the numbers) and what it shows.
+
+    interactive: the same as panels for a reader who points at it; none where pointing answers nothing.
+    """
 
     figure: matplotlib.figure.Figure
     table: pd.DataFrame
     finding: str
     caption: str
+    interactive: list[Panel] = field(default_factory=list)
 
 
 class CsvTables(Mapping[str, pd.DataFrame]):

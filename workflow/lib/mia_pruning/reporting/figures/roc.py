@@ -9,7 +9,8 @@ import pandas as pd
 from mia_pruning.metrics.audit import most_true_positives
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import colours, in_order, readable
+from mia_pruning.reporting.interactive import Panel, dotted, line, panel
+from mia_pruning.reporting.style import colours, in_order, readable, web_colours
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 #: where the curve of a guarantee is drawn
@@ -54,7 +55,28 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         "guessing; a dashed one is the most that any attack can reach against what DP-SGD promises, if members are drawn one by "
         "one. "
         "Shown are the headline attack and the one with the highest AUC on the baseline.",
+        [_panel(experiment, attack, table, tables["results"]) for experiment in experiments for attack in attacks],
     )
+
+
+def _panel(experiment: str, attack: str, table: pd.DataFrame, results: pd.DataFrame) -> Panel:
+    colour = web_colours(in_order(results, "defence"))
+    lines = []
+    for defence, curve in pick(table, experiment=experiment, attack=attack).groupby("defence", sort=False):
+        visible = curve[(curve["fpr"] > 0) & (curve["tpr"] > 0)]
+        drawn = line(visible["fpr"], visible["tpr"], readable(defence), colour[defence])
+        bands = [f"{low:.3f} to {high:.3f}" for low, high in zip(visible["low"], visible["high"], strict=True)]
+        lines.append(
+            {
+                **drawn,
+                "customdata": bands,
+                "hovertemplate": f"{readable(defence)}<br>%{{y:.3f}} of members (%{{customdata}})<br>"
+                "at %{x:.4f} false positives<extra></extra>",
+            }
+        )
+    axis = {"type": "log", "range": [-3, 0]}
+    x, y = {**axis, "title": "false-positive rate"}, {**axis, "title": "true-positive rate"}
+    return panel(f"{readable(experiment)}: {readable(attack)}", [dotted([1e-3, 1], [1e-3, 1]), *lines], x, y)
 
 
 def _shown_attacks(results: pd.DataFrame, headline: str) -> list[str]:

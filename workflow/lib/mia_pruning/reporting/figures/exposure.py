@@ -1,0 +1,107 @@
+"""The exposure of each example under a defence against that under the baseline."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from mia_pruning.registry import figure
+from mia_pruning.reporting.exposing import HALVES, exposed_examples, lasting
+from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
+from mia_pruning.reporting.style import colours, in_order, readable, web_colours
+from mia_pruning.reporting.tables import Drawing, Tables, pick
+from mia_pruning.types import BASELINE
+
+#: defences with a panel of their own, in the study's order; examples that a point names
+MOST_SHOWN, MOST_NAMED = 3, 6
+WHERE = ["experiment", "defence"]
+
+
+@figure()
+def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
+    exposed = tables["exposed"]
+    table = counted(exposed)
+    if table.empty:
+        drawn, axis = plt.subplots(figsize=(5, 1))
+        axis.set_axis_off()
+        too_few = "Single examples cannot be told apart: that takes two pairs of targets, on the baseline and on another defence."
+        axis.text(0.5, 0.5, too_few, ha="center", va="center", wrap=True)
+        return Drawing(drawn, table, too_few, "")
+    panels = list(table.groupby(WHERE, sort=False))
+    colour, n_columns = colours(in_order(tables["results"], "defence")), min(len(panels), MOST_SHOWN)
+    n_rows = -(-len(panels) // n_columns)
+    drawn, axes = plt.subplots(
+        n_rows, n_columns, figsize=(3.4 * n_columns, 3.4 * n_rows), squeeze=False, sharex=True, sharey=True
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, ((experiment, defence), points) in zip(axes.flat, panels, strict=False):
+        area = 120 * points["n_examples"] / points["n_examples"].max() + 2
+        axis.scatter(points["baseline"], points["exposure"], s=area, color=colour[defence], alpha=0.6, linewidth=0)
+        axis.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+        axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title=f"{readable(experiment)}: {readable(defence)}", aspect="equal")
+    drawn.supxlabel("exposure on the baseline")
+    drawn.supylabel("exposure under the defence")
+    findings = [
+        f"{readable(name)}: {lasting(exposed_examples(exposed, name))}"
+        for name in in_order(exposed, "experiment")
+        if BASELINE in set(pick(exposed, experiment=name)["defence"])
+    ]
+    return Drawing(
+        drawn,
+        table,
+        " ".join(findings),
+        "An example's exposure is the share of pairs of models, one trained on it and one not, in which the first gives its "
+        "label the higher log-odds; 0.5 is none. A point is all examples with the same two exposures, larger where they are "
+        "more; below the dotted line are examples that the defence exposes less. First seed.",
+        [_panel(*where, points, tables["results"]) for where, points in panels],
+    )
+
+
+def counted(exposed: pd.DataFrame) -> pd.DataFrame:
+    """For each experiment and each of its first defences: how many examples have each pair of exposures, and which these are."""
+    parts = []
+    for experiment, rows in exposed.groupby("experiment", sort=False):
+        first = rows[rows["seed"] == rows["seed"].min()]
+        both = first.assign(exposure=first[[*HALVES]].mean(axis=1))
+        means = both.pivot_table(index="example", columns="defence", values="exposure")
+        others = [name for name in in_order(first, "defence") if name != BASELINE][:MOST_SHOWN] if BASELINE in means else []
+        for defence in others:
+            pairs = means[[BASELINE, defence]].dropna().reset_index()
+            pairs.columns = ["example", "baseline", "exposure"]
+            same = pairs.groupby(["baseline", "exposure"])["example"]
+            points = same.agg(n_examples="size", examples=_named).reset_index()
+            parts.append(points.assign(experiment=experiment, defence=defence))
+    columns = [*WHERE, "baseline", "exposure", "n_examples", "examples"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _named(examples: pd.Series) -> str:
+    """
+    >>> _named(pd.Series([5, 7]))
+    '5, 7'
+    """
+    shown, more = ", ".join(map(str, examples[:MOST_NAMED])), len(examples) - MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _panel(experiment: str, defence: str, points: pd.DataFrame, results: pd.DataFrame) -> Panel:
+    colour = web_colours(in_order(results, "defence"))[defence]
+    share = points["n_examples"] / points["n_examples"].max()
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": readable(defence),
+        "x": numbers(points["baseline"]),
+        "y": numbers(points["exposure"]),
+        "customdata": [list(pair) for pair in zip(points["n_examples"].tolist(), points["examples"], strict=True)],
+        "marker": {
+            "color": colour,
+            "opacity": 0.6,
+            "size": numbers(3 + 12 * np.sqrt(share)),
+        },
+        "hovertemplate": "%{customdata[0]} examples: %{customdata[1]}<br>baseline %{x:.3f}<br>defence %{y:.3f}<extra></extra>",
+    }
+    axes = ({"title": f"exposure {where}", "range": [-0.03, 1.03]} for where in ("on the baseline", "under the defence"))
+    return panel(f"{readable(experiment)}: {readable(defence)}", [dotted([0, 1], [0, 1]), trace], *axes)

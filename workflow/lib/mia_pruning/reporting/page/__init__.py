@@ -1,0 +1,1 @@
+"""What the report shows, part by part, as plain values; how it looks is the templates' business."""

@@ -1,0 +1,251 @@
+"""Tables of what defences do: utility, privacy under each attacker, compression, and what was promised and proved."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.stand_ins import STRONGEST
+from mia_pruning.reporting.auditing import audit
+from mia_pruning.reporting.operating import LOW_FPR
+from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, table_of
+from mia_pruning.reporting.page.verdicts import attacker_column
+from mia_pruning.reporting.sentences import number
+from mia_pruning.reporting.style import in_order, readable
+from mia_pruning.reporting.tables import attack_order, pick
+from mia_pruning.types import BASELINE
+
+WHERE = ["experiment", "defence"]
+KEYS = [*WHERE, "attack", "attacker"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the overview: which rows of the results it shows; bar: it is drawn behind the number."""
+
+    label: str
+    about: str
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    bar: bool = False
+
+
+def measures(headline: Mapping[str, str]) -> list[Measure]:
+    """The columns of the overview, by what they are about."""
+    attack = f"{readable(headline['attack'])}, {readable(headline['attacker'])}"
+    rates = [
+        Measure(
+            f"TPR at {100 * fpr:g} % FPR",
+            f"share of members found by {attack} where at most so many non-members are taken for members",
+            {"metric": metric, **headline},
+        )
+        for metric, fpr in TPR_AT.items()
+    ]
+    return [
+        Measure("test accuracy", "share of unseen examples that are classified right", {"metric": "test_accuracy"}, bar=True),
+        Measure("train accuracy", "the same of the examples that attacks are tried on, as members", {"metric": "train_accuracy"}),
+        Measure(
+            "attack accuracy", f"of {attack}; balanced, 0.5 is guessing", {"metric": "attack_accuracy", **headline}, bar=True
+        ),
+        Measure(
+            "strongest attack",
+            "balanced accuracy of the attack that told most on the other targets, chosen for each target",
+            {"metric": "attack_accuracy", **STRONGEST},
+            bar=True,
+        ),
+        Measure("AUC", f"area under the ROC curve of {attack}; 0.5 is guessing", {"metric": "auc", **headline}),
+        *rates,
+        Measure("compression", "weights for each one that is not zero", {"metric": "compression"}, bar=True),
+        Measure("non-zero weights", "counted in the released network", {"metric": "n_nonzero"}),
+        Measure("bytes, dense", "of the released file with every weight in float32", {"metric": "dense_bytes"}),
+        Measure("bytes, sparse", "of a file with a bit a weight and the values that are not zero", {"metric": "sparse_bytes"}),
+        Measure("FLOPs, zeros skipped", "of classifying one image; no hardware speed-up is claimed", {"metric": "sparse_flops"}),
+        Measure("sample-passes", "examples that went through training, all phases together", {"metric": "sample_passes"}),
+        Measure("training FLOPs", "operations of all training of one network", {"metric": "training_flops"}),
+        Measure("epsilon", "what DP-SGD promises; empty where nothing is", {"metric": "epsilon"}),
+    ]
+
+
+def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
+    """One row an experiment and defence; measures that no defence has are left out."""
+    shown = [(m, found) for m in measures(headline) if len(found := pick(results, **m.chosen))]
+    largest = {m.label: found["value"].max() for m, found in shown if m.bar}
+    rows = []
+    for experiment, of_experiment in results.groupby("experiment", sort=False):
+        for defence in in_order(of_experiment, "defence"):
+            cells = [
+                measured_cell(pick(found, experiment=experiment, defence=defence), share_of=largest.get(m.label))
+                for m, found in shown
+            ]
+            rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells])
+    columns = [Column("experiment"), Column("defence"), *(Column(m.label, m.about) for m, _ in shown)]
+    return table_of("defences", "Every defence: utility, privacy, compression and cost", columns, rows, n_heads=2)
+
+
+def privacy_matrix(results: pd.DataFrame) -> Table:
+    """Attack accuracy: one row an experiment and defence, one column an attacker; the interval is the cell's hint."""
+    rates = pick(results, metric="attack_accuracy")
+    attackers = sorted(dict.fromkeys(zip(rates["attack"], rates["attacker"], strict=True)), key=attack_order)
+    known = {tuple(row[key] for key in KEYS): row for row in rates.to_dict("records")}
+    rows = []
+    for experiment, of_experiment in results.groupby("experiment", sort=False):
+        for defence in in_order(of_experiment, "defence"):
+            cells = [_shaded(known.get((experiment, defence, *key))) for key in attackers]
+            rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells])
+    columns = [Column("experiment"), Column("defence"), *(attacker_column(*key) for key in attackers)]
+    caption = "Attack accuracy of every attacker on every defence"
+    return table_of("attackers", caption, columns, rows, n_heads=2, look="matrix")
+
+
+def _shaded(row: Mapping[str, Any] | None) -> Cell:
+    if row is None or pd.isna(row["value"]):
+        return Cell("", "")
+    hint = f"{row['low']:.3f} to {row['high']:.3f}"
+    return Cell(f"{row['value']:.3f}", row["value"], min(1.0, max(0.0, 2 * row["value"] - 1)), hint=hint)
+
+
+def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
+    """One row an experiment, defence, attack and attacker, with every measure of privacy and its interval."""
+    attacked = results[results["attack"] != ""]
+    rates = [(metric, fpr) for metric, fpr in TPR_AT.items() if fpr in LOW_FPR or metric in set(attacked["metric"])]
+    counts = operating.groupby([*KEYS, "allowed_fpr"])[["false_positives", "others"]].sum() if len(operating) else operating
+    by_key = {key: part.set_index("metric") for key, part in attacked.groupby(KEYS, sort=False)}
+    rows = []
+    for key, part in by_key.items():
+        plain = [measured_cell(part.loc[part.index == metric].reset_index()) for metric in ("attack_accuracy", "auc")]
+        low = [_rate_cell(part, counts, key, metric, fpr) for metric, fpr in rates]
+        rows.append([named(key[0]), Cell(readable(key[1]), look="defence", hint=key[1]), *map(named, key[2:]), *plain, *low])
+    columns = [
+        Column("experiment"),
+        Column("defence"),
+        Column("attack"),
+        Column("attacker"),
+        Column("attack accuracy", "balanced; 0.5 is guessing"),
+        Column("AUC", "area under the ROC curve; 0.5 is guessing"),
+        *(
+            Column(f"TPR at {100 * fpr:g} % FPR", "members found, and the false-positive rate at which they were")
+            for _, fpr in rates
+        ),
+    ]
+    caption = "Every attack on every defence"
+    return table_of("attacks", caption, columns, rows, n_heads=4)
+
+
+def _rate_cell(part: pd.DataFrame, counts: pd.DataFrame, key: tuple, metric: str, fpr: float) -> Cell:
+    """The rate with its interval and the realised false-positive rate, or that there are too few non-members."""
+    counted = counts.loc[(*key, fpr)] if (*key, fpr) in counts.index else None
+    if metric in part.index and not pd.isna(part.loc[metric, "value"]):
+        cell = measured_cell(part.loc[part.index == metric].reset_index())
+        realised = "" if counted is None else f" at {counted['false_positives'] / counted['others']:.4f}"
+        return Cell(cell.text + realised, cell.order)
+    return Cell("", "") if counted is None else Cell(f"n too small: {counted['others']:,.0f}", -1.0)
+
+
+def changes(differences: pd.DataFrame, headline: Mapping[str, str]) -> Table:
+    """Paired differences of each defence to the baseline, in points."""
+    against = pick(differences, minus=BASELINE)
+    shown = {
+        "test accuracy": {"metric": "test_accuracy"},
+        "attack accuracy": {"metric": "attack_accuracy", **headline},
+        "strongest attack": {"metric": "attack_accuracy", **STRONGEST},
+    }
+    found = {label: rows for label, chosen in shown.items() if len(rows := pick(against, **chosen))}
+    rows = [
+        [
+            named(experiment),
+            Cell(readable(defence), look="defence", hint=defence),
+            *(measured_cell(pick(part, experiment=experiment, defence=defence), signed=True) for part in found.values()),
+        ]
+        for experiment, defence in dict.fromkeys(zip(against["experiment"], against["defence"], strict=True))
+    ]
+    columns = [Column("experiment"), Column("defence"), *(Column(label, "less that of the baseline") for label in found)]
+    caption = "What each defence changes against the baseline"
+    return table_of("changes", caption, columns, rows, n_heads=2)
+
+
+def guarantees_table(guarantees: pd.DataFrame) -> Table | None:
+    """The weakest guarantee over seeds of each defence that has one."""
+    weakest = guarantees.sort_values("epsilon", ascending=False).groupby(WHERE, sort=False).first().reset_index()
+    if weakest.empty:
+        return None
+    rows = [
+        [
+            named(row["experiment"]),
+            Cell(readable(row["defence"]), look="defence", hint=row["defence"]),
+            number(row["epsilon"], ""),
+            *(str(row[name]) for name in ("delta", "accountant", "clip", "phases", "not_covered")),
+        ]
+        for row in weakest.to_dict("records")
+    ]
+    labels = ("experiment", "defence", "epsilon", "delta", "accountant", "clipping norm", "phases", "not covered")
+    caption = "Differential privacy: what is promised"
+    return table_of("guarantees", caption, map(Column, labels), rows, n_heads=2)
+
+
+def audits(tables: Mapping[str, pd.DataFrame]) -> tuple[Table, list[dict[str, Any]]]:
+    """What the attacks prove of epsilon, and the rows that contradict a promise."""
+    found = [_audit_words(row) for row in audit(tables["audit"], tables["guarantees"], tables["strongest"])]
+    rows = [
+        [
+            named(row["experiment"]),
+            Cell(readable(row["defence"]), look="defence", hint=row["defence"]),
+            Cell(f"{row['delta']:g}", row["delta"]),
+            row["n_bounds"],
+            row["one_run"],
+            row["rates"],
+            row["promised"],
+        ]
+        for row in found
+    ]
+    columns = [
+        Column("experiment"),
+        Column("defence"),
+        Column("delta"),
+        Column("bounds tried"),
+        Column("epsilon is at least, one run", "Steinke et al. 2023"),
+        Column("epsilon is at least, by rates", "Clopper-Pearson bounds; warns of nothing"),
+        Column("epsilon is at most", "by DP-SGD's accountant"),
+    ]
+    table = table_of("audits", "What the attacks prove of epsilon", columns, rows, n_heads=2)
+    return table, [row for row in found if row["contradicted"]]
+
+
+def _audit_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Bounds as words."""
+
+    def proved(bound: Mapping[str, Any]) -> str:
+        if not bound["epsilon"]:
+            return "nothing proved"
+        return f"{bound['epsilon']:.2f} by {readable(bound['attack'])} ({readable(bound['attacker'])})"
+
+    promised = "none" if row["promised"] is None else number(row["promised"], "")
+    return {**row, "one_run": proved(row["one_run"]), "rates": proved(row["rates"]), "promised": promised}
+
+
+def projections(projection: pd.DataFrame) -> Table | None:
+    """What the hard projection did to each defence and to the layer that it took most from; None where nothing was pruned."""
+    rows = [[*cells] for cells in _projection_rows(projection)] if len(projection) else []
+    labels = (
+        "experiment",
+        "defence",
+        "removed norm / norm of the weights",
+        "largest in a layer",
+        "test accuracy before",
+        "after",
+    )
+    columns = [*map(Column, labels), Column("answers changed", "share of test examples")]
+    caption = "What the hard projection at the end changes"
+    return table_of("projection", caption, columns, rows, n_heads=2) if rows else None
+
+
+def _projection_rows(projection: pd.DataFrame) -> Iterator[list[Cell]]:
+    removed = projection.assign(removed=projection["removed_norm"] / projection["weight_norm"])
+    columns = ["removed", "accuracy_before", "accuracy_after", "answers_changed"]
+    means = removed.groupby([*WHERE, "layer"], sort=False)[columns].mean().reset_index()
+    for (experiment, defence), of_layers in means.groupby(WHERE, sort=False):
+        whole, layers = pick(of_layers, layer="all").iloc[0], of_layers[of_layers["layer"] != "all"]
+        most = layers.loc[layers["removed"].idxmax()]
+        counted = [Cell(number(whole[column], ""), float(whole[column])) for column in columns]
+        in_layer = Cell(f"{number(most['removed'], '')} {most['layer']}", float(most["removed"]))
+        yield [named(experiment), Cell(readable(defence), look="defence", hint=defence), counted[0], in_layer, *counted[1:]]

@@ -1,0 +1,127 @@
+"""How the study was run: time and memory of its jobs, where they ran, and the record of every result."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mia_pruning import storage
+from mia_pruning.reporting.page.table import Cell, Column, Table, table_of
+from mia_pruning.reporting.sentences import number
+
+#: rules whose benchmark files carry wildcards in their names
+RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "probe_models", "run_attack", "draw_figure")
+#: of Slurm's numbers in a cell; rows of the slowest jobs; records that the page carries, all are in provenance.csv
+MOST_NUMBERS, MOST_SLOW, MOST_RECORDS = 12, 10, 2000
+DIGEST_SHOWN = 12
+
+
+def read_benchmarks(folder: Path) -> pd.DataFrame:
+    """Seconds, CPU seconds and megabytes of each job, from Snakemake's benchmark files: one row a job."""
+    rows = []
+    for path in sorted(folder.rglob("benchmarks/*.tsv")):
+        last = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
+        rule = next((rule for rule in RULES if path.stem.startswith(rule)), path.stem)
+        what = str(path.relative_to(folder).with_suffix("")).replace("/benchmarks/", "/")
+        rows.append((rule, what, float(last["s"]), float(last["cpu_time"]), float(last["max_rss"])))
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "megabytes"])
+
+
+def timings(benchmarks: pd.DataFrame) -> Table:
+    """Jobs, seconds and peak memory of each rule, the costliest first."""
+    groups = sorted(benchmarks.groupby("rule"), key=lambda item: -item[1]["cpu_seconds"].sum())
+    total = benchmarks["cpu_seconds"].sum() or 1.0
+    rows = [
+        [
+            rule,
+            len(part),
+            _seconds(part["seconds"].sum()),
+            Cell(number(part["cpu_seconds"].sum(), ""), part["cpu_seconds"].sum(), part["cpu_seconds"].sum() / total),
+            _seconds(part["seconds"].max()),
+            _seconds(part["megabytes"].max()),
+        ]
+        for rule, part in groups
+    ]
+    labels = ("rule", "jobs", "wall seconds, sum", "CPU seconds, sum", "longest job, seconds", "peak memory, MB")
+    return table_of("timings", "Time and memory of each stage", map(Column, labels), rows)
+
+
+def slowest(benchmarks: pd.DataFrame) -> Table:
+    """The jobs that took longest."""
+    most = benchmarks.nlargest(MOST_SLOW, "seconds")
+    rows = [[row.job, _seconds(row.seconds), _seconds(row.cpu_seconds), _seconds(row.megabytes)] for row in most.itertuples()]
+    labels = ("job", "wall seconds", "CPU seconds", "peak memory, MB")
+    return table_of("slowest", f"The {len(rows)} slowest jobs", map(Column, labels), rows)
+
+
+def _seconds(value: float) -> Cell:
+    return Cell(number(value, ""), float(value))
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """The record beside the log of each job, with where that log is; this job has none yet."""
+    paths = sorted(folder.rglob("logs/*.provenance.json"))
+    records = [
+        {**storage.read_json(path), "log": str(path.relative_to(folder)).replace(".provenance.json", ".log")} for path in paths
+    ]
+    return [record for record in records if record["rule"] != "write_report"]
+
+
+def records_table(records: list[Mapping[str, Any]]) -> Table:
+    """What each result was made by and from."""
+    rows = [
+        [
+            record["rule"],
+            ", ".join(value for key, value in record["wildcards"].items() if key != "study"),
+            record["wildcards"].get("seed", ""),
+            Cell(f"{(record['commit'] or 'none')[:DIGEST_SHOWN]}{' and changes' if record['dirty'] else ''}", look="code"),
+            Cell(str(record["params"].get("code", "")), look="code"),
+            Cell(
+                "; ".join(f"{Path(path).name} {digest[:DIGEST_SHOWN]}" for path, digest in record["inputs"].items()), look="code"
+            ),
+            record.get("node", "not recorded"),
+            record["slurm_job"] or "",
+            Cell(record["log"], look="link"),
+        ]
+        for record in records[:MOST_RECORDS]
+    ]
+    columns = [
+        Column("rule"),
+        Column("of", "experiment, seed, objective, constraint, ..."),
+        Column("seed"),
+        Column("commit", "of the code, and whether tracked files differed from it"),
+        Column("code", "digest of the script and of all modules that it imports"),
+        Column("inputs", f"each with the first {DIGEST_SHOWN} digits of its SHA-256"),
+        Column("node"),
+        Column("Slurm job"),
+        Column("log", "beside it lies the whole record, with all parameters and versions"),
+    ]
+    more = len(records) - MOST_RECORDS
+    note = f"{more:,} more: logs/*.provenance.json beside the results." if more > 0 else ""
+    return table_of("records", "The record of every result", columns, rows, note=note)
+
+
+def _inputs(record: Mapping[str, Any]) -> str:
+    return "; ".join(f"{Path(path).name} {digest[:DIGEST_SHOWN]}" for path, digest in record["inputs"].items())
+
+
+def places(records: list[Mapping[str, Any]]) -> Table:
+    """Where the jobs of each rule ran, and their numbers in Slurm."""
+    by_place: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        by_place.setdefault((record["rule"], record.get("node", "not recorded")), []).append(record["slurm_job"] or "")
+    rows = [
+        [rule, node, len(jobs), _listed(sorted(set(filter(None, jobs)), key=int)) or "none"]
+        for (rule, node), jobs in sorted(by_place.items())
+    ]
+    return table_of("places", "Where the jobs ran", map(Column, ("rule", "node", "jobs", "Slurm jobs")), rows)
+
+
+def _listed(numbers: list[str]) -> str:
+    """
+    >>> _listed(["1", "2"]), _listed(list("0123456789abcdef"))
+    ('1, 2', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, a, b and 4 more')
+    """
+    shown, more = ", ".join(numbers[:MOST_NUMBERS]), len(numbers) - MOST_NUMBERS
+    return f"{shown} and {more} more" if more > 0 else shown

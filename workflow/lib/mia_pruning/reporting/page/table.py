@@ -1,0 +1,72 @@
+"""A table as the page shows it: each cell with its text, what it is sorted by, and the bar behind it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from mia_pruning.reporting.sentences import with_interval
+from mia_pruning.reporting.style import readable
+
+
+@dataclass(frozen=True)
+class Cell:
+    """order: what the column is sorted by, if not the text; share: the length of its bar, 0 to 1; look: a style of the page."""
+
+    text: str
+    order: float | str | None = None
+    share: float | None = None
+    look: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """about: what it holds, for who points at its head."""
+
+    label: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """name: its anchor and the name of its CSV file; n_heads: leading cells of a row that name it; note: read below it."""
+
+    name: str
+    caption: str
+    columns: list[Column]
+    rows: list[list[Cell]]
+    note: str = ""
+    n_heads: int = 1
+    look: str = ""
+    swatches: dict[str, str] = field(default_factory=dict)
+
+
+def table_of(name: str, caption: str, columns: Iterable[Column], rows: Iterable[Iterable[Any]], **more: Any) -> Table:
+    """A table whose cells may be plain values."""
+    return Table(name, caption, list(columns), [[as_cell(value) for value in row] for row in rows], **more)
+
+
+def as_cell(value: Any) -> Cell:
+    """
+    >>> as_cell("a_b"), as_cell(3)
+    (Cell(text='a_b', order=None, share=None, look='', hint=''), Cell(text='3', order=3, share=None, look='', hint=''))
+    """
+    if isinstance(value, Cell):
+        return value
+    return Cell(value) if isinstance(value, str) else Cell(f"{value:,}", value)
+
+
+def named(name: str) -> Cell:
+    """The cell of a configuration's name."""
+    return Cell(readable(name))
+
+
+def measured_cell(rows: pd.DataFrame, *, share_of: float | None = None, signed: bool = False) -> Cell:
+    """Value and interval of the only row; empty where there is none. share_of: the value whose bar fills the cell."""
+    if rows.empty or pd.isna(rows.iloc[0]["value"]):
+        return Cell("", "")
+    row = rows.iloc[0]
+    share = None if share_of is None else min(1.0, max(0.0, float(row["value"]) / share_of))
+    return Cell(with_interval(row, signed=signed), float(row["value"]), share)

@@ -1,0 +1,188 @@
+"""The claims with their verdicts, and the answer in one sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from mia_pruning.metrics.stand_ins import STRONGEST
+from mia_pruning.reporting.claims import NOT_TESTED
+from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
+from mia_pruning.reporting.sentences import measured, required
+from mia_pruning.reporting.style import in_order, readable
+from mia_pruning.reporting.tables import pick
+
+ATTACKER = ["attack", "attacker"]
+WHERE = ["experiment", "defence"]
+
+
+def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame, results: pd.DataFrame) -> list[dict[str, Any]]:
+    """For each claim its headline judgements: by the headline attack, and, corrected, by the strongest."""
+    views = []
+    for claim in claims["claims"]:
+        rows = pick(verdicts, claim=claim["id"])
+        judged = [_judgement(part, results) for _, part in pick(rows, headline=[True]).groupby(WHERE, sort=False)]
+        strongest = dict(list(pick(rows, **STRONGEST).groupby(WHERE, sort=False)))
+        for entry in judged:
+            part = strongest.get((entry["experiment"], entry["defence"]))
+            entry["strongest"] = None if part is None else _by_strongest(part, entry, results)
+        views.append({**claim, "judged": judged})
+    return views
+
+
+def _by_strongest(rows: pd.DataFrame, headline: Mapping[str, Any], results: pd.DataFrame) -> dict[str, Any]:
+    """The corrected verdict, with what the strongest attack alone measured."""
+    found = _judgement(rows, results)
+    own = [condition for condition in found["conditions"] if condition not in headline["conditions"]]
+    return {**found, "verdict": rows.iloc[0]["corrected"], "conditions": own}
+
+
+def _judgement(rows: pd.DataFrame, results: pd.DataFrame) -> dict[str, Any]:
+    """One verdict with what was measured for each condition, and of how many targets, examples and seeds."""
+    first = rows.iloc[0]
+    about = {key: first[key] for key in (*WHERE, *ATTACKER, "verdict")}
+    if first["verdict"] == NOT_TESTED:
+        return {**about, "conditions": [], "reason": first["reason"], "sizes": ""}
+    conditions = [{"measured": measured(row), "required": required(row)} for _, row in rows.iterrows()]
+    return {**about, "conditions": conditions, "reason": "", "sizes": sizes(pick(results, **{key: first[key] for key in WHERE}))}
+
+
+def sizes(results: pd.DataFrame) -> str:
+    """How many targets, attacked examples and seeds stand behind a defence's numbers.
+
+    >>> sizes(pd.DataFrame([{"metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"}]))
+    '8 targets, 2,800 examples, seed 0'
+    """
+    row = pick(results, metric="train_accuracy").iloc[0]  # of the examples that attacks are tried on
+    seeds = str(row["seeds"]).split()
+    named_seeds = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+    return f"{row['n_targets']:.0f} targets, {row['n_examples']:,.0f} examples, {named_seeds}"
+
+
+def all_verdicts(verdicts: pd.DataFrame) -> Table:
+    """Every claim for every defence under every attacker."""
+    rows = []
+    for (claim, experiment, defence, attack, attacker), part in verdicts.groupby(["claim", *WHERE, *ATTACKER], sort=False):
+        first = part.iloc[0]
+        said = "; ".join(f"{measured(row)} (required: {required(row)})" for _, row in part.iterrows() if row["metric"])
+        if first["verdict"] == NOT_TESTED:
+            said = first["reason"]
+        names = [named(name) for name in (experiment, defence, attack, attacker)]
+        rows.append([claim, *names, verdict_cell(first["verdict"]), verdict_cell(first["corrected"]), said])
+    columns = [
+        Column("claim"),
+        Column("experiment"),
+        Column("defence"),
+        Column("attack"),
+        Column("attacker", "adaptive: shadows of the target's own defence; dense shadows: of the undefended baseline"),
+        Column("verdict", "from one interval"),
+        Column("corrected", "when all intervals of the claim hold at once (Bonferroni)"),
+        Column("measured"),
+    ]
+    return table_of("all-verdicts", "Every claim, for every defence and under every attacker", columns, rows)
+
+
+def by_attacker(claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: list[tuple[str, str]]) -> Table:
+    """One row a claim and experiment, one column an attacker: the verdict on the claim's first defence."""
+    rows = []
+    for claim in claims["claims"]:
+        of_claim = pick(verdicts, claim=claim["id"], defence=claim["defences"][0])
+        for experiment, part in of_claim.groupby("experiment", sort=False):
+            found = {(row["attack"], row["attacker"]): row for _, row in part[::-1].iterrows()}
+            heads = [Cell(claim["id"], hint=claim["statement"]), named(experiment)]
+            rows.append([*heads, *(_both(found.get(key, found.get(("", "")))) for key in attackers)])
+    columns = [Column("claim"), Column("experiment"), *(attacker_column(*key) for key in attackers)]
+    return table_of("verdicts-by-attacker", "Each claim under each attacker", columns, rows, n_heads=2, look="matrix")
+
+
+def attacker_column(attack: str, attacker: str) -> Column:
+    return Column(f"{readable(attack)}, {readable(attacker)}" if attack else readable(attacker))
+
+
+def _both(row: pd.Series | None) -> Cell:
+    if row is None:
+        return Cell("")
+    corrected = "" if row["corrected"] == row["verdict"] else f" ({row['corrected']})"
+    return Cell(f"{row['verdict']}{corrected}", look=look_of(row["verdict"]))
+
+
+def verdict_cell(verdict: str) -> Cell:
+    return Cell(verdict, look=look_of(verdict))
+
+
+def look_of(verdict: str) -> str:
+    """
+    >>> look_of("not tested")
+    'not-tested'
+    """
+    return verdict.replace(" ", "-")
+
+
+def attackers_of(verdicts: pd.DataFrame, headline: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Every attacker of the claims: the strongest first, then the headline's, then the others."""
+    first = [tuple(STRONGEST.values()), (headline["attack"], headline["attacker"])]
+    attacks = verdicts[verdicts["attack"] != ""]
+    found = sorted(set(zip(attacks["attack"], attacks["attacker"], strict=True)))
+    return [key for key in first if key in found] + [key for key in found if key not in first]
+
+
+def choices(strongest: pd.DataFrame) -> Table | None:
+    """Which attack was the strongest by attack accuracy, against how many targets of each defence."""
+    rows = []
+    for where, part in pick(strongest, metric="attack_accuracy").groupby(WHERE, sort=False):
+        counts = part.groupby(ATTACKER).size().sort_values(ascending=False)
+        chosen = ", ".join(f"{readable(attack)} ({readable(attacker)}) {n}" for (attack, attacker), n in counts.items())
+        rows.append([*map(named, where), len(part), chosen])
+    columns = [Column("experiment"), Column("defence"), Column("targets"), Column("chosen for how many targets")]
+    caption = "Which attack was the strongest, by attack accuracy"
+    return table_of("strongest", caption, columns, rows, n_heads=2) if rows else None
+
+
+def conclusion(claims: Mapping[str, Any], verdicts: pd.DataFrame, results: pd.DataFrame) -> list[str]:
+    """The answer: for each experiment a sentence on the first claim's defence, then how many claims fared how."""
+    first = claims["claims"][0]
+    rows = pick(verdicts, claim=first["id"], defence=first["defences"][0])
+    sentences = [_effect(name, pick(rows, experiment=name), results) for name in in_order(rows, "experiment")]
+    return [*filter(None, sentences), tally(verdicts)]
+
+
+#: what a verdict on "lowers" says happened
+DID = {"supported": "lowered", "refuted": "did not lower", "inconclusive": "was not shown to lower"}
+
+
+def _effect(experiment: str, rows: pd.DataFrame, results: pd.DataFrame) -> str:
+    """What the first claim's defence did to the headline attack, to the strongest, and to the network's accuracy."""
+    headline = rows[rows["headline"]].iloc[0]
+    if headline["verdict"] == NOT_TESTED:
+        return f"On {readable(experiment)} nothing can be said of {readable(headline['defence'])}: {headline['reason']}."
+    parts = [f"{DID[headline['verdict']]} the accuracy of the attack {readable(headline['attack'])} ({_points(headline)})"]
+    for _, row in pick(rows, **STRONGEST).iterrows():
+        parts.append(f"{DID[row['corrected']]} that of the strongest attack ({_points(row)}; corrected for all comparisons)")
+    of_defence = pick(results, experiment=experiment, defence=headline["defence"]).set_index("metric")["value"]
+    of_base = pick(results, experiment=experiment, defence=headline["minus"]).set_index("metric")["value"]
+    rate = f" at {of_defence['compression']:.4g}x compression" if of_defence.get("compression", 1.0) > 1 else ""
+    cost = 100 * (of_defence["test_accuracy"] - of_base["test_accuracy"])
+    return (
+        f"On {readable(experiment)}, {readable(headline['defence'])}{rate} {' and '.join(parts)}, "
+        f"with {cost:+.1f} points of test accuracy against the {readable(headline['minus'])}."
+    )
+
+
+def _points(row: pd.Series) -> str:
+    value, low, high = (100 * row[name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} points, {low:+.1f} to {high:+.1f}"
+
+
+def tally(verdicts: pd.DataFrame) -> str:
+    """How the claims fared under the headline attack.
+
+    >>> rows = {"claim": ["A", "A", "B"], "verdict": ["refuted", "refuted", "supported"], "experiment": "e", "headline": True}
+    >>> tally(pd.DataFrame(rows))
+    'Of 2 verdicts by the headline attack 1 is supported, 1 refuted.'
+    """
+    found = verdicts[verdicts["headline"]].groupby(["claim", "experiment"], sort=False)["verdict"].first()
+    counts = [(verdict, int((found == verdict).sum())) for verdict in (*DID, NOT_TESTED)]
+    said = [f"{count} {verdict}" for verdict, count in counts if count]
+    verb = "is" if said and said[0].startswith("1 ") else "are"
+    listed = ", ".join([said[0].replace(" ", f" {verb} ", 1), *said[1:]]) if said else "none was reached"
+    return f"Of {len(found)} verdicts by the headline attack {listed}."
