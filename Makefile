@@ -26,6 +26,9 @@ test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/workflow
 
+page-test: $(READY) ## Open the smoke study's report in a browser (needs root or Chromium), at all sizes, and press every button
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -rs tests/page
+
 cluster-test: $(READY) ## Run the smoke study on a Slurm cluster on this machine (needs root or Slurm) and compare it with the one here
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests/cluster $(BIN)/python -m pytest -rs tests/cluster --ignore tests/cluster/test_faults.py
 
@@ -57,5 +60,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status test cluster-test cluster-faults check bench env clean
+.PHONY: help reproduce plan prefetch status test page-test cluster-test cluster-faults check bench env clean
 .DEFAULT_GOAL := help

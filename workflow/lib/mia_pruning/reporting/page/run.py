@@ -25,7 +25,8 @@ def read_benchmarks(folder: Path) -> pd.DataFrame:
         rule = next((rule for rule in RULES if path.stem.startswith(rule)), path.stem)
         what = str(path.relative_to(folder).with_suffix("")).replace("/benchmarks/", "/")
         rows.append((rule, what, float(last["s"]), float(last["cpu_time"]), float(last["max_rss"])))
-    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "megabytes"])
+    table = pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "megabytes"])
+    return table.astype({"seconds": float, "cpu_seconds": float, "megabytes": float})
 
 
 def timings(benchmarks: pd.DataFrame) -> Table:
