@@ -262,7 +262,8 @@ def test_a_study_of_which_every_attack_failed_has_a_report_that_says_so(reported
     tables |= {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "guarantees", "roc")}
     none(pd.read_csv(results / "roc.csv")).to_csv(tables["roc"], index=False)
     for name in catalogue("figure"):
-        outputs = {kind: str(tmp_path / f"{name}.{kind}") for kind in ("svg", "table", "words")}
+        printed = {f"print_{kind}": str(tmp_path / f"{name}.print.{kind}") for kind in ("svg", "pdf")}
+        outputs = {**printed, **{kind: str(tmp_path / f"{name}.{kind}") for kind in ("svg", "table", "words")}}
         draw_figure(name, tables, {"attack": "net", "attacker": "adaptive"}, **outputs)
     assert json.loads((tmp_path / "trade_off.words").read_text(encoding="utf-8"))["finding"] == "No attack gave a result."
 
