@@ -29,6 +29,7 @@ LIBRARIES_OF = {
     "judge_claims": "arrays",
     "draw_figure": "figures",
     "write_report": "figures",
+    "export_study": "figures",
 }
 #: an epoch with a solver's callback or with masks against one without: 0.84 to 1.13 by `make bench`
 CALLBACKS = 1.05

@@ -1,6 +1,7 @@
 """A drawn figure made to fit a paper: the width of one column or of both, text of 7 to 8 points, one legend for all panels.
 
-Figures know nothing of it. They are drawn once more with `style.apply_for_print` in force, and what they drew is laid out anew here.
+Figures know nothing of it. They are drawn once more with `style.apply_for_print` in force, and what they drew is
+laid out anew here.
 """
 
 import textwrap
@@ -94,7 +95,7 @@ def _colour(handle: Artist) -> str:
 
 
 def _put_legend_outside_(figure: Figure, entries: list[Entry]) -> float:
-    """The legend's height in inches: below, or above where a label of the whole figure stands below; in as many columns as fit."""
+    """The legend's height in inches. It stands below, or above if the whole figure has a label below, in as many columns as fit."""
     place = "outside upper center" if figure.get_supxlabel() else "outside lower center"
     for n_columns in range(len(entries), 0, -1):
         legend = figure.legend(*zip(*entries, strict=True), loc=place, ncols=n_columns)
