@@ -14,8 +14,8 @@ from mia_pruning.reporting.paper_tables import attack_table, defence_table, verd
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_blocks
 
-#: shares of the text's width: claim, published, defence, measured, attack, verdict, the strongest attack's; and of an experiment
-VERDICT_WIDTHS, EXPERIMENT_WIDTH = (0.20, 0.16, 0.09, 0.18, 0.10, 0.10, 0.10), 0.08
+#: shares of the text's width, without a column of experiments and with one
+VERDICT_WIDTHS = {7: (0.19, 0.16, 0.09, 0.18, 0.10, 0.095, 0.095), 8: (0.09, 0.15, 0.13, 0.09, 0.15, 0.09, 0.09, 0.09)}
 #: defences that stand side by side in a LaTeX table; further ones follow below
 MOST_DEFENCES = 6
 #: of whose jobs the record does not tell: the one that writes it
@@ -59,10 +59,9 @@ def paper_files(verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[s
     judged = verdict_table(verdicts, claims["claims"])
     defences = defence_table(results, headline_of(claims, results))
     attacks = attack_table(results)
-    experiment = ["experiment"] if "experiment" in judged else []
     blocks = in_blocks(attacks, len({"experiment", "attack"} & set(attacks.columns)), MOST_DEFENCES)
     return {
-        "verdicts.tex": as_latex(judged, [EXPERIMENT_WIDTH] * len(experiment) + list(VERDICT_WIDTHS)),
+        "verdicts.tex": as_latex(judged, VERDICT_WIDTHS[len(judged.columns)]),
         "verdicts.md": as_markdown(judged),
         "defences.tex": as_latex(defences),
         "defences.md": as_markdown(defences),

@@ -95,7 +95,7 @@ def _colour(handle: Artist) -> str:
 
 
 def _put_legend_outside_(figure: Figure, entries: list[Entry]) -> float:
-    """The legend's height in inches. It stands below, or above if the whole figure has a label below, in as many columns as fit."""
+    """The legend's height in inches. It stands below, or above if the figure has a label there, in as many columns as fit."""
     place = "outside upper center" if figure.get_supxlabel() else "outside lower center"
     for n_columns in range(len(entries), 0, -1):
         legend = figure.legend(*zip(*entries, strict=True), loc=place, ncols=n_columns)

@@ -10,9 +10,9 @@ import pandas as pd
 #: letters in a line of a column's head
 HEAD_LETTERS = 12
 PREAMBLE = r"""% Needs \usepackage{booktabs, array}. As wide as both columns of a two-column paper: \input it inside table*.
-{\footnotesize\setlength{\tabcolsep}{3pt}%
-\def\head#1{\begin{tabular}[b]{@{}c@{}}#1\end{tabular}}%
-\def\stacked#1#2#3{\begin{tabular}[t]{@{}#1@{}}#2\\{\scriptsize #3}\end{tabular}}%
+{\footnotesize\setlength{\tabcolsep}{3pt}\setlength{\extrarowheight}{2pt}%
+\def\head#1{{\extrarowheight0pt\begin{tabular}[b]{@{}c@{}}#1\end{tabular}}}%
+\def\stacked#1#2#3{{\extrarowheight0pt\begin{tabular}[t]{@{}#1@{}}#2\\{\scriptsize #3}\end{tabular}}}%
 """
 
 
