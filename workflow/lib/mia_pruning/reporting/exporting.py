@@ -16,8 +16,8 @@ from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_b
 
 #: shares of the text's width, without a column of experiments and with one
 VERDICT_WIDTHS = {7: (0.19, 0.16, 0.09, 0.18, 0.10, 0.095, 0.095), 8: (0.09, 0.15, 0.13, 0.09, 0.15, 0.09, 0.09, 0.09)}
-#: defences that stand side by side in a LaTeX table; further ones follow below
-MOST_DEFENCES = 6
+#: columns of a LaTeX table of attacks; further defences follow below
+MOST_COLUMNS = 7
 #: of whose jobs the record does not tell: the one that writes it
 OWN_RULE = "export_study"
 
@@ -59,7 +59,8 @@ def paper_files(verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[s
     judged = verdict_table(verdicts, claims["claims"])
     defences = defence_table(results, headline_of(claims, results))
     attacks = attack_table(results)
-    blocks = in_blocks(attacks, len({"experiment", "attack"} & set(attacks.columns)), MOST_DEFENCES)
+    n_names = len({"experiment", "attack"} & set(attacks.columns))
+    blocks = in_blocks(attacks, n_names, MOST_COLUMNS - n_names)
     return {
         "verdicts.tex": as_latex(judged, VERDICT_WIDTHS[len(judged.columns)]),
         "verdicts.md": as_markdown(judged),
