@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rocrate.rocrate import ROCrate
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
@@ -209,6 +210,13 @@ def test_report_names_the_study_and_shows_every_figure(results):
     for figure in results.glob("figures/*.json"):
         assert figure.with_suffix(".svg").read_text(encoding="utf-8").lstrip().startswith("<")
         assert figure.stem in page
+
+
+def test_the_record_of_the_run_lists_the_report_and_every_table_figure_and_export(results):
+    made = [results / "report.html", *results.glob("*.csv"), *results.glob("figures/*"), *results.glob("export/*")]
+    crate = ROCrate(results)
+    assert {entity.id for entity in crate.data_entities} == {str(path.relative_to(results)) for path in made}
+    assert crate.get("#run")["startTime"] < crate.get("#run")["endTime"]
 
 
 @pytest.fixture
