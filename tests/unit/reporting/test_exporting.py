@@ -145,7 +145,7 @@ def test_latex_has_rules_and_an_interval_below_its_value():
     table = pd.DataFrame({"defence": ["baseline"], "change": ["-2.7 points (-3.5 to -1.9)"], "bytes": ["61,512"]})
     body = as_latex(table).split("%\n")[-1]
     assert body.splitlines() == [
-        r"\begin{tabular}{lcc}",
+        r"\begin{tabular}{@{}lcc@{}}",
         r"\toprule",
         r"\head{defence} & \head{change} & \head{bytes} \\",
         r"\midrule",

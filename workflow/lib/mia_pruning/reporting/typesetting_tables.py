@@ -10,7 +10,7 @@ import pandas as pd
 #: letters in a line of a column's head
 HEAD_LETTERS = 12
 PREAMBLE = r"""% Needs \usepackage{booktabs, array}. As wide as both columns of a two-column paper: \input it inside table*.
-{\footnotesize\setlength{\tabcolsep}{3pt}\setlength{\extrarowheight}{2pt}%
+{\footnotesize\setlength{\tabcolsep}{2.5pt}\setlength{\extrarowheight}{2pt}%
 \def\head#1{{\extrarowheight0pt\begin{tabular}[b]{@{}c@{}}#1\end{tabular}}}%
 \def\stacked#1#2#3{{\extrarowheight0pt\begin{tabular}[t]{@{}#1@{}}#2\\{\scriptsize #3}\end{tabular}}}%
 """
@@ -26,7 +26,7 @@ def as_latex(table: pd.DataFrame, widths: Sequence[float] = ()) -> str:
     aligned = ["l" if _is_name(table[column]) else "c" for column in table]
     styled = table.style.hide(axis="index").format(_latex_cells(table, bool(widths)), escape="latex")
     styled = styled.format_index(_head, axis="columns", escape="latex")
-    tabular = styled.to_latex(column_format="".join(paragraphs or aligned), hrules=True).rstrip()
+    tabular = styled.to_latex(column_format=f"@{{}}{''.join(paragraphs or aligned)}@{{}}", hrules=True).rstrip()
     return f"{PREAMBLE}{tabular}}}\n"
 
 
