@@ -1,6 +1,6 @@
 # Does pruning defend a network against membership inference? The pipeline from raw data to a report with verdicts.
 #
-#   data -> split -> train -> prune -> retrain -> query, probe -> attack -> evaluate -> summarise -> claims, figures -> report
+#   data -> split -> train -> prune -> retrain -> query, probe -> attack -> evaluate -> summarise -> claims, figures -> report, export
 #
 # Configuration: config.yaml, or any other study by --configfile, which replaces it. Keys: workflow/config.schema.yaml.
 
@@ -34,6 +34,7 @@ rule all:
     default_target: True
     input:
         f"results/{STUDY.name}/report.html",
+        f"results/{STUDY.name}/ro-crate-metadata.json",
 
 
 rule prefetch:  # all that needs a network, for runs where there is none
@@ -48,3 +49,4 @@ include: "workflow/rules/signals.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"

@@ -7,7 +7,7 @@ import numpy as np
 from mia_pruning import storage
 
 #: what tells of the machine and the moment, and so differs between two runs
-OF_THE_RUN = ("benchmarks", "logs", "report.html", "snakemake_report.html", "plan.json")
+OF_THE_RUN = ("benchmarks", "logs", "report.html", "snakemake_report.html", "plan.json", "ro-crate-metadata.json")
 
 
 def result_files(results: Path) -> list[str]:

@@ -40,7 +40,7 @@ def test_the_three_commands_end_with_the_report_and_nothing_left(there, said):
     prefetched, reproduced, status = said
     assert "fetch_dataset" in prefetched
     assert f"Report: {there.results / 'smoke' / 'report.html'}" in reproduced
-    assert "Study smoke: 137 of 137 jobs done, 0 begun, 0 failed." in status
+    assert "Study smoke: 138 of 138 jobs done, 0 begun, 0 failed." in status
     assert "Nothing is left to do." in status
 
 
@@ -69,7 +69,7 @@ def test_all_attacks_on_a_defence_and_the_whole_report_are_one_job_each(records)
         jobs.setdefault(record["rule"], set()).add(record["slurm_job"])
     n_defences = sum(record["rule"] == "evaluate_defence" for record in records)
     assert len(jobs["run_attack"]) == len(jobs["evaluate_defence"]) == n_defences == 9
-    assert len(jobs["draw_figure"] | jobs["write_report"]) == 1
+    assert len(jobs["draw_figure"] | jobs["write_report"] | jobs["export_study"]) == 1
 
 
 def test_the_report_names_the_jobs_and_their_nodes(there, records):

@@ -14,7 +14,7 @@ from mia_pruning.stages.networks import read_models
 
 LIBRARY = "workflow/lib/mia_pruning"
 RUN = "results/smoke/lenet5_fashion/seed_0"
-EVALUATION = {"evaluate_defence", "summarise_study", "judge_claims", "draw_figure", "write_report"}
+EVALUATION = {"evaluate_defence", "summarise_study", "judge_claims", "draw_figure", "write_report", "export_study"}
 SIGNALS = {"query_models", "measure_release", "measure_distance", "run_attack", *EVALUATION}
 
 

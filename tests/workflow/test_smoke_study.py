@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rocrate.rocrate import ROCrate
 
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
@@ -211,6 +212,13 @@ def test_report_names_the_study_and_shows_every_figure(results):
         assert figure.stem in page
 
 
+def test_the_record_of_the_run_lists_the_report_and_every_table_figure_and_export(results):
+    made = [results / "report.html", *results.glob("*.csv"), *results.glob("figures/*"), *results.glob("export/*")]
+    crate = ROCrate(results)
+    assert {entity.id for entity in crate.data_entities} == {str(path.relative_to(results)) for path in made}
+    assert crate.get("#run")["startTime"] < crate.get("#run")["endTime"]
+
+
 @pytest.fixture
 def reported(results, project, tmp_path):
     """A function that writes the report of this study with some tables changed, and returns its text."""
@@ -262,7 +270,8 @@ def test_a_study_of_which_every_attack_failed_has_a_report_that_says_so(reported
     tables |= {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "guarantees", "roc")}
     none(pd.read_csv(results / "roc.csv")).to_csv(tables["roc"], index=False)
     for name in catalogue("figure"):
-        outputs = {kind: str(tmp_path / f"{name}.{kind}") for kind in ("svg", "table", "words")}
+        printed = {f"print_{kind}": str(tmp_path / f"{name}.print.{kind}") for kind in ("svg", "pdf")}
+        outputs = {**printed, **{kind: str(tmp_path / f"{name}.{kind}") for kind in ("svg", "table", "words")}}
         draw_figure(name, tables, {"attack": "net", "attacker": "adaptive"}, **outputs)
     assert json.loads((tmp_path / "trade_off.words").read_text(encoding="utf-8"))["finding"] == "No attack gave a result."
 
@@ -290,7 +299,7 @@ def test_every_job_leaves_a_log_and_a_record_beside_it(results):
 def test_every_artefact_tells_how_it_was_made(smoke, project):
     made = [path for name in ("smoke", "data", "logs") for path in (smoke / "results" / name).rglob("*")]
     recorded = [path for path in made if path.suffix in {".safetensors", ".npz", ".json"}]
-    artefacts = [path for path in recorded if not {"figures", "approved"} & set(path.parts)]
+    artefacts = [path for path in recorded if not {"figures", "approved", "ro-crate-metadata.json"} & set(path.parts)]
     assert len(artefacts) > 50
     head = project.execute(["git", "-C", str(project.root), "rev-parse", "HEAD"], project.root).stdout.strip()
     digests = {}

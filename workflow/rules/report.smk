@@ -28,6 +28,8 @@ rule draw_figure:
         ),
         table="results/{study}/figures/{figure}.csv",
         words="results/{study}/figures/{figure}.json",
+        print_svg="results/{study}/export/{figure}.svg",
+        print_pdf="results/{study}/export/{figure}.pdf",
     log:
         "results/{study}/logs/draw_figure_{figure}.log",
     benchmark:

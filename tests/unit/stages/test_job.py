@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -28,7 +29,11 @@ def test_a_job_yields_its_record_and_leaves_it_beside_the_log(snakemake, tmp_pat
     with job(snakemake) as record:
         assert (record["rule"], record["params"], record["wildcards"]) == ("train_models", {"a": 1}, {"a": 1})
         assert list(record["inputs"]) == [str(tmp_path / "in.txt")]
-    assert json.loads((tmp_path / "log" / "x.provenance.json").read_text()) == record
+    left = json.loads((tmp_path / "log" / "x.provenance.json").read_text())
+    started, ended = (datetime.fromisoformat(left.pop(name)) for name in ("started", "ended"))
+    assert timedelta(0) <= ended - started < timedelta(minutes=1)
+    assert ended.tzinfo == UTC
+    assert left == record
 
 
 @pytest.mark.parametrize("error", [StudyError("the key x"), ArithmeticError("the loss is nan")])

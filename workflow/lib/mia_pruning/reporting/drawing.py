@@ -1,27 +1,57 @@
-"""Draw one figure and write it with the table that it plots and the words beside it."""
+"""Draw one figure, for the page and for a paper, and write it with the table that it plots and the words beside it."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from mia_pruning import storage
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting import style
 from mia_pruning.reporting.tables import CsvTables, Drawing, Tables, pick
+from mia_pruning.reporting.typesetting import fit_to_paper_
+
+#: what a file says of its making; without a date the same data give the same bytes
+UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
-def draw_figure(name: str, tables: Mapping[str, str], headline: Mapping[str, str], *, svg: str, table: str, words: str) -> None:
+def draw_figure(
+    name: str,
+    tables: Mapping[str, str],
+    headline: Mapping[str, str],
+    *,
+    svg: str,
+    table: str,
+    words: str,
+    print_svg: str,
+    print_pdf: str,
+) -> None:
+    """svg: for the page; print_svg, print_pdf: as wide as a paper's column, or as both."""
+    loaded = CsvTables(tables)
     style.apply()
-    plug_in, loaded = catalogue("figure")[name], CsvTables(tables)
-    attacked = not pick(loaded["results"], metric="attack_accuracy").empty
-    drawing = plug_in.load()(loaded, headline) if attacked or not plug_in.traits.get("of_attacks") else _nothing(loaded)
-    Path(svg).parent.mkdir(parents=True, exist_ok=True)
-    with storage.atomic(svg) as temporary:
-        drawing.figure.savefig(temporary, format="svg", metadata={"Date": None})
-    plt.close(drawing.figure)
+    drawing = _draw(name, loaded, headline)
+    _save(drawing.figure, svg)
     storage.write_text(table, drawing.table.to_csv(index=False, lineterminator="\n"))
     storage.write_json(words, {"finding": drawing.finding, "caption": drawing.caption, "interactive": drawing.interactive})
+    style.apply_for_print()
+    printed = _draw(name, loaded, headline).figure
+    fit_to_paper_(printed)
+    _save(printed, print_svg, print_pdf)
+
+
+def _draw(name: str, tables: Tables, headline: Mapping[str, str]) -> Drawing:
+    plug_in = catalogue("figure")[name]
+    attacked = not pick(tables["results"], metric="attack_accuracy").empty
+    return plug_in.load()(tables, headline) if attacked or not plug_in.traits.get("of_attacks") else _nothing(tables)
+
+
+def _save(figure: Figure, *paths: str) -> None:
+    for path in paths:
+        kind = Path(path).suffix.removeprefix(".")
+        with storage.atomic(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=UNDATED[kind])
+    plt.close(figure)
 
 
 def _nothing(tables: Tables) -> Drawing:

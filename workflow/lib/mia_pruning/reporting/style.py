@@ -35,6 +35,22 @@ def apply() -> None:
     )
 
 
+def apply_for_print() -> None:
+    """The theme at a paper's size: text of 8 points, in a PDF as TrueType fonts that are part of the file."""
+    apply()
+    matplotlib.rcParams.update(
+        {
+            "pdf.fonttype": 42,
+            **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 8),
+            **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7),
+            "lines.markersize": 4,
+            "lines.linewidth": 1.0,
+            "legend.columnspacing": 1.0,
+            "legend.handletextpad": 0.4,
+        }
+    )
+
+
 def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
     """A colour for each defence, in the study's order; the first, the baseline, is dark grey.
 

@@ -33,6 +33,16 @@ GUESSED_SHARE = 0.05
 AUDIT = ("target", "n_canaries", "n_guesses", "n_correct", "true_positives", "members", "false_positives", "others")
 #: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets
 EXPOSED = ["example", "label", "first_half", "second_half"]
+#: the columns of each table that an evaluation leaves
+COLUMNS = {
+    "roc": ["attack", "attacker", "fpr", "tpr", "low", "high"],
+    "operating": ["attack", "attacker", *OPERATING],
+    "strongest": ["metric", "target", "attack", "attacker"],
+    "audit": ["attack", "attacker", *AUDIT],
+    "exposed": EXPOSED,
+    "failures": ["attack", "attacker", "failure"],
+    "confidence": ["member", "low", "high", "fraction"],
+}
 ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
 CONFIDENCE_EDGES = np.linspace(-6, 18, 49)
 
@@ -89,13 +99,13 @@ def evaluate_defence(
     n_examples += [n_candidates] * len(of_any)
     cells += of_any
     _write_replicates(output, record, cells, n_examples, draws)
-    storage.write_table(roc, roc_rows, ["attack", "attacker", "fpr", "tpr", "low", "high"])
-    storage.write_table(operating, operating_rows, ["attack", "attacker", *OPERATING])
-    storage.write_table(strongest, choices, ["metric", "target", "attack", "attacker"])
-    storage.write_table(audit, audit_rows, ["attack", "attacker", *AUDIT])
-    storage.write_table(exposed, _exposed_rows(statistic, split_, labels, twins), EXPOSED)
-    storage.write_table(failures, failure_rows, ["attack", "attacker", "failure"])
-    storage.write_table(confidence, _confidence_rows(logits, labels, split_), ["member", "low", "high", "fraction"])
+    storage.write_table(roc, roc_rows, COLUMNS["roc"])
+    storage.write_table(operating, operating_rows, COLUMNS["operating"])
+    storage.write_table(strongest, choices, COLUMNS["strongest"])
+    storage.write_table(audit, audit_rows, COLUMNS["audit"])
+    storage.write_table(exposed, _exposed_rows(statistic, split_, labels, twins), COLUMNS["exposed"])
+    storage.write_table(failures, failure_rows, COLUMNS["failures"])
+    storage.write_table(confidence, _confidence_rows(logits, labels, split_), COLUMNS["confidence"])
 
 
 Cell = tuple[dict[str, str], np.ndarray]

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ CONSOLE_LEVEL = "MIA_PRUNING_CONSOLE_LEVEL"
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
-    """The provenance record of this job, which is also written beside the log when the job has ended well.
+    """The provenance record of this job, which is also written beside the log, with its times, when the job has ended well.
 
     Progress goes to the console and to the rule's log, a traceback to the log alone.
     """
+    started = now()
     name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     _log_to(Path(snakemake.log[0]), name, place())
     record = provenance.record(
@@ -33,7 +35,8 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     )
     try:
         yield record
-        storage.write_json(Path(snakemake.log[0]).with_suffix(".provenance.json"), record)
+        times = {"started": started, "ended": now()}
+        storage.write_json(Path(snakemake.log[0]).with_suffix(".provenance.json"), {**record, **times})
     except (StudyError, ArithmeticError) as error:
         logger.error("stopped: %s", error)
         sys.exit(1)
@@ -55,6 +58,11 @@ def _is_full(error: Exception) -> bool:
 def identity(record: dict[str, Any]) -> str:
     """What a checkpoint of this job is bound to: parameters (code included), wildcards and inputs, not commit or machine."""
     return provenance.fingerprint({key: record[key] for key in ("rule", "wildcards", "params", "inputs")})
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def place() -> str:

@@ -2,5 +2,6 @@
 
     figure(tables, headline) -> Drawing
 
+Each is drawn twice, for the page and for a paper; for the latter `typesetting` lays out anew what was drawn.
 `headline` holds the attack and the attacker that the claims are judged by.
 """

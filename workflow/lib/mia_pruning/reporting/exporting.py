@@ -1,0 +1,71 @@
+"""What a study leaves for a paper beside its figures: tables as LaTeX and Markdown, its configuration, a record of the run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from mia_pruning import storage
+from mia_pruning.reporting.claims import headline_of
+from mia_pruning.reporting.crate import describe_run
+from mia_pruning.reporting.paper_tables import attack_table, defence_table, verdict_table
+from mia_pruning.reporting.tables import CsvTables
+from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_blocks
+
+#: shares of the text's width, without a column of experiments and with one
+VERDICT_WIDTHS = {7: (0.19, 0.16, 0.09, 0.18, 0.10, 0.095, 0.095), 8: (0.09, 0.15, 0.13, 0.09, 0.15, 0.09, 0.09, 0.09)}
+#: columns of a LaTeX table of attacks; further defences follow below
+MOST_COLUMNS = 7
+#: of whose jobs the record does not tell: the one that writes it
+OWN_RULE = "export_study"
+
+
+def export_study(
+    tables: Mapping[str, str],
+    results: Sequence[str],
+    *,
+    claims: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    datasets: Mapping[str, str],
+    folder: Path,
+    paper: Mapping[str, str],
+    study: str,
+    crate: str,
+) -> None:
+    """results: files of the study that the record names, beside what is written here: paper, file name -> path, study and crate.
+
+    datasets: name -> dataset.json; folder: the study's, which is the record's root.
+    """
+    loaded = CsvTables(tables)
+    for name, content in paper_files(loaded["verdicts"], loaded["results"], claims).items():
+        storage.write_text(paper[name], content)
+    storage.write_text(study, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120))
+    records = [storage.read_json(path) for path in sorted(folder.rglob("logs/*.provenance.json"))]
+    description = describe_run(
+        folder,
+        sorted(str(Path(path).relative_to(folder)) for path in [*results, *paper.values()]),
+        study=str(Path(study).relative_to(folder)),
+        settings=settings,
+        datasets={name: storage.read_json(path) for name, path in datasets.items()},
+        records=[record for record in records if record["rule"] != OWN_RULE],
+    )
+    storage.write_json(crate, description)
+
+
+def paper_files(verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[str, Any]) -> dict[str, str]:
+    """The content of each table's file, by its name."""
+    judged = verdict_table(verdicts, claims["claims"])
+    defences = defence_table(results, headline_of(claims, results))
+    attacks = attack_table(results)
+    n_names = len({"experiment", "attack"} & set(attacks.columns))
+    blocks = in_blocks(attacks, n_names, MOST_COLUMNS - n_names)
+    return {
+        "verdicts.tex": as_latex(judged, VERDICT_WIDTHS[len(judged.columns)]),
+        "verdicts.md": as_markdown(judged),
+        "defences.tex": as_latex(defences),
+        "defences.md": as_markdown(defences),
+        "attacks.tex": "\n\\medskip\n".join(as_latex(block) for block in blocks),
+        "attacks.md": as_markdown(attacks),
+    }

@@ -1,0 +1,31 @@
+"""What goes from a study into a paper, and the record of its run."""
+
+
+rule export_study:
+    input:
+        tables=rules.summarise_study.output,
+        verdicts=rules.judge_claims.output,
+        report=rules.write_report.output,
+        figures=expand(rules.draw_figure.output, figure=FIGURES, allow_missing=True),
+        datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
+        claims=PAGES / "claims.yaml",
+    output:
+        paper=expand("results/{{study}}/export/{table}.{kind}", table=["verdicts", "defences", "attacks"], kind=["tex", "md"]),
+        study="results/{study}/export/study.yaml",
+        crate="results/{study}/ro-crate-metadata.json",
+    log:
+        "results/{study}/logs/export_study.log",
+    benchmark:
+        "results/{study}/benchmarks/export_study.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory_of("export_study"),
+        runtime=minutes_of("export_study"),
+    params:
+        settings=STUDY.settings,
+        code=code_of("export_study.py"),
+    message:
+        "Exporting {wildcards.study}"
+    script:
+        "../scripts/export_study.py"
