@@ -185,4 +185,4 @@ def tally(verdicts: pd.DataFrame) -> str:
     said = [f"{count} {verdict}" for verdict, count in counts if count]
     verb = "is" if said and said[0].startswith("1 ") else "are"
     listed = ", ".join([said[0].replace(" ", f" {verb} ", 1), *said[1:]]) if said else "none was reached"
-    return f"Of {len(found)} verdicts by the headline attack {listed}."
+    return f"Of {len(found)} verdict{'' if len(found) == 1 else 's'} by the headline attack {listed}."

@@ -1,0 +1,76 @@
+"""Tables of defences from planted results."""
+
+import pandas as pd
+import pytest
+
+from mia_pruning.reporting.page.defences import changes, every_attack, overview, privacy_matrix
+
+HEADLINE = {"attack": "net", "attacker": "adaptive"}
+
+
+def row(defence, metric, value, attack="", attacker="", half=0.01):
+    interval = {"value": value, "low": value - half, "high": value + half}
+    return {"experiment": "lenet5", "defence": defence, "metric": metric, "attack": attack, "attacker": attacker, **interval}
+
+
+RESULTS = pd.DataFrame(
+    [
+        row("baseline", "test_accuracy", 0.8),
+        row("baseline", "attack_accuracy", 0.6, "net", "adaptive"),
+        row("baseline", "attack_accuracy", 0.75, "strongest", "any"),
+        row("baseline", "tpr_at_1_percent_fpr", 0.05, "net", "adaptive"),
+        row("pruned", "test_accuracy", 0.4),
+        row("pruned", "compression", 15.78, half=0.0),
+        row("pruned", "attack_accuracy", 0.49, "net", "adaptive"),
+    ]
+)
+
+
+def texts(table):
+    return [[cell.text for cell in cells] for cells in table.rows]
+
+
+def labels(table):
+    return [column.label for column in table.columns]
+
+
+def test_the_overview_has_the_columns_that_some_defence_has_and_gaps_where_one_has_not():
+    table = overview(RESULTS, HEADLINE)
+    shown = dict(zip(labels(table), zip(*texts(table), strict=True), strict=True))
+    assert shown["test accuracy"] == ("0.800 (0.790 to 0.810)", "0.400 (0.390 to 0.410)")
+    assert shown["compression"] == ("", "15.78")
+    assert shown["strongest attack"] == ("0.750 (0.740 to 0.760)", "")
+    assert "epsilon" not in shown
+    assert all(column.about for column in table.columns[2:])
+
+
+def test_bars_compare_the_values_of_a_column():
+    table = overview(RESULTS, HEADLINE)
+    column = labels(table).index("test accuracy")
+    assert [cells[column].share for cells in table.rows] == [1.0, 0.5]
+
+
+def test_in_the_matrix_a_bar_is_what_exceeds_guessing_and_the_strongest_comes_first():
+    table = privacy_matrix(RESULTS)
+    assert labels(table)[2:] == ["strongest, any", "net, adaptive"]
+    assert [[cell.share for cell in cells[2:]] for cells in table.rows] == [[0.5, pytest.approx(0.2)], [None, 0.0]]
+    assert table.rows[0][3].hint == "0.590 to 0.610"
+
+
+def test_a_rate_that_non_members_do_not_resolve_says_so():
+    counts = {"experiment": "lenet5", "attack": "net", "attacker": "adaptive", "false_positives": 3, "others": 400}
+    operating = pd.DataFrame([{**counts, "defence": name, "allowed_fpr": 0.01} for name in ("baseline", "pruned")])
+    table = every_attack(RESULTS, operating)
+    column = labels(table).index("TPR at 1 % FPR")
+    found = {(cells[1].text, cells[2].text): cells[column].text for cells in table.rows}
+    assert found[("baseline", "net")] == "0.050 (0.040 to 0.060) at 0.0075"
+    assert found[("pruned", "net")] == "n too small: 400"
+    assert found[("baseline", "strongest")] == ""
+
+
+def test_changes_are_those_against_the_baseline():
+    rows = [row("pruned", "attack_accuracy", -0.02, "net", "adaptive"), row("pruned", "test_accuracy", 0.01)]
+    differences = pd.DataFrame([*({**r, "minus": "baseline"} for r in rows), {**rows[0], "minus": "min_max", "value": 9.0}])
+    table = changes(differences, HEADLINE)
+    assert labels(table) == ["experiment", "defence", "test accuracy", "attack accuracy"]
+    assert texts(table) == [["lenet5", "pruned", "+1.0 points (+0.0 to +2.0)", "-2.0 points (-3.0 to -1.0)"]]

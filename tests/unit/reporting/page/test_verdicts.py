@@ -1,0 +1,89 @@
+"""The answer and the verdict table from planted verdicts."""
+
+import pandas as pd
+import pytest
+
+from mia_pruning.reporting.page.verdicts import by_attacker, conclusion, headline_verdicts, tally
+
+CLAIM = {"id": "C1", "statement": "Pruning lowers it.", "defences": ["pruned", "more_pruned"]}
+CLAIMS = {"claims": [CLAIM]}
+
+
+def verdict(attack, attacker, value, said, corrected, *, headline=False, defence="pruned", **more):
+    about = {"claim": "C1", "experiment": "lenet5", "defence": defence, "reason": "", "metric": "attack_accuracy"}
+    interval = {"value": value, "low": value - 0.01, "high": value + 0.01, "direction": "below", "threshold": 0.0}
+    named = {"attack": attack, "attacker": attacker, "verdict": said, "corrected": corrected, "headline": headline}
+    return {**about, "minus": "baseline", **interval, **named, **more}
+
+
+def utility(row):
+    """The same verdict's condition on test accuracy, which is the same interval under every attack."""
+    return {**row, "metric": "test_accuracy", "direction": "at_least", "value": -0.004, "low": -0.006, "high": -0.002}
+
+
+def results(**values):
+    rows = [
+        {"experiment": "lenet5", "defence": defence, "metric": metric, "value": value, "n_targets": 8.0, "n_examples": 2800.0}
+        for defence, of_defence in values.items()
+        for metric, value in of_defence.items()
+    ]
+    return pd.DataFrame(rows).assign(seeds="0")
+
+
+RESULTS = results(
+    baseline={"train_accuracy": 0.9, "test_accuracy": 0.85, "compression": 1.0},
+    pruned={"train_accuracy": 0.88, "test_accuracy": 0.846, "compression": 15.78},
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [("supported", "lowered"), ("refuted", "did not lower"), ("inconclusive", "was not shown to lower")],
+)
+def test_the_answer_says_what_the_verdicts_say(said, words):
+    rows = [
+        verdict("net", "adaptive", -0.03, said, said, headline=True),
+        verdict("strongest", "any", 0.011, "refuted", "inconclusive"),
+    ]
+    first, second = conclusion(CLAIMS, pd.DataFrame(rows), RESULTS)
+    assert first == (
+        f"On lenet5, pruned at 15.78x compression {words} the accuracy of the attack net (-3.0 points, -4.0 to -2.0) and was not "
+        "shown to lower that of the strongest attack (+1.1 points, +0.1 to +2.1; corrected for all comparisons), "
+        "with -0.4 points of test accuracy against the baseline."
+    )
+    assert second == f"Of 1 verdict by the headline attack 1 is {said}."
+
+
+def test_where_nothing_was_tested_the_answer_gives_the_reason():
+    row = verdict("", "", float("nan"), "not tested", "not tested", headline=True, reason="the study has no defence named pruned")
+    first, second = conclusion(CLAIMS, pd.DataFrame([row]), RESULTS)
+    assert first == "On lenet5 nothing can be said of pruned: the study has no defence named pruned."
+    assert second == "Of 1 verdict by the headline attack 1 is not tested."
+
+
+def test_verdicts_are_counted_once_a_claim_and_experiment():
+    rows = [verdict("net", "adaptive", 0.0, "refuted", "refuted", headline=True, claim=claim) for claim in ("A", "A", "B", "C")]
+    rows.append(verdict("other", "adaptive", 0.0, "supported", "supported", claim="D"))
+    assert tally(pd.DataFrame(rows)) == "Of 3 verdicts by the headline attack 3 are refuted."
+
+
+def test_the_table_gives_the_sizes_and_what_the_strongest_attack_alone_measured():
+    by_net = verdict("net", "adaptive", -0.03, "supported", "supported", headline=True)
+    by_strongest = verdict("strongest", "any", -0.02, "supported", "inconclusive")
+    rows = [by_net, utility(by_net), by_strongest, utility(by_strongest)]
+    ((entry,),) = (claim["judged"] for claim in headline_verdicts(CLAIMS, pd.DataFrame(rows), RESULTS))
+    assert entry["sizes"] == "8 targets, 2,800 examples, seed 0"
+    assert [condition["measured"] for condition in entry["conditions"]] == [
+        "attack accuracy less that of baseline: -3.0 points (-4.0 to -2.0)",
+        "test accuracy less that of baseline: -0.4 points (-0.6 to -0.2)",
+    ]
+    assert [condition["measured"] for condition in entry["strongest"]["conditions"]] == [
+        "attack accuracy less that of baseline: -2.0 points (-3.0 to -1.0)"
+    ]
+    assert (entry["verdict"], entry["strongest"]["verdict"]) == ("supported", "inconclusive")
+
+
+def test_a_claim_of_no_attack_has_its_verdict_under_every_attacker():
+    row = verdict("", "", 0.0, "supported", "inconclusive", headline=True)
+    (cells,) = by_attacker(CLAIMS, pd.DataFrame([row]), [("strongest", "any"), ("net", "adaptive")]).rows
+    assert [cell.text for cell in cells] == ["C1", "lenet5", "supported (inconclusive)", "supported (inconclusive)"]
