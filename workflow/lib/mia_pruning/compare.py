@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from mia_pruning import storage
+from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.plan.printing import aligned
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.comparison import records, tables, words
@@ -114,6 +115,7 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
             opening=words.opening(numbers, verdicts),
             independence=words.independence(*(records.splits(study.records) for study in (a, b)), experiments),
             absent=words.absent(only_in_one(a.results, b.results), numbers),
+            confidence_percent=round(100 * CONFIDENCE),
             colours=web_colours(in_order(pd.concat([a.results, b.results]), "defence")),
             n_verdicts=len(verdicts),
             recorded=None not in settings,
@@ -147,12 +149,10 @@ def facts(study: Results) -> dict[str, str]:
 def summary(a: Results, b: Results, numbers: list[Compared], verdicts: list[Judged]) -> str:
     """What the console shows."""
     counts = [[outcome, f"{n:,}"] for outcome, n in count(numbers).items()]
-    changed = [each for each in verdicts if each.changed("verdict", "corrected")]
-    lines = [f"A: {a.folder}", f"B: {b.folder}", "", *words.opening(numbers, verdicts), "", aligned(counts), ""]
-    lines.append(f"{len(changed):,} of {len(verdicts):,} verdicts in both changed{':' if changed else '.'}")
-    lines += [f"  {described(each)}" for each in changed[:MOST_LISTED]]
-    more = len(changed) - MOST_LISTED
-    return "\n".join([*lines, f"  and {more:,} more, on the page"] if more > 0 else lines)
+    changed = [described(each) for each in verdicts if each.changed("verdict", "corrected")]
+    more = [f"and {len(changed) - MOST_LISTED:,} more, on the page"] if len(changed) > MOST_LISTED else []
+    lines = [f"A: {a.folder}", f"B: {b.folder}", "", *words.opening(numbers, verdicts), "", aligned(counts)]
+    return "\n".join([*lines, *(["", "Verdicts that changed"] if changed else []), *changed[:MOST_LISTED], *more])
 
 
 def described(judged: Judged) -> str:

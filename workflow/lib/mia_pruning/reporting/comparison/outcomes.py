@@ -33,8 +33,8 @@ class Compared:
 
     @property
     def has_interval(self) -> bool:
-        """Whether it is in both and the difference has an interval; counted numbers have none."""
-        return self.difference is not None and math.isfinite(self.difference.low)
+        """Whether it is in both and the difference has an interval; counted numbers, and those without any spread, have none."""
+        return self.difference is not None and self.difference.standard_error > 0
 
 
 def compare_numbers(a: pd.DataFrame, b: pd.DataFrame, names: list[str]) -> list[Compared]:

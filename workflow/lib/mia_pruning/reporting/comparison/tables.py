@@ -19,6 +19,7 @@ from mia_pruning.types import BASELINE
 #: a style of the page for each outcome
 LOOKS = {SAME_BITS: "supported", WITHIN: "", DIFFERS: "refuted", ONLY_A: "unpublished", ONLY_B: "unpublished"}
 A, B = Column("A"), Column("B")
+MEASURE = Column("measure", "attack accuracy of the attack that is named, or the test accuracy")
 DIFFERENCE = Column("B less A", "with the interval of a difference of two independent studies")
 OUTCOME = Column("outcome", "same within intervals: the difference's interval holds zero; differs: it does not")
 
@@ -26,12 +27,10 @@ OUTCOME = Column("outcome", "same within intervals: the difference's interval ho
 def measures(headline: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """What the first tables are about: label -> the names of the number."""
     return {
-        f"attack accuracy of {readable(headline['attack'])}, {readable(headline['attacker'])}": {
-            "metric": "attack_accuracy", **headline,
-        },
-        "attack accuracy of the strongest attack": {"metric": "attack_accuracy", **STRONGEST},
+        f"{readable(headline['attack'])}, {readable(headline['attacker'])}": {"metric": "attack_accuracy", **headline},
+        "strongest attack": {"metric": "attack_accuracy", **STRONGEST},
         "test accuracy": {"metric": "test_accuracy"},
-    }  # fmt: skip
+    }
 
 
 def every_defence(numbers: list[Compared], headline: Mapping[str, str]) -> Table:
@@ -61,7 +60,7 @@ def _by_measure(name: str, caption: str, compared: list[Compared], headline: Map
         for label in measures(headline)
         if (label, *place) in shown
     ]
-    columns = [Column("experiment"), Column("defence"), Column("measure"), A, B, DIFFERENCE, OUTCOME]
+    columns = [Column("experiment"), Column("defence"), MEASURE, OUTCOME, A, B, DIFFERENCE]
     return table_of(name, caption, columns, rows, n_heads=3)
 
 
@@ -79,7 +78,7 @@ def every_number(numbers: list[Compared]) -> Table:
     ]
     labels = ("experiment", "defence", "attack", "attacker", "measure")
     errors = Column("standard errors", "the difference in units of its standard error")
-    return table_of("numbers", "Every number", [*map(Column, labels), A, B, DIFFERENCE, OUTCOME, errors], rows, n_heads=5)
+    return table_of("numbers", "Every number", [*map(Column, labels), OUTCOME, A, B, DIFFERENCE, errors], rows, n_heads=5)
 
 
 def _defence(name: str) -> Cell:
@@ -87,10 +86,10 @@ def _defence(name: str) -> Cell:
 
 
 def _sides(each: Compared, *, signed: bool) -> list[Cell]:
-    """A, B, B less A and the outcome."""
+    """The outcome, A, B, and B less A."""
     metric = each.names["metric"]
     outcome = Cell(each.outcome, OUTCOMES.index(each.outcome), look=LOOKS[each.outcome])
-    return [_interval(each.a, metric, signed=signed), _interval(each.b, metric, signed=signed), _less(each), outcome]
+    return [outcome, *(_interval(side, metric, signed=signed) for side in (each.a, each.b)), _less(each)]
 
 
 def _interval(interval: Interval | None, metric: str, *, signed: bool) -> Cell:
@@ -126,7 +125,7 @@ def _signed(value: float, metric: str) -> str:
 
 
 def _errors(each: Compared) -> Cell:
-    if not each.has_interval or each.outcome == SAME_BITS or each.difference.standard_error == 0:
+    if not each.has_interval or each.outcome == SAME_BITS:
         return Cell("", "")
     ratio = each.difference.estimate / each.difference.standard_error
     return Cell(f"{ratio:+.1f}", abs(ratio))

@@ -35,7 +35,7 @@ def opening(numbers: list[Compared], verdicts: list[Judged]) -> list[str]:
         f"{_verb(counts[WITHIN], 'is', 'are')} the same within intervals and {_verb(counts[DIFFERS], 'differs', 'differ')}"
         f"{_luck(numbers)}."
     ]
-    return [*sentences, _headline(verdicts), *_reproduced(numbers, in_both)]
+    return [*sentences, *_reproduced(numbers, in_both), _headline(verdicts), *_all_verdicts(verdicts)]
 
 
 def _verb(n: int, one: str, more: str) -> str:
@@ -43,13 +43,17 @@ def _verb(n: int, one: str, more: str) -> str:
 
 
 def _luck(numbers: list[Compared]) -> str:
-    """How many would differ by luck, and how many cannot by luck because they are counted."""
-    counted = sum(each.outcome == DIFFERS and not each.has_interval for each in numbers)
-    said = [f"{counted:,} of them counted, without interval"] if counted else []
-    if could := outcomes.that_could_differ(numbers):
-        share = f"{100 * (1 - CONFIDENCE):g} % of the {could:,} that have an interval and other bits"
-        said.append(f"about {outcomes.by_luck(numbers):.3g} would by luck alone, {share}")
-    return f" ({'; '.join(said)})" if said else ""
+    """Of what differs, how much has an interval, beside how much of that luck alone would make; the rest cannot by luck."""
+    could = outcomes.that_could_differ(numbers)
+    if not could:
+        return ""
+    differ = [each for each in numbers if each.outcome == DIFFERS]
+    with_interval = sum(each.has_interval for each in differ)
+    exact = f"; {len(differ) - with_interval:,} without an interval" if with_interval < len(differ) else ""
+    return (
+        f" ({with_interval:,} with an interval, where about {outcomes.by_luck(numbers):.2g} would by luck alone: "
+        f"{100 * (1 - CONFIDENCE):.2g} % of the {could:,} that have one and other bits{exact})"
+    )
 
 
 def _headline(verdicts: list[Judged]) -> str:
@@ -62,6 +66,12 @@ def _headline(verdicts: list[Judged]) -> str:
         return f"None {of_all}."
     more = f" and {len(changed) - MOST_NAMED:,} more" if len(changed) > MOST_NAMED else ""
     return f"{len(changed):,} {of_all}: {'; '.join(map(_change, changed[:MOST_NAMED]))}{more}."
+
+
+def _all_verdicts(verdicts: list[Judged]) -> list[str]:
+    """How many changed over all claims, defences and attackers, corrected or not; nothing if none did."""
+    n_changed = sum(each.changed("verdict", "corrected") for each in verdicts)
+    return [f"Of all {len(verdicts):,} verdicts in both, under any attacker, {n_changed:,} changed."] if n_changed else []
 
 
 def _change(judged: Judged) -> str:
