@@ -163,7 +163,7 @@ def judged_once(a: pd.DataFrame, b: pd.DataFrame) -> Table:
 
 def _why_not(verdicts: pd.DataFrame, key: tuple[str, ...]) -> str:
     """What the verdicts of the other study say of this claim, experiment and defence."""
-    rows = verdicts[(verdicts[VERDICT[:3]] == key).all(axis=1)]
+    rows = verdicts[(verdicts[VERDICT[:3]] == list(key)).all(axis=1)]
     if rows.empty:
         return "not in it"
     return "; ".join(dict.fromkeys(rows["reason"])) or "not under this attacker"

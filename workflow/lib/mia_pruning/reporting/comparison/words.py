@@ -49,11 +49,11 @@ def _luck(numbers: list[Compared]) -> str:
         return ""
     differ = [each for each in numbers if each.outcome == DIFFERS]
     with_interval = sum(each.has_interval for each in differ)
+    by_luck = outcomes.by_luck(numbers)
+    about = f"{by_luck:,.0f}" if by_luck >= 10 else f"{by_luck:.2g}"
     exact = f"; {len(differ) - with_interval:,} without an interval" if with_interval < len(differ) else ""
-    return (
-        f" ({with_interval:,} with an interval, where about {outcomes.by_luck(numbers):.2g} would by luck alone: "
-        f"{100 * (1 - CONFIDENCE):.2g} % of the {could:,} that have one and other bits{exact})"
-    )
+    share = f"{100 * (1 - CONFIDENCE):.2g} % of the {could:,} that have one and other bits"
+    return f" ({with_interval:,} with an interval, where about {about} would by luck alone: {share}{exact})"
 
 
 def _headline(verdicts: list[Judged]) -> str:
