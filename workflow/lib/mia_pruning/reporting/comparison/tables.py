@@ -176,7 +176,7 @@ def side_by_side(name: str, caption: str, a: Mapping[str, Any], b: Mapping[str, 
         same = key in a and key in b and a[key] == b[key]
         values = [str(side[key]) if key in side else "none" for side in (a, b)]
         rows.append([key, *values, Cell("same" if same else "differs", look="" if same else LOOKS[DIFFERS])])
-    return table_of(name, caption, [Column(what), A, B, Column("")], rows)
+    return table_of(name, caption, [Column(what), A, B, Column("compared")], rows)
 
 
 def changed_settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> Table:
