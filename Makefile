@@ -22,6 +22,10 @@ prefetch: $(READY) ## Make the environment and bring the data of a study (STUDY=
 status: $(READY) ## Say how far a study (STUDY=config.yaml) is, what runs, waits and failed, and how long the rest takes
 	@$(BIN)/python -m mia_pruning.status $(STUDY)
 
+compare: $(READY) ## Set two finished studies side by side (A=results/x B=results/y): one page with differences and changed verdicts
+	@$(if $(and $(A),$(B)),,echo "make: compare needs two studies' folders: make compare A=results/x B=results/y" >&2; exit 1)
+	@$(BIN)/python -m mia_pruning.compare "$(A)" "$(B)"
+
 test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/workflow
@@ -60,5 +64,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status test page-test cluster-test cluster-faults check bench env clean
+.PHONY: help reproduce plan prefetch status compare test page-test cluster-test cluster-faults check bench env clean
 .DEFAULT_GOAL := help

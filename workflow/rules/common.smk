@@ -319,8 +319,9 @@ def over_defences(pattern, **fixed):
 
 
 def page_parts():
-    """What the report is put together from: templates, styles and scripts."""
-    return sorted(path for folder in ("templates", "assets") for path in (PAGES / folder).glob("*.[jc]*"))
+    """What the report is put together from: its templates, and the styles and scripts of all pages."""
+    parts = [PAGES / "templates" / name for name in ("base.html.j2", "parts.html.j2", "report.html.j2", "page.css", "page.js")]
+    return [*parts, *sorted((PAGES / "assets").glob("*.min.*"))]
 
 
 def paths(parts):
