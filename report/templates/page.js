@@ -69,12 +69,11 @@ function draw(figure) {
   const panels = JSON.parse(figure.querySelector(".interactive").textContent);
   const place = figure.querySelector(".panels");
   place.hidden = false;
-  for (const { data, layout } of panels) {
-    const panel = place.appendChild(document.createElement("div"));
-    panel.className = "panel";
+  for (const _ of panels) place.appendChild(document.createElement("div")).className = "panel";
+  for (const [number, { data, layout }] of panels.entries()) {
     const axis = { automargin: true, linecolor: INK, ticks: "outside", gridcolor: "#e3e7ec" };
     Plotly.newPlot(
-      panel,
+      place.children[number], // all are there by now: each has the width that it keeps
       data,
       {
         ...layout,

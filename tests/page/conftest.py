@@ -22,6 +22,10 @@ FLAGS = [
     "--disable-sync",
 ]  # fmt: skip
 
+#: every figure that has panels shows them
+ALL_ARE_DRAWN = """() => [...document.querySelectorAll("script.interactive")].every(
+    (script) => script.closest("figure").querySelectorAll(".panel .main-svg").length)"""
+
 
 def install() -> str:
     """What is missing, by apt; returns why it cannot be had, or nothing."""
@@ -102,6 +106,8 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.goto(path.as_uri())
         for figure in page.locator("figure[data-name]").all():
             figure.scroll_into_view_if_needed()
+        if options.get("java_script_enabled", True):
+            page.wait_for_function(ALL_ARE_DRAWN)
         page.evaluate("scrollTo(0, 0)")
         return page
 

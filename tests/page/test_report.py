@@ -119,8 +119,10 @@ def test_every_figure_is_seen_and_not_blank(page):
     assert len(figures) >= 11
     for figure in figures:
         name, plate = figure.get_attribute("data-name"), figure.locator(".plate")
-        if name in INTERACTIVE:
-            figure.locator(".main-svg").first.wait_for()
+        assert (figure.locator(".panel").count() > 0) == (name in INTERACTIVE)
+        for panel in figure.locator(".panel").all():
+            around, drawn = panel.bounding_box(), panel.locator(".main-svg").first.bounding_box()
+            assert abs(around["width"] - drawn["width"]) < 2, name
         assert not is_blank(Image.open(io.BytesIO(plate.screenshot()))), name
         assert len(figure.locator("img").get_attribute("alt")) > 30, name
         assert figure.locator("figcaption strong").inner_text(), name
@@ -129,8 +131,6 @@ def test_every_figure_is_seen_and_not_blank(page):
 @pytest.mark.parametrize("name", INTERACTIVE)
 def test_a_point_that_is_pointed_at_tells_its_numbers(name, page):
     figure = page.locator(f"figure[data-name={name}]")
-    figure.locator(".main-svg").first.wait_for()
-    figure.scroll_into_view_if_needed()
     page.mouse.move(*figure.locator(".panel").first.evaluate(WHERE_A_POINT_IS))
     said = figure.locator(".hoverlayer .hovertext")
     said.first.wait_for()
