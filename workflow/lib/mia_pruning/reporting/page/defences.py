@@ -10,7 +10,7 @@ from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.auditing import audit
 from mia_pruning.reporting.operating import LOW_FPR
-from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, table_of
+from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, rows_by, table_of
 from mia_pruning.reporting.page.verdicts import attacker_column
 from mia_pruning.reporting.sentences import number
 from mia_pruning.reporting.style import in_order, readable
@@ -69,15 +69,12 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
 
 def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
     """One row an experiment and defence; measures that no defence has are left out."""
-    shown = [(m, found) for m in measures(headline) if len(found := pick(results, **m.chosen))]
-    largest = {m.label: found["value"].max() for m, found in shown if m.bar}
+    shown = [(m, rows_by(found, WHERE)) for m in measures(headline) if len(found := pick(results, **m.chosen))]
+    largest = {m.label: max(row["value"] for row in found.values()) for m, found in shown if m.bar}
     rows = []
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
-            cells = [
-                measured_cell(pick(found, experiment=experiment, defence=defence), share_of=largest.get(m.label))
-                for m, found in shown
-            ]
+            cells = [measured_cell(found.get((experiment, defence)), share_of=largest.get(m.label)) for m, found in shown]
             rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells])
     columns = [Column("experiment"), Column("defence"), *(Column(m.label, m.about) for m, _ in shown)]
     return table_of("defences", "Every defence: utility, privacy, compression and cost", columns, rows, n_heads=2)
@@ -87,7 +84,7 @@ def privacy_matrix(results: pd.DataFrame) -> Table:
     """Attack accuracy: one row an experiment and defence, one column an attacker; the interval is the cell's hint."""
     rates = pick(results, metric="attack_accuracy")
     attackers = sorted(dict.fromkeys(zip(rates["attack"], rates["attacker"], strict=True)), key=attack_order)
-    known = {tuple(row[key] for key in KEYS): row for row in rates.to_dict("records")}
+    known = rows_by(rates, KEYS)
     rows = []
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
@@ -110,11 +107,12 @@ def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
     attacked = results[results["attack"] != ""]
     rates = [(metric, fpr) for metric, fpr in TPR_AT.items() if fpr in LOW_FPR or metric in set(attacked["metric"])]
     counts = operating.groupby([*KEYS, "allowed_fpr"])[["false_positives", "others"]].sum() if len(operating) else operating
-    by_key = {key: part.set_index("metric") for key, part in attacked.groupby(KEYS, sort=False)}
+    counted = dict(zip(counts.index, counts.to_dict("records"), strict=True)) if len(counts) else {}
+    known = rows_by(attacked, [*KEYS, "metric"])
     rows = []
-    for key, part in by_key.items():
-        plain = [measured_cell(part.loc[part.index == metric].reset_index()) for metric in ("attack_accuracy", "auc")]
-        low = [_rate_cell(part, counts, key, metric, fpr) for metric, fpr in rates]
+    for key in dict.fromkeys(key[:-1] for key in known):
+        plain = [measured_cell(known.get((*key, metric))) for metric in ("attack_accuracy", "auc")]
+        low = [_rate_cell(known.get((*key, metric)), counted.get((*key, fpr))) for metric, fpr in rates]
         rows.append([named(key[0]), Cell(readable(key[1]), look="defence", hint=key[1]), *map(named, key[2:]), *plain, *low])
     columns = [
         Column("experiment"),
@@ -132,11 +130,10 @@ def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
     return table_of("attacks", caption, columns, rows, n_heads=4)
 
 
-def _rate_cell(part: pd.DataFrame, counts: pd.DataFrame, key: tuple, metric: str, fpr: float) -> Cell:
+def _rate_cell(rate: Mapping[str, Any] | None, counted: Mapping[str, Any] | None) -> Cell:
     """The rate with its interval and the realised false-positive rate, or that there are too few non-members."""
-    counted = counts.loc[(*key, fpr)] if (*key, fpr) in counts.index else None
-    if metric in part.index and not pd.isna(part.loc[metric, "value"]):
-        cell = measured_cell(part.loc[part.index == metric].reset_index())
+    if rate is not None and not pd.isna(rate["value"]):
+        cell = measured_cell(rate)
         realised = "" if counted is None else f" at {counted['false_positives'] / counted['others']:.4f}"
         return Cell(cell.text + realised, cell.order)
     return Cell("", "") if counted is None else Cell(f"n too small: {counted['others']:,.0f}", -1.0)
@@ -150,12 +147,12 @@ def changes(differences: pd.DataFrame, headline: Mapping[str, str]) -> Table:
         "attack accuracy": {"metric": "attack_accuracy", **headline},
         "strongest attack": {"metric": "attack_accuracy", **STRONGEST},
     }
-    found = {label: rows for label, chosen in shown.items() if len(rows := pick(against, **chosen))}
+    found = {label: rows_by(rows, WHERE) for label, chosen in shown.items() if len(rows := pick(against, **chosen))}
     rows = [
         [
             named(experiment),
             Cell(readable(defence), look="defence", hint=defence),
-            *(measured_cell(pick(part, experiment=experiment, defence=defence), signed=True) for part in found.values()),
+            *(measured_cell(part.get((experiment, defence)), signed=True) for part in found.values()),
         ]
         for experiment, defence in dict.fromkeys(zip(against["experiment"], against["defence"], strict=True))
     ]

@@ -1,6 +1,6 @@
 """A table as the page shows it: each cell with its text, what it is sorted by, and the bar behind it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,10 +63,14 @@ def named(name: str) -> Cell:
     return Cell(readable(name))
 
 
-def measured_cell(rows: pd.DataFrame, *, share_of: float | None = None, signed: bool = False) -> Cell:
-    """Value and interval of the only row; empty where there is none. share_of: the value whose bar fills the cell."""
-    if rows.empty or pd.isna(rows.iloc[0]["value"]):
+def measured_cell(row: Mapping[str, Any] | None, *, share_of: float | None = None, signed: bool = False) -> Cell:
+    """Value and interval of a row of the results; empty where there is none. share_of: the value whose bar fills the cell."""
+    if row is None or pd.isna(row["value"]):
         return Cell("", "")
-    row = rows.iloc[0]
     share = None if share_of is None else min(1.0, max(0.0, float(row["value"]) / share_of))
     return Cell(with_interval(row, signed=signed), float(row["value"]), share)
+
+
+def rows_by(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple, dict[str, Any]]:
+    """The rows of a table by the values of some columns, which name one row each."""
+    return {tuple(row[key] for key in keys): row for row in table.to_dict("records")}
