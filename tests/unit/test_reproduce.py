@@ -29,7 +29,7 @@ def test_ctrl_c_leaves_the_command_time_to_end(tmp_path):
     ignoring = "import pathlib, signal, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1.5)"
     slow = f"{ignoring}; pathlib.Path({str(ended)!r}).touch(); sys.exit(7)"
     threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    assert reproduce.run_to_its_end([sys.executable, "-c", slow]) == 7
+    assert reproduce.run_to_its_end([sys.executable, "-c", slow], dict(os.environ)) == (7, True)
     assert ended.exists()
 
 

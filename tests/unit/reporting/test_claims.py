@@ -38,13 +38,14 @@ def difference(metric, low, high, attack=np.nan, attacker=np.nan, defence="prune
     return row(defence, metric, low, high, attack, attacker, minus=minus, **more)
 
 
-def verdicts(claims, differences=(), results=()):
+def verdicts(claims, differences=(), results=(), missing=None):
     """judge on planted rows; every present defence has some result."""
     there = [row(defence, "auc", 0.5, 0.6, "net", "adaptive") for defence in PRESENT]
     return judge(
         {"headline": HEADLINE, "claims": claims},
         pd.DataFrame([*there, *results]),
         pd.DataFrame([difference("auc", 0, 0, "net", "adaptive"), *differences]),
+        missing or {},
     )
 
 
@@ -267,7 +268,7 @@ def verdict_on(claim, shifts):
         planted["differences" if minus else "results"].append(line)
     there = ("baseline", "baseline_continued", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd")
     results = [*(row(name, "auc", 0.5, 0.6, *headline) for name in there), *planted["results"]]
-    table = judge({**CLAIMS, "claims": [claim]}, pd.DataFrame(results), pd.DataFrame(planted["differences"]))
+    table = judge({**CLAIMS, "claims": [claim]}, pd.DataFrame(results), pd.DataFrame(planted["differences"]), {})
     (only,) = set(table[table["headline"]]["verdict"])
     return only
 

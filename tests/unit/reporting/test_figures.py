@@ -58,7 +58,7 @@ def test_the_games_curve_is_the_mean_over_models_of_the_defences_that_play():
 
 def test_without_a_game_the_figure_says_so():
     drawing = draw("gain", history=history(("erm", "train", 0, 1, np.nan)), results=results(erm={"auc": 0.5}))
-    assert drawing.finding == "No defence of this study plays against an inference model."
+    assert drawing.finding == "No defence in these results plays against an inference model."
 
 
 def test_residuals_are_of_each_layer_and_of_all():
@@ -73,7 +73,7 @@ def test_residuals_are_of_each_layer_and_of_all():
 
 def test_without_admm_the_figure_says_so():
     empty = pd.DataFrame(columns=["experiment", "seed", "defence"])
-    assert draw("residuals", residuals=empty).finding == "No defence of this study is solved by ADMM."
+    assert draw("residuals", residuals=empty).finding == "No defence in these results is solved by ADMM."
 
 
 def test_compute_counts_operations_so_a_small_network_is_cheap_though_it_trains_longer():

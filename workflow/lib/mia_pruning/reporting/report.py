@@ -1,7 +1,7 @@
 """The page that people read: one HTML file with everything in it."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mia_pruning.reporting.sentences import answer, measured, number, required, 
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import CsvTables, attack_order, pick
 from mia_pruning.stages.packed import read_packed
+from mia_pruning.types import BASELINE
 
 #: of the study, as it reads them
 TABLES = (
@@ -51,11 +52,15 @@ def write_report(
     figures: Mapping[str, str],
     claims: Mapping[str, Any],
     settings: Mapping[str, Any],
+    missing: Sequence[str],
     datasets: Mapping[str, str],
     benchmarks: Path,
     template: Path,
 ) -> None:
-    """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; benchmarks: the results' folder."""
+    """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; benchmarks: the results' folder.
+
+    missing: sentences on what the results lack because jobs failed, none where they are whole.
+    """
     loaded = CsvTables(tables)
     headline = headline_of(claims, loaded["results"])
     environment = jinja2.Environment(
@@ -70,6 +75,7 @@ def write_report(
         attackers=_attackers(loaded["verdicts"], headline),
         choices=_choices(loaded["strongest"]),
         failures=loaded["failures"].to_dict("records"),
+        missing=missing,
         headline=headline,
         figures=[_figure_view(name, figures[name]) for name in sorted(figures, key=_figure_order) if name not in THEORY],
         theory=[_figure_view(name, figures[name]) for name in THEORY],
@@ -79,7 +85,7 @@ def write_report(
         exposures=[
             _exposure_view(loaded["exposed"], name, datasets[entry["dataset"]])
             for name, entry in settings["experiments"].items()
-            if not pick(loaded["exposed"], experiment=name).empty
+            if not pick(loaded["exposed"], experiment=name, defence=BASELINE).empty
         ],
         overviews=[_overview(loaded["results"], name, headline) for name in in_order(loaded["results"], "experiment")],
         attacks=[_attack_table(loaded["results"], name) for name in in_order(loaded["results"], "experiment")],
@@ -194,9 +200,25 @@ def _overview(results: pd.DataFrame, experiment: str, headline: Mapping[str, str
         [defence, *(_cell(pick(rows, defence=defence, **chosen)) for chosen in columns.values())]
         for defence in in_order(rows, "defence")
     ]
-    sizes = pick(rows, metric="train_accuracy").iloc[0]  # on the examples that attacks are tried on
-    note = f"n = {sizes['n_targets']:.0f} targets, {sizes['n_examples']:.0f} attacked examples; seeds {sizes['seeds']}"
-    return {"experiment": experiment, "columns": list(columns), "rows": body, "note": note}
+    return {"experiment": experiment, "columns": list(columns), "rows": body, "note": _sizes(pick(rows, metric="train_accuracy"))}
+
+
+def _sizes(rows: pd.DataFrame) -> str:
+    """Targets, examples that attacks are tried on, and seeds: of all defences, or of each kind where a seed of some is missing.
+
+    >>> row = {"n_targets": 4, "n_examples": 200, "seeds": "0 1", "defence": "a"}
+    >>> _sizes(pd.DataFrame([row, {**row, "defence": "b"}]))
+    'n = 4 targets, 200 attacked examples; seeds 0 1'
+    >>> _sizes(pd.DataFrame([row, {**row, "n_targets": 2, "n_examples": 100, "seeds": "1", "defence": "c_d"}]))
+    'n = 4 targets, 200 attacked examples; seeds 0 1 (a). n = 2 targets, 100 attacked examples; seeds 1 (c d)'
+    """
+    kinds = {
+        f"n = {n_targets:.0f} targets, {n_examples:.0f} attacked examples; seeds {seeds}": ", ".join(
+            map(readable, part["defence"])
+        )
+        for (n_targets, n_examples, seeds), part in rows.groupby(["n_targets", "n_examples", "seeds"], sort=False)
+    }
+    return next(iter(kinds)) if len(kinds) == 1 else ". ".join(f"{size} ({names})" for size, names in kinds.items())
 
 
 def _attack_table(results: pd.DataFrame, experiment: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _draw(axis: plt.Axes, table: pd.DataFrame, colour: Mapping[str, tuple]) -> N
 def _finding(table: pd.DataFrame) -> str:
     """Which defence has the lowest attack accuracy, and what it costs in test accuracy."""
     sentences = []
-    for experiment, rows in table.groupby("experiment", sort=False):
+    for experiment, rows in table.dropna(subset=["attack_accuracy"]).groupby("experiment", sort=False):
         base, best = rows.iloc[0], rows.loc[rows["attack_accuracy"].astype(float).idxmin()]
         cost = 100 * (base["test_accuracy"] - best["test_accuracy"])
         sentences.append(
