@@ -77,8 +77,10 @@ def _lost(study: Study, combination: Combination, by_folder: dict[str, list[Outp
     dataset = study["experiments"][combination.experiment]["dataset"]
     causes = [job for job in failed if _is_cause(job, own, lent, dataset)]
     pending = [file for folder in own for file in by_folder.get(folder, []) if not file.done]
-    waited = dict.fromkeys(file.rule for file in pending if not any(_makes(job, file) for job in causes))
-    return Lost(combination, tuple(Failure(f"{job.rule} {job.what}", reason(job), str(job.log)) for job in causes), tuple(waited))
+    waited = {file.rule for file in pending if not any(_makes(job, file) for job in causes)}
+    return Lost(
+        combination, tuple(Failure(f"{job.rule} {job.what}", reason(job), str(job.log)) for job in causes), tuple(sorted(waited))
+    )
 
 
 def _is_cause(job: Begun, own: Sequence[str], lent: set[str], dataset: str) -> bool:
@@ -134,5 +136,5 @@ def _gaps(lost: Iterable[Lost]) -> Iterator[Gap]:
         alike.setdefault(frozenset((failure.job.split()[0], failure.reason) for failure in each.failures), []).append(each)
     for group in alike.values():
         failures = dict.fromkeys(failure for each in group for failure in each.failures)
-        not_begun = dict.fromkeys(rule for each in group for rule in each.not_begun)
-        yield Gap(tuple(each.combination for each in group), tuple(failures), tuple(not_begun))
+        not_begun = {rule for each in group for rule in each.not_begun}
+        yield Gap(tuple(each.combination for each in group), tuple(failures), tuple(sorted(not_begun)))
