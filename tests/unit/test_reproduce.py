@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from mia_pruning import reproduce
+from mia_pruning.missing import Combination, Gap, Missing, read_missing
 from mia_pruning.requests import Requests
 from mia_pruning.stages.job import CONSOLE_LEVEL
 from mia_pruning.types import StudyError
@@ -93,3 +95,82 @@ def test_a_study_that_cannot_work_is_refused_in_words(content, monkeypatch, tmp_
     monkeypatch.setattr(sys, "argv", ["reproduce", "bad.yaml"])
     assert reproduce.main() == 1
     assert capsys.readouterr().err.strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """All that a run needs of a study."""
+
+    name: str = "s"
+
+
+def gaps(n_missing, n_wanted=2):
+    return Missing(1.0, n_wanted, tuple(Gap((Combination("e", seed, "a"),), (), ()) for seed in range(n_missing)))
+
+
+@pytest.fixture
+def runs(monkeypatch, tmp_path):
+    """A function that sets how runs end and what is missing after the first, and returns the runs: which file each leaves out."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "s").mkdir(parents=True)
+
+    def plant(*ends, missing):
+        made, left = [], list(ends)
+
+        def run(file, where, left_out=None):
+            made.append(left_out)
+            return left.pop(0)
+
+        monkeypatch.setattr(reproduce, "run", run)
+        monkeypatch.setattr(reproduce, "read_outputs", lambda file: [])
+        monkeypatch.setattr(reproduce, "find_missing", lambda *_: missing)
+        monkeypatch.setattr(reproduce, "conclude", lambda *_: 0)
+        return made
+
+    return plant
+
+
+WELL, FAILED = reproduce.Ended(0, False), reproduce.Ended(1, False)
+GAPS = Path("results", "s", "missing.json")
+
+
+def reproduced():
+    return reproduce.reproduce(Path("s.yaml"), Named(), [], 0.0)
+
+
+def test_a_failed_run_is_followed_by_one_without_what_is_missing_and_fails_all_the_same(runs, capsys):
+    made = runs(FAILED, WELL, missing=gaps(1))
+    assert (reproduced(), made) == (1, [None, GAPS])
+    assert read_missing(GAPS) == gaps(1)
+    assert gaps(1).sentences()[1] in capsys.readouterr().err
+
+
+def test_what_an_earlier_run_missed_is_forgotten(runs):
+    gaps(1).write(GAPS)
+    runs(WELL, missing=None)
+    assert reproduced() == 0
+    assert not GAPS.exists()
+
+
+@pytest.mark.parametrize("ended", [reproduce.Ended(1, True), reproduce.Ended(-9, False)])
+def test_a_run_that_somebody_ended_gets_no_report(ended, runs):
+    made = runs(ended, missing=gaps(1))
+    assert (reproduced(), made) == (ended.code, [None])
+
+
+def test_where_nothing_is_whole_there_is_no_report_and_an_earlier_one_is_called_so(runs, capsys):
+    made = runs(FAILED, missing=gaps(2))
+    Path("results", "s", "report.html").touch()
+    assert (reproduced(), made) == (1, [None])
+    said = capsys.readouterr().err
+    assert "No combination is whole, so there is no report." in said
+    assert "is of an earlier run" in said
+
+
+def test_a_report_that_fails_is_not_tried_again(runs, capsys):
+    made = runs(FAILED, missing=gaps(0))
+    assert (reproduced(), made) == (1, [None])
+    assert "Nothing is missing but what the report is made of." in capsys.readouterr().err
+    made = runs(FAILED, FAILED, missing=gaps(1))
+    assert (reproduced(), made) == (1, [None, GAPS])
+    assert "It could not be made." in capsys.readouterr().err
