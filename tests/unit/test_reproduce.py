@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from mia_pruning import reproduce
@@ -174,3 +175,11 @@ def test_a_report_that_fails_is_not_tried_again(runs, capsys):
     made = runs(FAILED, FAILED, missing=gaps(1))
     assert (reproduced(), made) == (1, [None, GAPS])
     assert "It could not be made." in capsys.readouterr().err
+
+
+def test_a_claim_is_called_untested_if_no_experiment_tests_it(tmp_path):
+    rows = [("C1", "e", "supported"), ("C1", "f", "not tested"), ("C2", "e", "not tested"), ("C2", "f", "not tested")]
+    about = dict.fromkeys(("metric", "attack", "attacker", "minus"), "") | {"defence": "a", "corrected": "", "headline": True}
+    table = [{"claim": claim, "experiment": experiment, "verdict": verdict, **about} for claim, experiment, verdict in rows]
+    pd.DataFrame(table).to_csv(tmp_path / "verdicts.csv", index=False)
+    assert "Not tested by this study: C2." in reproduce.summary(tmp_path, unchanged=True, seconds=1.0)

@@ -136,7 +136,7 @@ def test_tables_hold_the_other_defences(partial):
 def test_claims_on_the_missing_defence_are_not_tested_for_the_true_reason(partial):
     found = {(row["claim"], row["defence"]): row for row in partial.tables["verdicts"]}
     assert found["C1", "mia_pruning"]["verdict"] == "not tested"
-    assert found["C1", "mia_pruning"]["reason"].startswith("mia_pruning is missing from these results")
+    assert found["C1", "mia_pruning"]["reason"].startswith("mia_pruning is missing from the results of tiny")
     assert found["C1", "mia_pruning_40x"]["reason"] == "the study has no defence named mia_pruning_40x"
     assert found["C1", "mia_pruning_5x"]["verdict"] != "not tested"
 

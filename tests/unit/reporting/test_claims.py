@@ -350,16 +350,16 @@ def test_what_failed_is_not_said_to_be_no_part_of_the_study():
     table = verdicts([claim(LOWER, defences=("pruned_40x", "unknown")), claim(matched, name="D")], missing=lost)
     assert table["verdict"].tolist() == ["not tested"] * 3
     assert table["reason"].tolist() == [
-        "pruned_40x is missing from these results, wholly or in part, because jobs failed",
+        "pruned_40x is missing from the results of e, wholly or in part, because jobs failed",
         "the study has no defence named unknown",
-        "matched_accuracy is missing from these results, wholly or in part, because jobs failed",
+        "matched_accuracy is missing from the results of e, wholly or in part, because jobs failed",
     ]
 
 
 def test_a_defence_that_shares_no_seed_with_the_one_it_is_compared_with_is_missing_in_part():
     """Both have results, and no difference."""
     (reason,) = set(verdicts([claim(LOWER)], missing={"e": ["baseline"]})["reason"])
-    assert reason.startswith("baseline is missing from these results")
+    assert reason.startswith("baseline is missing from the results of e")
 
 
 def test_a_claim_is_judged_where_seeds_are_left_and_not_tested_in_an_experiment_that_is_missing():

@@ -6,6 +6,7 @@ import pytest
 
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting.curves import joined
+from mia_pruning.reporting.style import colours
 
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 HISTORY = ("experiment", "defence", "stage", "model", "epoch", "train_loss", "train_accuracy", "test_accuracy", "gain")
@@ -159,3 +160,16 @@ def test_what_a_guarantee_allows_is_drawn_beside_the_curves():
     wanted = np.minimum(np.minimum(np.exp(1.5) * fpr + 1e-4, 1 - np.exp(-1.5) * (1 - 1e-4 - fpr)), 1)
     np.testing.assert_allclose(limit[:, 1], wanted)
     assert "most by base" not in lines
+
+
+def test_the_baselines_grey_is_nobody_elses_where_the_baseline_is_missing():
+    both, alone = colours(["baseline", "pruned"]), colours(["pruned"])
+    assert alone["pruned"] == both["pruned"] != both["baseline"]
+
+
+def test_a_trade_off_leaves_out_where_the_headline_attack_has_no_result():
+    planted = results(
+        baseline={"test_accuracy": 0.8, "attack_accuracy": 0.6}, pruned={"test_accuracy": 0.7, "attack_accuracy": 0.5}
+    )
+    other = results(pruned={"test_accuracy": 0.7}).assign(experiment="f")
+    assert draw("trade_off", results=pd.concat([planted, other])).finding.count("the lowest attack accuracy") == 1

@@ -196,8 +196,10 @@ def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
     verdicts = CsvTables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
     statements = {claim["id"]: claim["statement"] for claim in read_yaml(CLAIMS)["claims"]}
     lines = ["", *answer(verdicts, statements)]
-    untested = pd.unique(verdicts.loc[verdicts["headline"] & (verdicts["verdict"] == "not tested"), "claim"])
-    if len(untested):
+    headline = verdicts[verdicts["headline"]]
+    tested = set(headline.loc[headline["verdict"] != "not tested", "claim"])
+    untested = [claim for claim in pd.unique(headline["claim"]) if claim not in tested]
+    if untested:
         lines.append(f"Not tested by this study: {', '.join(untested)}.")
     lines += ["", f"Report: {(results / 'report.html').resolve()}"]
     lines.append(f"{'Nothing had to be done' if unchanged else 'Done'}, {seconds:.0f} s.")

@@ -20,7 +20,7 @@ from mia_pruning.metrics.stand_ins import MATCHED
 
 SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclusive", "not tested"
 #: why there is no number of a defence that the study has
-FAILED = "{} is missing from these results, wholly or in part, because jobs failed"
+FAILED = "{} is missing from the results of {}, wholly or in part, because jobs failed"
 COLUMNS = [
     "claim", "experiment", "defence", "attack", "attacker", "verdict", "corrected", "reason",
     "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom", "headline",
@@ -109,8 +109,8 @@ def _judge_defence(
     about = {"claim": claim["id"], "experiment": experiment, "defence": defence, "attack": "", "attacker": ""}
     wanted = [defence, *(condition["minus"] for condition in claim["conditions"] if "minus" in condition)]
     here = {MATCHED, *results.loc[results["experiment"] == experiment, "defence"]}
-    why = [FAILED.format(name) for name in wanted if name in missing and name not in here]
-    why += [f"the study has no defence named {name}" for name in wanted if name not in {*here, *results["defence"], *missing}]
+    why = [f"the study has no defence named {name}" for name in wanted if name not in {*here, *results["defence"], *missing}]
+    why += [FAILED.format(name, experiment) for name in wanted if name in missing and name not in here]
     is_headline = defence == claim["defences"][0]
     if why:
         yield {**about, "verdict": NOT_TESTED, "reason": why[0], "headline": is_headline}
@@ -122,17 +122,17 @@ def _judge_defence(
         conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
         verdict = combine([condition.pop("side") for condition in conditions])
         absent = [condition for condition, row in zip(conditions, found, strict=True) if row is None]
-        reason = _why_absent(absent[0], defence, missing) if absent else ""
+        reason = _why_absent(absent[0], about, missing) if absent else ""
         of_headline = (attack, attacker) in (("", ""), (headline["attack"], headline["attacker"]))
         for condition in conditions:
             named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and of_headline}
             yield {**named, "verdict": verdict, "reason": reason, **condition}
 
 
-def _why_absent(condition: Mapping[str, Any], defence: str, missing: Sequence[str]) -> str:
-    for name in (defence, condition["minus"]):
+def _why_absent(condition: Mapping[str, Any], about: Mapping[str, str], missing: Sequence[str]) -> str:
+    for name in (about["defence"], condition["minus"]):
         if name in missing:
-            return FAILED.format(name)
+            return FAILED.format(name, about["experiment"])
     if condition["minus"] == MATCHED:
         return "the study has no dense networks around its test accuracy"
     return f"the study has no {condition['metric']} for it"
