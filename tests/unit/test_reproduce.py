@@ -103,6 +103,7 @@ class Named:
     """All that a run needs of a study."""
 
     name: str = "s"
+    identity: str = "now"
 
 
 def gaps(n_missing, n_wanted=2):
@@ -123,6 +124,7 @@ def runs(monkeypatch, tmp_path):
             return left.pop(0)
 
         monkeypatch.setattr(reproduce, "run", run)
+        monkeypatch.setattr(reproduce, "load", lambda file: Named())
         monkeypatch.setattr(reproduce, "read_outputs", lambda file: [])
         monkeypatch.setattr(reproduce, "find_missing", lambda *_: missing)
         monkeypatch.setattr(reproduce, "conclude", lambda *_: 0)
@@ -168,10 +170,18 @@ def test_where_nothing_is_whole_there_is_no_report_and_an_earlier_one_is_called_
     assert "is of an earlier run" in said
 
 
+def test_a_study_that_was_changed_while_it_ran_gets_no_report(runs, monkeypatch, capsys):
+    """What it asks for now was never begun, and would be by a run without what is missing of what it asked for."""
+    made = runs(FAILED, missing=gaps(1))
+    monkeypatch.setattr(reproduce, "load", lambda file: Named(identity="later"))
+    assert (reproduced(), made) == (1, [None])
+    assert "was changed while it ran" in capsys.readouterr().err
+
+
 def test_a_report_that_fails_is_not_tried_again(runs, capsys):
     made = runs(FAILED, missing=gaps(0))
     assert (reproduced(), made) == (1, [None])
-    assert "Nothing is missing but what the report is made of." in capsys.readouterr().err
+    assert "what failed is of the report itself." in capsys.readouterr().err
     made = runs(FAILED, FAILED, missing=gaps(1))
     assert (reproduced(), made) == (1, [None, GAPS])
     assert "It could not be made." in capsys.readouterr().err

@@ -118,12 +118,16 @@ def report_partially(file: Path, study: Study, where: list[str], began: float, s
     report, gaps = results / "report.html", results / MISSING
     failed = read_begun(results, since=began)
     try:
+        if load(file).identity != study.identity:
+            raise StudyError(
+                f"{file} was changed while it ran, so there is no report of what there is: put it back or start anew"
+            )
         missing = find_missing(study, read_outputs(file), failed, began)
     except StudyError as error:
         print(error, file=sys.stderr)
         return
     if not missing.gaps:
-        print(f"Nothing is missing but what the report is made of.{_reasons(failed)}", file=sys.stderr)
+        print(f"Every combination is whole; what failed is of the report itself.{_reasons(failed)}", file=sys.stderr)
         return
     missing.write(gaps)
     if missing.leaves_nothing:
