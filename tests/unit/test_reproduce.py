@@ -178,6 +178,16 @@ def test_a_study_that_was_changed_while_it_ran_gets_no_report(runs, monkeypatch,
     assert "was changed while it ran" in capsys.readouterr().err
 
 
+def test_ctrl_c_before_the_partial_report_ends_it_in_words(runs, monkeypatch, capsys):
+    def interrupted(file):
+        raise KeyboardInterrupt
+
+    made = runs(FAILED, missing=gaps(1))
+    monkeypatch.setattr(reproduce, "read_outputs", interrupted)
+    assert (reproduced(), made) == (1, [None])
+    assert "Interrupted" in capsys.readouterr().err
+
+
 def test_a_report_that_fails_is_not_tried_again(runs, capsys):
     made = runs(FAILED, missing=gaps(0))
     assert (reproduced(), made) == (1, [None])

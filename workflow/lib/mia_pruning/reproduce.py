@@ -108,7 +108,10 @@ def reproduce(file: Path, study: Study, where: list[str], started: float) -> int
         return conclude(file, results, before, started)
     print(f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/", file=sys.stderr)
     if ended.code > 0 and not ended.interrupted:
-        report_partially(file, study, where, began, started)
+        try:
+            report_partially(file, study, where, began, started)
+        except KeyboardInterrupt:
+            print("Interrupted while the report of what there is was prepared.", file=sys.stderr)
     return ended.code
 
 
