@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from mia_pruning import reproduce
+from mia_pruning.missing import Combination, Gap, Missing, read_missing
 from mia_pruning.requests import Requests
 from mia_pruning.stages.job import CONSOLE_LEVEL
 from mia_pruning.types import StudyError
@@ -29,7 +32,7 @@ def test_ctrl_c_leaves_the_command_time_to_end(tmp_path):
     ignoring = "import pathlib, signal, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1.5)"
     slow = f"{ignoring}; pathlib.Path({str(ended)!r}).touch(); sys.exit(7)"
     threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    assert reproduce.run_to_its_end([sys.executable, "-c", slow]) == 7
+    assert reproduce.run_to_its_end([sys.executable, "-c", slow], dict(os.environ)) == (7, True)
     assert ended.exists()
 
 
@@ -93,3 +96,110 @@ def test_a_study_that_cannot_work_is_refused_in_words(content, monkeypatch, tmp_
     monkeypatch.setattr(sys, "argv", ["reproduce", "bad.yaml"])
     assert reproduce.main() == 1
     assert capsys.readouterr().err.strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """All that a run needs of a study."""
+
+    name: str = "s"
+    identity: str = "now"
+
+
+def gaps(n_missing, n_wanted=2):
+    return Missing(1.0, n_wanted, tuple(Gap((Combination("e", seed, "a"),), (), ()) for seed in range(n_missing)))
+
+
+@pytest.fixture
+def runs(monkeypatch, tmp_path):
+    """A function that sets how runs end and what is missing after the first, and returns the runs: which file each leaves out."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "s").mkdir(parents=True)
+
+    def plant(*ends, missing):
+        made, left = [], list(ends)
+
+        def run(file, where, left_out=None):
+            made.append(left_out)
+            return left.pop(0)
+
+        monkeypatch.setattr(reproduce, "run", run)
+        monkeypatch.setattr(reproduce, "load", lambda file: Named())
+        monkeypatch.setattr(reproduce, "read_outputs", lambda file: [])
+        monkeypatch.setattr(reproduce, "find_missing", lambda *_: missing)
+        monkeypatch.setattr(reproduce, "conclude", lambda *_: 0)
+        return made
+
+    return plant
+
+
+WELL, FAILED = reproduce.Ended(0, False), reproduce.Ended(1, False)
+GAPS = Path("results", "s", "missing.json")
+
+
+def reproduced():
+    return reproduce.reproduce(Path("s.yaml"), Named(), [], 0.0)
+
+
+def test_a_failed_run_is_followed_by_one_without_what_is_missing_and_fails_all_the_same(runs, capsys):
+    made = runs(FAILED, WELL, missing=gaps(1))
+    assert (reproduced(), made) == (1, [None, GAPS])
+    assert read_missing(GAPS) == gaps(1)
+    assert gaps(1).sentences()[1] in capsys.readouterr().err
+
+
+def test_what_an_earlier_run_missed_is_forgotten(runs):
+    gaps(1).write(GAPS)
+    runs(WELL, missing=None)
+    assert reproduced() == 0
+    assert not GAPS.exists()
+
+
+@pytest.mark.parametrize("ended", [reproduce.Ended(1, True), reproduce.Ended(-9, False)])
+def test_a_run_that_somebody_ended_gets_no_report(ended, runs):
+    made = runs(ended, missing=gaps(1))
+    assert (reproduced(), made) == (ended.code, [None])
+
+
+def test_where_nothing_is_whole_there_is_no_report_and_an_earlier_one_is_called_so(runs, capsys):
+    made = runs(FAILED, missing=gaps(2))
+    Path("results", "s", "report.html").touch()
+    assert (reproduced(), made) == (1, [None])
+    said = capsys.readouterr().err
+    assert "No combination is whole, so there is no report." in said
+    assert "is of an earlier run" in said
+
+
+def test_a_study_that_was_changed_while_it_ran_gets_no_report(runs, monkeypatch, capsys):
+    """What it asks for now was never begun, and would be by a run without what is missing of what it asked for."""
+    made = runs(FAILED, missing=gaps(1))
+    monkeypatch.setattr(reproduce, "load", lambda file: Named(identity="later"))
+    assert (reproduced(), made) == (1, [None])
+    assert "was changed while it ran" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_partial_report_ends_it_in_words(runs, monkeypatch, capsys):
+    def interrupted(file):
+        raise KeyboardInterrupt
+
+    made = runs(FAILED, missing=gaps(1))
+    monkeypatch.setattr(reproduce, "read_outputs", interrupted)
+    assert (reproduced(), made) == (1, [None])
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_a_report_that_fails_is_not_tried_again(runs, capsys):
+    made = runs(FAILED, missing=gaps(0))
+    assert (reproduced(), made) == (1, [None])
+    assert "what failed is of the report itself." in capsys.readouterr().err
+    made = runs(FAILED, FAILED, missing=gaps(1))
+    assert (reproduced(), made) == (1, [None, GAPS])
+    assert "It could not be made." in capsys.readouterr().err
+
+
+def test_a_claim_is_called_untested_if_no_experiment_tests_it(tmp_path):
+    rows = [("C1", "e", "supported"), ("C1", "f", "not tested"), ("C2", "e", "not tested"), ("C2", "f", "not tested")]
+    about = dict.fromkeys(("metric", "attack", "attacker", "minus"), "") | {"defence": "a", "corrected": "", "headline": True}
+    table = [{"claim": claim, "experiment": experiment, "verdict": verdict, **about} for claim, experiment, verdict in rows]
+    pd.DataFrame(table).to_csv(tmp_path / "verdicts.csv", index=False)
+    assert "Not tested by this study: C2." in reproduce.summary(tmp_path, unchanged=True, seconds=1.0)

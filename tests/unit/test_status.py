@@ -9,6 +9,7 @@ import pytest
 
 from mia_pruning import status
 from mia_pruning.cluster import Queued
+from mia_pruning.missing import Missing
 from mia_pruning.requests import Need, Requests
 from mia_pruning.stages.job import _log_to, place
 from mia_pruning.status import Begun, Output, describe, is_alive, progress, read_begun, seconds_of, start_of_run
@@ -130,3 +131,25 @@ def test_a_job_that_was_ended_from_outside_is_shown_with_what_slurm_wrote(output
 def test_a_long_queue_is_cut(outputs):
     queue = [Queued(str(number), "PENDING", "", "0:00", "run", "x") for number in range(500)]
     assert len(describe("s", outputs, LEFT, [], queue, [], {}).splitlines()) < 2 * status.MOST_LISTED
+
+
+def test_a_job_that_raised_is_no_job_that_ended_without_a_word(tmp_path):
+    """A traceback, longer than what is shown, stands below the line that says so."""
+    lines = [
+        "10:00:00 run_attack s e on cpu1, process 8",
+        "10:00:01 failed; please report this",
+        *["  File ..."] * 20,
+        "KeyError: 1",
+    ]
+    write(tmp_path / "s" / "logs" / "a.log", "\n".join(lines), 200)
+    (job,) = read_begun(tmp_path / "s", since=150)
+    assert job.stopped
+    assert (job.last[0], job.last[-1], len(job.last)) == (lines[1], lines[-1], status.LAST_LINES)
+
+
+def test_after_a_partial_report_the_run_before_it_is_looked_at(tmp_path):
+    write(tmp_path / ".snakemake" / "log" / "2026-11-25T043706.500000.snakemake.log", "", 1)
+    partial = status.start_of_run(tmp_path / ".snakemake" / "log")
+    assert status.since(tmp_path, tmp_path / "results" / "s") == partial
+    Missing(partial - 100.0, 2).write(tmp_path / "results" / "s" / "missing.json")
+    assert status.since(tmp_path, tmp_path / "results" / "s") == partial - 100.0

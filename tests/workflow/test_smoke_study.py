@@ -233,6 +233,7 @@ def reported(results, project, tmp_path):
             figures={path.stem: str(path) for path in results.glob("figures/*.svg")},
             claims=read_yaml(project.root / "report" / "claims.yaml"),
             settings=complete(read_yaml(project.smoke)),
+            missing=[],
             datasets={"fashion_mnist": str(results.parent / "data" / "fashion_mnist" / "dataset.json")},
             benchmarks=results,
             pages=project.root / "report",

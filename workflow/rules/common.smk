@@ -18,6 +18,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ExecMode
 
 from mia_pruning import registry
+from mia_pruning.missing import LEFT_OUT, Missing, read_missing
 from mia_pruning.provenance import code_digest, module_file
 from mia_pruning.study import LAYOUT_KEYS, hold, load_study
 from mia_pruning.types import BASELINE, StudyError
@@ -31,6 +32,7 @@ try:
         overrides=workflow.config_settings.config,
     )
     hold(STUDY, begins=workflow.exec_mode == ExecMode.DEFAULT)
+    MISSING = read_missing(Path(os.environ[LEFT_OUT])) if LEFT_OUT in os.environ else Missing()
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
@@ -307,13 +309,18 @@ def attack_files(wildcards):
     return [f"{folder}/attacks/{attack}.{attacker}.npz" for attack, attacker in attack_keys(wildcards)]
 
 
+#: combinations that a run for a partial report leaves out
+LEFT = MISSING.combinations
+
+
 def over_defences(pattern, **fixed):
-    """The pattern of every experiment, seed and defence."""
+    """The pattern of every experiment, seed and defence but those that this run leaves out."""
     return [
         (dict(experiment=experiment, seed=seed, defence=name), pattern.format(**keys))
         for experiment in STUDY["experiments"]
         for seed in STUDY["seeds"]
         for name, pair in STUDY["defences"].items()
+        if (experiment, seed, name) not in LEFT
         for keys in [dict(study=STUDY.name, experiment=experiment, seed=seed, **pair, **fixed)]
     ]
 
@@ -322,6 +329,14 @@ def page_parts():
     """What the report is put together from: its templates, and the styles and scripts of all pages."""
     parts = [PAGES / "templates" / name for name in ("base.html.j2", "parts.html.j2", "report.html.j2", "page.css", "page.js")]
     return [*parts, *sorted((PAGES / "assets").glob("*.min.*"))]
+
+
+def reported_datasets():
+    """All but those that only experiments have of which nothing is reported."""
+    reported = {about["experiment"] for about, _ in over_defences("")}
+    lost = {entry["dataset"] for name, entry in STUDY["experiments"].items() if name not in reported}
+    kept = {STUDY["experiments"][name]["dataset"] for name in reported}
+    return [name for name in STUDY["datasets"] if name not in lost - kept]
 
 
 def paths(parts):

@@ -112,6 +112,7 @@ rule judge_claims:
         mem_mb=memory_of("judge_claims"),
         runtime=minutes_of("judge_claims"),
     params:
+        missing=MISSING.by_experiment(STUDY["frontier"]),
         code=code_of("judge_claims.py"),
     message:
         "Judging the claims by {wildcards.study}"

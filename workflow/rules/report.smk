@@ -60,7 +60,7 @@ rule write_report:
         audit="results/{study}/audit.csv",
         exposed="results/{study}/exposed.csv",
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
-        datasets=expand("results/data/{dataset}/dataset.json", dataset=STUDY["datasets"]),
+        datasets=expand("results/data/{dataset}/dataset.json", dataset=reported_datasets()),
         claims=PAGES / "claims.yaml",
         pages=page_parts(),
     output:
@@ -81,6 +81,7 @@ rule write_report:
         runtime=minutes_of("write_report"),
     params:
         settings=STUDY.settings,
+        missing=MISSING.sentences(),
         code=code_of("write_report.py"),
     message:
         "Writing the report of {wildcards.study}"

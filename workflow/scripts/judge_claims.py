@@ -9,5 +9,5 @@ from mia_pruning.study import read_yaml
 
 with job(snakemake):
     results, differences = pd.read_csv(snakemake.input.results), pd.read_csv(snakemake.input.differences)
-    verdicts = judge(read_yaml(snakemake.input.claims), results, differences)
+    verdicts = judge(read_yaml(snakemake.input.claims), results, differences, snakemake.params.missing)
     storage.write_text(snakemake.output[0], verdicts.to_csv(index=False, lineterminator="\n"))

@@ -14,6 +14,7 @@ with job(snakemake):
         figures={Path(path).stem: path for path in given.figures},
         claims=read_yaml(given.claims),
         settings=snakemake.params.settings,
+        missing=snakemake.params.missing,
         datasets={Path(path).parent.name: path for path in given.datasets},
         benchmarks=Path(snakemake.output[0]).parent,
         pages=Path(given.claims).parent,

@@ -38,13 +38,14 @@ def difference(metric, low, high, attack=np.nan, attacker=np.nan, defence="prune
     return row(defence, metric, low, high, attack, attacker, minus=minus, **more)
 
 
-def verdicts(claims, differences=(), results=()):
+def verdicts(claims, differences=(), results=(), missing=None):
     """judge on planted rows; every present defence has some result."""
     there = [row(defence, "auc", 0.5, 0.6, "net", "adaptive") for defence in PRESENT]
     return judge(
         {"headline": HEADLINE, "claims": claims},
         pd.DataFrame([*there, *results]),
         pd.DataFrame([difference("auc", 0, 0, "net", "adaptive"), *differences]),
+        missing or {},
     )
 
 
@@ -267,7 +268,7 @@ def verdict_on(claim, shifts):
         planted["differences" if minus else "results"].append(line)
     there = ("baseline", "baseline_continued", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd")
     results = [*(row(name, "auc", 0.5, 0.6, *headline) for name in there), *planted["results"]]
-    table = judge({**CLAIMS, "claims": [claim]}, pd.DataFrame(results), pd.DataFrame(planted["differences"]))
+    table = judge({**CLAIMS, "claims": [claim]}, pd.DataFrame(results), pd.DataFrame(planted["differences"]), {})
     (only,) = set(table[table["headline"]]["verdict"])
     return only
 
@@ -340,3 +341,29 @@ def test_matched_accuracy_is_no_defence_and_its_absence_is_explained():
 def test_a_study_without_the_headline_attack_has_its_first_one_as_headline(tried, wanted):
     rows = [row("baseline", "test_accuracy", 0.8, 0.9), *(row("baseline", "auc", 0.5, 0.6, *by) for by in tried)]
     assert headline_of({"headline": HEADLINE}, pd.DataFrame(rows)) == wanted
+
+
+def test_what_failed_is_not_said_to_be_no_part_of_the_study():
+    """pruned_40x: wholly missing; unknown: of no such study; matched accuracy: of a frontier that is missing."""
+    matched = {"metric": "attack_accuracy", "minus": "matched_accuracy", "below": 0.0}
+    lost = {"e": ["pruned_40x", "matched_accuracy"]}
+    table = verdicts([claim(LOWER, defences=("pruned_40x", "unknown")), claim(matched, name="D")], missing=lost)
+    assert table["verdict"].tolist() == ["not tested"] * 3
+    assert table["reason"].tolist() == [
+        "pruned_40x is missing from the results of e, wholly or in part, because jobs failed",
+        "the study has no defence named unknown",
+        "matched_accuracy is missing from the results of e, wholly or in part, because jobs failed",
+    ]
+
+
+def test_a_defence_that_shares_no_seed_with_the_one_it_is_compared_with_is_missing_in_part():
+    """Both have results, and no difference."""
+    (reason,) = set(verdicts([claim(LOWER)], missing={"e": ["baseline"]})["reason"])
+    assert reason.startswith("baseline is missing from the results of e")
+
+
+def test_a_claim_is_judged_where_seeds_are_left_and_not_tested_in_an_experiment_that_is_missing():
+    table = verdicts(
+        [claim(COMPRESSED)], results=[row("pruned", "compression", 12, 12)], missing={"e": ["pruned"], "f": ["pruned"]}
+    )
+    assert table.set_index("experiment")["verdict"].to_dict() == {"e": "supported", "f": "not tested"}

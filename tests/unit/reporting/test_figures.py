@@ -6,6 +6,7 @@ import pytest
 
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting.curves import joined
+from mia_pruning.reporting.style import colours
 
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 HISTORY = ("experiment", "defence", "stage", "model", "epoch", "train_loss", "train_accuracy", "test_accuracy", "gain")
@@ -58,7 +59,7 @@ def test_the_games_curve_is_the_mean_over_models_of_the_defences_that_play():
 
 def test_without_a_game_the_figure_says_so():
     drawing = draw("gain", history=history(("erm", "train", 0, 1, np.nan)), results=results(erm={"auc": 0.5}))
-    assert drawing.finding == "No defence of this study plays against an inference model."
+    assert drawing.finding == "No defence in these results plays against an inference model."
 
 
 def test_residuals_are_of_each_layer_and_of_all():
@@ -73,7 +74,7 @@ def test_residuals_are_of_each_layer_and_of_all():
 
 def test_without_admm_the_figure_says_so():
     empty = pd.DataFrame(columns=["experiment", "seed", "defence"])
-    assert draw("residuals", residuals=empty).finding == "No defence of this study is solved by ADMM."
+    assert draw("residuals", residuals=empty).finding == "No defence in these results is solved by ADMM."
 
 
 def test_compute_counts_operations_so_a_small_network_is_cheap_though_it_trains_longer():
@@ -159,3 +160,16 @@ def test_what_a_guarantee_allows_is_drawn_beside_the_curves():
     wanted = np.minimum(np.minimum(np.exp(1.5) * fpr + 1e-4, 1 - np.exp(-1.5) * (1 - 1e-4 - fpr)), 1)
     np.testing.assert_allclose(limit[:, 1], wanted)
     assert "most by base" not in lines
+
+
+def test_the_baselines_grey_is_nobody_elses_where_the_baseline_is_missing():
+    both, alone = colours(["baseline", "pruned"]), colours(["pruned"])
+    assert alone["pruned"] == both["pruned"] != both["baseline"]
+
+
+def test_a_trade_off_leaves_out_where_the_headline_attack_has_no_result():
+    planted = results(
+        baseline={"test_accuracy": 0.8, "attack_accuracy": 0.6}, pruned={"test_accuracy": 0.7, "attack_accuracy": 0.5}
+    )
+    other = results(pruned={"test_accuracy": 0.7}).assign(experiment="f")
+    assert draw("trade_off", results=pd.concat([planted, other])).finding.count("the lowest attack accuracy") == 1

@@ -1,6 +1,7 @@
+import numpy as np
 import pandas as pd
 
-from mia_pruning.reporting.sentences import answer
+from mia_pruning.reporting.sentences import answer, measured
 
 CLAIMS = {"C1": "Pruning lowers the attack accuracy."}
 
@@ -31,3 +32,8 @@ def test_without_a_strongest_attack_the_answer_says_nothing_of_it():
     (sentence,) = answer(pd.DataFrame([row("net", "adaptive", -0.03, "supported", "supported", headline=True)]), CLAIMS)
     assert sentence.endswith("required below 0 points.")
     assert "strongest" not in sentence
+
+
+def test_what_has_no_number_is_said_to_be_not_measured():
+    row = pd.Series({"metric": "test_accuracy", "minus": "baseline", "value": np.nan, "low": np.nan, "high": np.nan})
+    assert measured(row) == "test accuracy less that of baseline: not measured"

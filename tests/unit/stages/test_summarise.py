@@ -306,3 +306,42 @@ def test_the_table_of_targets_is_never_in_memory_as_a_whole(tmp_path):
     size = (tmp_path / "targets.csv").stat().st_size
     assert size > 1_000_000
     assert peak < 2 * size
+
+
+def summarised(study, tmp_path, frontier=(), without=()):
+    """The tables of the study of these tests once more, without some of its (defence, seed) pairs."""
+    _, written = study
+    left = [key for key in written if key not in without]
+    paths = {kind: {} for kind in ("npz", "json")}
+    for defence, seed in left:
+        for kind, tree in paths.items():
+            tree.setdefault(defence, {})[seed] = str(tmp_path / f"{defence}_{seed}.{kind}")
+    outputs = {name: str(tmp_path / f"partial_{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
+    summarise({"e": paths["npz"]}, {"e": paths["json"]}, DEFENCES, frontier, {"e": "pool"}, **outputs)
+    return {name: pd.read_csv(path).fillna({"attack": "", "attacker": ""}) for name, path in outputs.items()}
+
+
+def test_results_without_the_baseline_are_those_of_the_others(study, tmp_path):
+    tables = summarised(study, tmp_path, without=[("baseline", 0), ("baseline", 3)])
+    whole = study[0]["results"]
+    pd.testing.assert_frame_equal(tables["results"], whole[whole["defence"] != "baseline"].reset_index(drop=True))
+    assert set(tables["differences"]["minus"]) == {"pruned", "other"}
+
+
+def test_defences_are_compared_under_the_seeds_that_both_have(study, tmp_path):
+    tables = summarised(study, tmp_path, without=[("other", 0), ("baseline", 3)])
+    written = study[1]
+    found = only(tables["differences"], defence="pruned", minus="other", **CELLS[2])
+    paired = [replicates(written["pruned", 3], 2) - replicates(written["other", 3], 2)]
+    assert found["value"] == pytest.approx(interval(paired, (-1, 1)).estimate)
+    assert found["n_targets"] == 6
+    assert set(tables["results"].query("defence == 'other'")["seeds"].astype(str)) == {"3"}
+    assert tables["differences"].query("defence == 'other' and minus == 'baseline'").empty
+
+
+def test_none_is_matched_with_half_a_frontier(study, tmp_path):
+    frontier = ["baseline", "other"]
+    gone = [("baseline", 0), ("baseline", 3)]
+    assert "matched_accuracy" not in set(summarised(study, tmp_path, frontier, gone)["differences"]["minus"])
+    apart = [("baseline", 0), ("other", 3)]
+    assert "matched_accuracy" not in set(summarised(study, tmp_path, frontier, apart)["differences"]["minus"])

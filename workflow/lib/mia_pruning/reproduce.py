@@ -1,4 +1,8 @@
-"""What `make reproduce` does: run a study by Snakemake, then print its verdicts, where its report is and how long it took."""
+"""What `make reproduce` does: run a study by Snakemake, then print its verdicts, where its report is and how long it took.
+
+If jobs failed, Snakemake is run once more for the report of what there is: by the same rules, without the combinations that are
+missing.
+"""
 
 import argparse
 import fcntl
@@ -6,16 +10,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from mia_pruning.cluster import Profile, check
+from mia_pruning.missing import LEFT_OUT
+from mia_pruning.missing import NAME as MISSING
+from mia_pruning.partial import find_missing, reason
 from mia_pruning.reporting.sentences import answer
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.stages.job import CONSOLE_LEVEL
+from mia_pruning.status import Begun, read_begun, read_outputs
 from mia_pruning.study import Study, load_study, read_yaml
 from mia_pruning.types import StudyError
 
@@ -39,7 +48,7 @@ def main() -> int:
         except StudyError as error:
             print(error, file=sys.stderr)
             return 1
-        return reproduce(arguments.study, Path("results") / study.name, where, started)
+        return reproduce(arguments.study, study, where, started)
 
 
 def load(study: Path) -> Study:
@@ -89,34 +98,100 @@ def alone(path: Path) -> Iterator[bool]:
         yield True
 
 
-def reproduce(study: Path, results: Path, where: list[str], started: float) -> int:
-    """Run the study, then Snakemake's own report if ours is newer, then print the summary. Returns the exit code."""
-    report = results / "report.html"
-    before = _modified(report)
-    configuration = ["--nolock", "--configfile", str(study)]
-    code = run_to_its_end([*SNAKEMAKE, *where, *configuration])
-    if code:
-        print(f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/", file=sys.stderr)
-        return code
-    engine_report = results / "snakemake_report.html"
+def reproduce(file: Path, study: Study, where: list[str], started: float) -> int:
+    """Run the study and print its summary, or that of what there is if jobs failed. Returns the exit code."""
+    results, began = Path("results") / study.name, time.time()
+    (results / MISSING).unlink(missing_ok=True)
+    before = _modified(results / "report.html")
+    ended = run(file, where)
+    if not ended.code:
+        return conclude(file, results, before, started)
+    print(f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/", file=sys.stderr)
+    if ended.code > 0 and not ended.interrupted:
+        try:
+            report_partially(file, study, where, began, started)
+        except KeyboardInterrupt:
+            print("Interrupted while the report of what there is was prepared.", file=sys.stderr)
+    return ended.code
+
+
+def report_partially(file: Path, study: Study, where: list[str], began: float, started: float) -> None:
+    """Make the report of what there is, where the whole would have been made, and print what is missing and why."""
+    results = Path("results") / study.name
+    report, gaps = results / "report.html", results / MISSING
+    failed = read_begun(results, since=began)
+    try:
+        if load(file).identity != study.identity:
+            raise StudyError(
+                f"{file} was changed while it ran, so there is no report of what there is: put it back or start anew"
+            )
+        missing = find_missing(study, read_outputs(file), failed, began)
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return
+    if not missing.gaps:
+        print(f"Every combination is whole; what failed is of the report itself.{_reasons(failed)}", file=sys.stderr)
+        return
+    missing.write(gaps)
+    if missing.leaves_nothing:
+        earlier = f" What lies in {report} is of an earlier run." if report.is_file() else ""
+        print(f"No combination is whole, so there is no report.{earlier}", file=sys.stderr)
+    else:
+        print("Making the report of what there is.", file=sys.stderr, flush=True)
+        before, now = _modified(report), time.time()
+        if run(file, where, gaps).code or conclude(file, results, before, started, gaps):
+            print(f"It could not be made.{_reasons(read_begun(results, since=now))}", file=sys.stderr)
+    print("", *missing.sentences(), sep="\n", file=sys.stderr)
+
+
+def _reasons(failed: Iterable[Begun]) -> str:
+    return "".join(f"\n{job.rule} {job.what} {reason(job)} ({job.log})" for job in failed)
+
+
+class Ended(NamedTuple):
+    """interrupted: by Ctrl-C."""
+
+    code: int
+    interrupted: bool
+
+
+def run(file: Path, where: list[str], gaps: Path | None = None) -> Ended:
+    """Snakemake on a study, without what the file `gaps` names."""
+    return run_to_its_end([*SNAKEMAKE, *where, *_configured(file)], _environment(gaps))
+
+
+def _configured(file: Path) -> list[str]:
+    return ["--nolock", "--configfile", str(file)]
+
+
+def _environment(gaps: Path | None) -> dict[str, str]:
+    return {**os.environ, **({LEFT_OUT: str(gaps)} if gaps else {})}
+
+
+def run_to_its_end(command: list[str], environment: dict[str, str]) -> Ended:
+    """How a command ended. Ctrl-C reaches it too, and it may take its time over it: to empty a cluster's queue, for one."""
+    process, interrupted = subprocess.Popen(command, env=environment), False
+    while True:
+        try:
+            return Ended(process.wait(), interrupted)
+        except KeyboardInterrupt:
+            interrupted = True
+
+
+def conclude(file: Path, results: Path, before: float, started: float, gaps: Path | None = None) -> int:
+    """Make Snakemake's own report if ours is newer, then print the summary. Returns the exit code.
+
+    before: when our report had been changed last as the command began.
+    """
+    report, engine_report = results / "report.html", results / "snakemake_report.html"
     if _modified(engine_report) < _modified(report):
-        command = [*SNAKEMAKE, "--report", str(engine_report), *configuration]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        command = [*SNAKEMAKE, "--report", str(engine_report), *_configured(file)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment(gaps))
         if done.returncode:
             print(f"Snakemake's own report failed:\n{done.stderr}", file=sys.stderr)
             return done.returncode
-    print(summary(results, unchanged=before == _modified(report), seconds=time.monotonic() - started))
+    print(summary(results, unchanged=before == _modified(report), seconds=time.monotonic() - started), flush=True)
     return 0
-
-
-def run_to_its_end(command: list[str]) -> int:
-    """The command's exit code. Ctrl-C reaches it too, and it may take its time over it: to empty a cluster's queue, for one."""
-    process = subprocess.Popen(command)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
 
 
 def _modified(path: Path) -> float:
@@ -128,8 +203,10 @@ def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
     verdicts = CsvTables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
     statements = {claim["id"]: claim["statement"] for claim in read_yaml(CLAIMS)["claims"]}
     lines = ["", *answer(verdicts, statements)]
-    untested = pd.unique(verdicts.loc[verdicts["headline"] & (verdicts["verdict"] == "not tested"), "claim"])
-    if len(untested):
+    headline = verdicts[verdicts["headline"]]
+    tested = set(headline.loc[headline["verdict"] != "not tested", "claim"])
+    untested = [claim for claim in pd.unique(headline["claim"]) if claim not in tested]
+    if untested:
         lines.append(f"Not tested by this study: {', '.join(untested)}.")
     lines += ["", f"Report: {(results / 'report.html').resolve()}"]
     lines.append(f"{'Nothing had to be done' if unchanged else 'Done'}, {seconds:.0f} s.")

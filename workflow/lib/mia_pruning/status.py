@@ -17,6 +17,8 @@ from datetime import datetime
 from pathlib import Path
 
 from mia_pruning.cluster import Queued, read_queue
+from mia_pruning.missing import NAME as MISSING
+from mia_pruning.missing import read_missing
 from mia_pruning.plan.jobs import count_jobs
 from mia_pruning.plan.printing import aligned, duration
 from mia_pruning.requests import NAME as PLAN
@@ -26,8 +28,8 @@ from mia_pruning.types import StudyError
 
 ROOT = Path(__file__).parents[3]
 LAST_LINES = 5
-#: how the last line of a job's log begins if it failed
-ENDINGS = ("stopped:", "failed;")
+#: the line of a job's log that says that it failed; a traceback may follow
+ENDING = re.compile(r"\S+ (stopped:|failed;)")
 #: of a job's log: time, rule, wildcards, node, process and, on a cluster, Slurm's number
 FIRST_LINE = re.compile(r"\S+ (\w+) (.*) on (\S+), process (\d+)(?:, Slurm job (\d+))?$")
 MOST_LISTED = 20
@@ -60,7 +62,7 @@ class Begun:
     @property
     def stopped(self) -> bool:
         """Whether it says itself that it failed."""
-        return any(f" {word}" in self.last[-1] for word in ENDINGS)
+        return any(map(ENDING.match, self.last))
 
 
 def main() -> int:
@@ -76,7 +78,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     results = Path("results") / name
-    begun = read_begun(results, since=start_of_run(folder / ".snakemake" / "log"))
+    begun = read_begun(results, since=since(folder, results))
     running = [job for job in begun if not job.stopped and is_alive(job, queue)]
     failures = [job for job in begun if job not in running]
     print(describe(name, outputs, left, running, queue, failures, seconds_of(outputs, results)))
@@ -88,6 +90,13 @@ def is_alive(job: Begun, queue: Iterable[Queued]) -> bool:
     if job.slurm_job:
         return any(entry.number == job.slurm_job for entry in queue)
     return job.node == platform.node() and Path("/proc", job.process).exists()
+
+
+def since(folder: Path, results: Path) -> float:
+    """When the run began whose jobs are looked at: the last one, or the one that a partial report was made after."""
+    began = start_of_run(folder / ".snakemake" / "log")
+    gaps = results / MISSING
+    return min(began, read_missing(gaps).began) if gaps.is_file() else began
 
 
 def start_of_run(logs: Path) -> float:
@@ -125,8 +134,18 @@ def read_begun(results: Path, since: float) -> list[Begun]:
             continue
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         if lines and (first := FIRST_LINE.match(lines[0])):
-            found.append(Begun(*(part or "" for part in first.groups()), log, tuple(lines[-LAST_LINES:])))
+            found.append(Begun(*(part or "" for part in first.groups()), log, _ending(lines)))
     return found
+
+
+def _ending(lines: list[str]) -> tuple[str, ...]:
+    """The last lines, and of those in front of them the one that says that the job failed.
+
+    >>> _ending(["9:00 a", "9:00 stopped: no", *"bcdef"]), _ending(["9:00 a", "9:00 stopped: no"])
+    (('9:00 stopped: no', 'c', 'd', 'e', 'f'), ('9:00 a', '9:00 stopped: no'))
+    """
+    said = next((position for position, line in enumerate(lines) if ENDING.match(line)), len(lines))
+    return tuple([lines[said], *lines[1 - LAST_LINES :]] if said < len(lines) - LAST_LINES else lines[-LAST_LINES:])
 
 
 def seconds_of(outputs: Iterable[Output], results: Path) -> dict[str, float]:
@@ -190,7 +209,7 @@ def describe(
         lines += ["", *_listed([f"running: {job.rule} {job.what}" for job in running])] if running else []
     for job in failures:
         how = "Failed" if job.stopped else "Ended without a word"
-        lines += ["", f"{how}: {job.rule} {job.what}, on {job.node}", *_end_of(job.log, job.last), *_end_of_slurm_log(job)]
+        lines += ["", f"{how}: {job.rule} {job.what}, on {job.node}", *_end_of(job.log, job.last), *end_of_slurm_log(job)]
     return "\n".join([*lines, "", _time_left(left, len(queue) - waiting or under_way, seconds, START_SECONDS if queue else 0.0)])
 
 
@@ -207,7 +226,7 @@ def _end_of(log: Path, lines: Iterable[str]) -> list[str]:
     return [f"  {log}:", *(f"    {line}" for line in lines)]
 
 
-def _end_of_slurm_log(job: Begun) -> list[str]:
+def end_of_slurm_log(job: Begun) -> list[str]:
     """Of a job that was ended from outside, what Slurm and Snakemake wrote on its node."""
     if job.stopped or not job.slurm_job:
         return []

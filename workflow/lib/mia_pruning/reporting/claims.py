@@ -3,13 +3,13 @@
 A claim is a list of conditions on a defence: a metric, possibly less another defence's, must be below a threshold or at
 least it. A condition is *supported* when its whole interval lies on the claimed side, *refuted* when it lies on the other, else
 *inconclusive*. A claim is supported when all its conditions are, refuted when one is. It is *not tested* when the study lacks a
-defence that it names.
+defence that it names, or its results do because jobs failed.
 
 Who looks at all attacks and defences of a claim finds something by luck. So each verdict is given twice: as it stands, and
 `corrected`, from intervals so wide that all those of the claim hold at once at the same confidence (Bonferroni).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from mia_pruning.metrics.intervals import CONFIDENCE, quantile
 from mia_pruning.metrics.stand_ins import MATCHED
 
 SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclusive", "not tested"
+#: why there is no number of a defence that the study has
+FAILED = "{} is missing from the results of {}, wholly or in part, because jobs failed"
 COLUMNS = [
     "claim", "experiment", "defence", "attack", "attacker", "verdict", "corrected", "reason",
     "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom", "headline",
@@ -48,15 +50,20 @@ def combine(verdicts: list[str]) -> str:
     return next((v for v in (REFUTED, NOT_TESTED, INCONCLUSIVE) if v in verdicts), SUPPORTED)
 
 
-def judge(claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim, experiment, defence, attack, attacker and condition; `verdict` is the claim's, over its conditions."""
+def judge(
+    claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame, missing: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """One row a claim, experiment, defence, attack, attacker and condition; `verdict` is the claim's, over its conditions.
+
+    missing: the defences of an experiment that the results lack, for one seed at least, because jobs failed.
+    """
     rows, headline = [], headline_of(claims, results)
     for claim in claims["claims"]:
         judged = [
             row
-            for experiment in results["experiment"].unique()
+            for experiment in dict.fromkeys([*results["experiment"], *missing])
             for defence in claim["defences"]
-            for row in _judge_defence(claim, experiment, defence, headline, results, differences)
+            for row in _judge_defence(claim, experiment, defence, headline, results, differences, missing.get(experiment, ()))
         ]
         rows += _corrected(judged)
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -97,15 +104,16 @@ def _wider_side(row: Mapping[str, Any], n_intervals: int) -> str:
 
 def _judge_defence(
     claim: Mapping[str, Any], experiment: str, defence: str, headline: Mapping[str, str],
-    results: pd.DataFrame, differences: pd.DataFrame,
+    results: pd.DataFrame, differences: pd.DataFrame, missing: Sequence[str],
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     about = {"claim": claim["id"], "experiment": experiment, "defence": defence, "attack": "", "attacker": ""}
     wanted = [defence, *(condition["minus"] for condition in claim["conditions"] if "minus" in condition)]
-    missing = [name for name in wanted if name not in {MATCHED, *results["defence"]}]
+    here = {MATCHED, *results.loc[results["experiment"] == experiment, "defence"]}
+    why = [f"the study has no defence named {name}" for name in wanted if name not in {*here, *results["defence"], *missing}]
+    why += [FAILED.format(name, experiment) for name in wanted if name in missing and name not in here]
     is_headline = defence == claim["defences"][0]
-    if missing:
-        reason = f"the study has no defence named {missing[0]}"
-        yield {**about, "verdict": NOT_TESTED, "reason": reason, "headline": is_headline}
+    if why:
+        yield {**about, "verdict": NOT_TESTED, "reason": why[0], "headline": is_headline}
         return
     tables = [_rows_of(condition, experiment, defence, results, differences) for condition in claim["conditions"]]
     attackers = sorted({key for table in tables for key in table if key != ("", "")}) or [("", "")]
@@ -114,14 +122,17 @@ def _judge_defence(
         conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
         verdict = combine([condition.pop("side") for condition in conditions])
         absent = [condition for condition, row in zip(conditions, found, strict=True) if row is None]
-        reason = _why_absent(absent[0]) if absent else ""
+        reason = _why_absent(absent[0], about, missing) if absent else ""
         of_headline = (attack, attacker) in (("", ""), (headline["attack"], headline["attacker"]))
         for condition in conditions:
             named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and of_headline}
             yield {**named, "verdict": verdict, "reason": reason, **condition}
 
 
-def _why_absent(condition: Mapping[str, Any]) -> str:
+def _why_absent(condition: Mapping[str, Any], about: Mapping[str, str], missing: Sequence[str]) -> str:
+    for name in (about["defence"], condition["minus"]):
+        if name in missing:
+            return FAILED.format(name, about["experiment"])
     if condition["minus"] == MATCHED:
         return "the study has no dense networks around its test accuracy"
     return f"the study has no {condition['metric']} for it"

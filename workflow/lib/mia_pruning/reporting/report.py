@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mia_pruning.reporting.needs import attack_needs
 from mia_pruning.reporting.page import defences, examples, run, study, verdicts
 from mia_pruning.reporting.style import in_order, readable, web_colours
 from mia_pruning.reporting.tables import CsvTables, pick
+from mia_pruning.types import BASELINE
 
 #: of the study, as it reads them
 TABLES = (
@@ -56,13 +57,15 @@ def write_report(
     figures: Mapping[str, str],
     claims: Mapping[str, Any],
     settings: Mapping[str, Any],
+    missing: Sequence[str],
     datasets: Mapping[str, str],
     benchmarks: Path,
     pages: Path,
 ) -> None:
     """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; benchmarks: the results' folder.
 
-    pages: the folder of templates and assets, in the project's root.
+    pages: the folder of templates and assets, in the project's root; missing: sentences on what the results lack because jobs
+    failed, none where they are whole.
     """
     loaded = CsvTables(tables)
     headline = headline_of(claims, loaded["results"])
@@ -78,6 +81,7 @@ def write_report(
             conclusion=verdicts.conclusion(claims, loaded["verdicts"], loaded["results"]),
             claims=verdicts.headline_verdicts(claims, loaded["verdicts"], loaded["results"]),
             headline=headline,
+            missing=missing,
             failures=loaded["failures"].to_dict("records"),
             colours=web_colours(in_order(loaded["results"], "defence")),
             figures=figures_by_section(figures),
@@ -104,7 +108,7 @@ def write_report(
             exposures=[
                 examples.exposure_view(loaded["exposed"], name, datasets[entry["dataset"]])
                 for name, entry in settings["experiments"].items()
-                if not pick(loaded["exposed"], experiment=name).empty
+                if not pick(loaded["exposed"], experiment=name, defence=BASELINE).empty
             ],
             limitations=study.limitations(settings, loaded, claims["paper"]),
             settings=settings,

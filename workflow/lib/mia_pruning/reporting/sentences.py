@@ -45,9 +45,8 @@ def with_interval(row: pd.Series, *, signed: bool = False) -> str:
 def measured(row: pd.Series) -> str:
     """What a verdict's condition measured, as a clause."""
     metric = readable(row["metric"])
-    if row["minus"]:
-        return f"{metric} less that of {readable(row['minus'])}: {with_interval(row, signed=True)}"
-    return f"{metric}: {with_interval(row)}"
+    value = with_interval(row, signed=bool(row["minus"])) or "not measured"
+    return f"{metric} less that of {readable(row['minus'])}: {value}" if row["minus"] else f"{metric}: {value}"
 
 
 def required(row: pd.Series) -> str:

@@ -6,9 +6,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import to_hex
 
+from mia_pruning.types import BASELINE
+
 matplotlib.use("svg")
 
-BASELINE = (0.25, 0.25, 0.25)
+GREY = (0.25, 0.25, 0.25)
 MARKERS = "osDv^<>PXd*hp8"
 LABELS = {
     "attack_accuracy": "attack accuracy (balanced)",
@@ -52,13 +54,14 @@ def apply_for_print() -> None:
 
 
 def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
-    """A colour for each defence, in the study's order; the first, the baseline, is dark grey.
+    """A colour for each defence, in the study's order; the baseline is dark grey.
 
     A palette that the colour-blind can tell apart has ten; then come the same ten darker, and lighter; then they begin anew.
     """
     palette = np.array(sns.color_palette("colorblind"))
     shades = np.concatenate([palette, palette * 0.5, 1 - (1 - palette) * 0.45])
-    return {name: BASELINE if index == 0 else tuple(shades[(index - 1) % len(shades)]) for index, name in enumerate(defences)}
+    others = [name for name in defences if name != BASELINE]
+    return {name: GREY if name == BASELINE else tuple(shades[others.index(name) % len(shades)]) for name in defences}
 
 
 def web_colours(defences: list[str]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def _read_defences(files: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int
     read = {defence: {seed: read_evaluation(path) for seed, path in by_seed.items()} for defence, by_seed in files.items()}
     evaluations = [run for runs in read.values() for run in runs.values()]
     asked = dict.fromkeys(key for run in evaluations for key in run.replicates if key.attacker == "dense_shadows")
-    for run in read[BASELINE].values():
+    for run in read.get(BASELINE, {}).values():
         for same in asked:
             adaptive = same._replace(attacker="adaptive")
             if adaptive in run.replicates:
@@ -100,6 +100,8 @@ def summarise(
 ) -> None:
     """evaluations: experiment -> defence -> seed -> file, and so releases; frontier: what the others are matched with;
     protocols: experiment -> whether shadow models share the targets' examples.
+
+    What is missing is left out: defences are compared under the seeds that both have, and none is matched with half a frontier.
     """
     result_rows: list[dict[str, Any]] = []
     difference_rows: list[dict[str, Any]] = []
@@ -119,7 +121,7 @@ def summarise(
             about = {"experiment": experiment, "defence": defence, "minus": minus}
             difference_rows += [{**about, **row} for row in _difference_rows(read[defence], read[minus])]
         for defence in read:
-            if frontier and defence not in frontier:
+            if frontier and defence not in frontier and set(frontier) <= set(read):
                 about = {"experiment": experiment, "defence": defence, "minus": MATCHED}
                 rows = matched_rows(read[defence], [read[name] for name in frontier])
                 difference_rows += [{**about, **row} for row in rows]
@@ -140,7 +142,7 @@ def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]
 
 def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
     """first - second, replicate by replicate: both share their draws of targets and examples."""
-    runs = [(first[seed], second[seed]) for seed in first]
+    runs = [(first[seed], second[seed]) for seed in first if seed in second]
     n_targets = sum(run.n_targets for run, _ in runs)
     for key in _common([run for pair in runs for run in pair]):
         paired = [a.replicates[key] - b.replicates[key] for a, b in runs]
@@ -149,8 +151,8 @@ def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evalu
 
 def _common(runs: Iterable[Evaluation]) -> list[Key]:
     """What every one of these has: an attack that failed on one is not compared."""
-    first, *others = runs
-    return [key for key in first.replicates if all(key in run.replicates for run in others)]
+    runs = list(runs)
+    return [key for key in runs[0].replicates if all(key in run.replicates for run in runs[1:])] if runs else []
 
 
 def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int, Evaluation]]) -> Iterator[dict[str, Any]]:
@@ -159,6 +161,10 @@ def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int,
     The dense networks' metric is read off the line between the two whose test accuracies lie next to the defence's. That these
     accuracies are estimates counts: an error of one shifts the value along the line, and the replicates with it.
     """
+    seeds = [seed for seed in runs if all(seed in of for of in frontier)]
+    if not seeds:
+        return
+    runs, *frontier = ({seed: of[seed] for seed in seeds} for of in (runs, *frontier))
     accuracy = Key("", "", "test_accuracy")
 
     def mean(of: Mapping[int, Evaluation], key: Key) -> float:

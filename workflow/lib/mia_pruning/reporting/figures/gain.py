@@ -35,7 +35,7 @@ def gain(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 def _finding(table: pd.DataFrame) -> str:
     if table.empty:
-        return "No defence of this study plays against an inference model."
+        return "No defence in these results plays against an inference model."
     ends = table.groupby(["experiment", "defence"], sort=False).agg(highest=("gain", "max"), last=("gain", "last")).reset_index()
     parts = [f"{row['highest']:.3f} at its highest and {row['last']:.3f} at the end ({named(row)})" for _, row in ends.iterrows()]
     return f"The inference model's gain is {'; '.join(parts)}, against {-LOG_2:.3f} for one that tells nothing."

@@ -52,7 +52,7 @@ def _relative(residuals: pd.DataFrame) -> pd.DataFrame:
 
 def _finding(table: pd.DataFrame) -> str:
     if table.empty:
-        return "No defence of this study is solved by ADMM."
+        return "No defence in these results is solved by ADMM."
     last = table[table["epoch"] == table.groupby(["experiment", "defence"])["epoch"].transform("max")]
     parts = [_farthest(rows) for _, rows in last.groupby(["experiment", "defence"], sort=False)]
     return f"After the last epoch the distance to the sparsity set, relative to the weights, is {'; '.join(parts)}."

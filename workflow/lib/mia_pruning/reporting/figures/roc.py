@@ -21,8 +21,9 @@ FPR = np.logspace(-3, 0, 61)
 def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     curves = pick(tables["roc"], attacker="adaptive")
     experiments = in_order(curves, "experiment")
-    attacks = _shown_attacks(tables["results"], headline["attack"])
-    colour = colours(in_order(tables["results"], "defence"))
+    defences = in_order(tables["results"], "defence")
+    reference, colour = defences[0], colours(defences)
+    attacks = _shown_attacks(tables["results"], headline["attack"], reference)
     table = (
         pick(curves, attack=attacks)
         .groupby(["experiment", "attack", "defence", "fpr"], sort=False)[["tpr", "low", "high"]]
@@ -54,7 +55,7 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         "Mean over targets at equal false-positive rates with its 95 % band over targets; adaptive attacker. The dotted line is "
         "guessing; a dashed one is the most that any attack can reach against what DP-SGD promises, if members are drawn one by "
         "one. "
-        "Shown are the headline attack and the one with the highest AUC on the baseline.",
+        f"Shown are the headline attack and the one with the highest AUC on the {readable(reference)}.",
         [_panel(experiment, attack, table, tables["results"]) for experiment in experiments for attack in attacks],
     )
 
@@ -79,8 +80,8 @@ def _panel(experiment: str, attack: str, table: pd.DataFrame, results: pd.DataFr
     return panel(f"{readable(experiment)}: {readable(attack)}", [dotted([1e-3, 1], [1e-3, 1]), *lines], x, y)
 
 
-def _shown_attacks(results: pd.DataFrame, headline: str) -> list[str]:
-    aucs = pick(results, metric="auc", attacker="adaptive", defence=in_order(results, "defence")[0])
+def _shown_attacks(results: pd.DataFrame, headline: str, reference: str) -> list[str]:
+    aucs = pick(results, metric="auc", attacker="adaptive", defence=reference)
     strongest = aucs.groupby("attack")["value"].mean().idxmax()
     return list(dict.fromkeys([headline, strongest])) if headline in set(aucs["attack"]) else [strongest]
 

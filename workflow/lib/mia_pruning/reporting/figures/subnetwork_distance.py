@@ -50,7 +50,7 @@ def _with_compression(distance: pd.DataFrame, results: pd.DataFrame) -> pd.DataF
 
 def _finding(table: pd.DataFrame) -> str:
     if table.empty:
-        return "This study prunes nothing."
+        return "These results hold no pruned network."
     of = {stage: rows.loc[rows["mean"].idxmax()] for stage, rows in table.groupby("stage")}
     parts = [f"{row['mean']:.3f} when {stage} ({named(row)})" for stage, row in of.items()]
     return f"The largest mean distance from the dense network is {', '.join(parts)}."

@@ -96,11 +96,8 @@ def _interval(row: pd.Series, name: str) -> str:
 def _finding(table: pd.DataFrame) -> str:
     """Which defence has the lowest attack accuracy, and what it costs in test accuracy."""
     sentences = []
-    for experiment, rows in table.groupby("experiment", sort=False):
-        known = rows.dropna(subset=["attack_accuracy"])
-        if known.empty:
-            continue
-        base, best = known.iloc[0], known.loc[known["attack_accuracy"].astype(float).idxmin()]
+    for experiment, rows in table.dropna(subset=["attack_accuracy"]).groupby("experiment", sort=False):
+        base, best = rows.iloc[0], rows.loc[rows["attack_accuracy"].astype(float).idxmin()]
         cost = 100 * (base["test_accuracy"] - best["test_accuracy"])
         sentences.append(
             f"{readable(experiment)}: the lowest attack accuracy is {best['attack_accuracy']:.3f} "

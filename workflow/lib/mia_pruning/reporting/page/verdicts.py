@@ -53,7 +53,10 @@ def sizes(results: pd.DataFrame) -> str:
     >>> sizes(pd.DataFrame([{"metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"}]))
     '8 targets, 2,800 examples, seed 0'
     """
-    row = pick(results, metric="train_accuracy").iloc[0]  # of the examples that attacks are tried on
+    of_attacked = pick(results, metric="train_accuracy")
+    if of_attacked.empty:
+        return ""
+    row = of_attacked.iloc[0]
     seeds = str(row["seeds"]).split()
     named_seeds = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
     return f"{row['n_targets']:.0f} targets, {row['n_examples']:,.0f} examples, {named_seeds}"
