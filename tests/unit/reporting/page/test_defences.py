@@ -46,8 +46,9 @@ def test_the_overview_has_the_columns_that_some_defence_has_and_gaps_where_one_h
 
 def test_bars_compare_the_values_of_a_column():
     table = overview(RESULTS, HEADLINE)
-    column = labels(table).index("test accuracy")
-    assert [cells[column].share for cells in table.rows] == [1.0, 0.5]
+    shares = {label: [cells[column].share for cells in table.rows] for column, label in enumerate(labels(table))}
+    assert shares["test accuracy"] == [1.0, 0.5]
+    assert shares["attack accuracy"] == [1.0, 0.0]  # 0.6 and 0.49: what exceeds guessing
 
 
 def test_in_the_matrix_a_bar_is_what_exceeds_guessing_and_the_strongest_comes_first():

@@ -110,7 +110,7 @@ def lasting(rows: list[dict[str, Any]]) -> str:
             f"Halves of the baseline's models do not agree on who is exposed (rank correlation {own['alike']:.3f}), "
             "so nothing can be said of others."
         )
-    kept = ", ".join(f"{readable(row['defence'])} keeps {100 * row['alike'] / own['alike']:.0f} %" for row in others)
+    kept = ", ".join(f"{readable(row['defence'])} keeps {round(100 * row['alike'] / own['alike'])} %" for row in others)
     return f"Halves of the baseline's models agree on who is exposed by a rank correlation of {own['alike']:.3f}" + (
         f"; {kept} of it." if kept else "."
     )

@@ -21,7 +21,7 @@ def number(value: float, metric: str, *, signed: bool = False) -> str:
         return f"{100 * value:+.1f} points"
     return (
         f"{value:.3f}"
-        if abs(value) <= 1 and not float(value).is_integer()
+        if metric in POINTS or (abs(value) <= 1 and not float(value).is_integer())
         else f"{value:,.4g}"
         if value < 1e4
         else f"{value:,.0f}"

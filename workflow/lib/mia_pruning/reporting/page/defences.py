@@ -19,16 +19,18 @@ from mia_pruning.types import BASELINE
 
 WHERE = ["experiment", "defence"]
 KEYS = [*WHERE, "attack", "attacker"]
+#: the balanced accuracy of who knows nothing
+GUESSING = 0.5
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of the overview: which rows of the results it shows; bar: it is drawn behind the number."""
+    """A column of the overview: which rows of the results it shows; bar_from: where the bar behind the number begins, if any."""
 
     label: str
     about: str
     chosen: Mapping[str, str] = field(default_factory=dict)
-    bar: bool = False
+    bar_from: float | None = None
 
 
 def measures(headline: Mapping[str, str]) -> list[Measure]:
@@ -43,20 +45,18 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
         for metric, fpr in TPR_AT.items()
     ]
     return [
-        Measure("test accuracy", "share of unseen examples that are classified right", {"metric": "test_accuracy"}, bar=True),
+        Measure("test accuracy", "share of unseen examples that are classified right", {"metric": "test_accuracy"}, 0.0),
         Measure("train accuracy", "the same of the examples that attacks are tried on, as members", {"metric": "train_accuracy"}),
-        Measure(
-            "attack accuracy", f"of {attack}; balanced, 0.5 is guessing", {"metric": "attack_accuracy", **headline}, bar=True
-        ),
+        Measure("attack accuracy", f"of {attack}; 0.5 is guessing", {"metric": "attack_accuracy", **headline}, GUESSING),
         Measure(
             "strongest attack",
             "balanced accuracy of the attack that told most on the other targets, chosen for each target",
             {"metric": "attack_accuracy", **STRONGEST},
-            bar=True,
+            GUESSING,
         ),
         Measure("AUC", f"area under the ROC curve of {attack}; 0.5 is guessing", {"metric": "auc", **headline}),
         *rates,
-        Measure("compression", "weights for each one that is not zero", {"metric": "compression"}, bar=True),
+        Measure("compression", "weights for each one that is not zero", {"metric": "compression"}, 0.0),
         Measure("non-zero weights", "counted in the released network", {"metric": "n_nonzero"}),
         Measure("bytes, dense", "of the released file with every weight in float32", {"metric": "dense_bytes"}),
         Measure("bytes, sparse", "of a file with a bit a weight and the values that are not zero", {"metric": "sparse_bytes"}),
@@ -70,11 +70,11 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
 def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
     """One row an experiment and defence; measures that no defence has are left out."""
     shown = [(m, rows_by(found, WHERE)) for m in measures(headline) if len(found := pick(results, **m.chosen))]
-    largest = {m.label: max(row["value"] for row in found.values()) for m, found in shown if m.bar}
+    bars = {m.label: (m.bar_from, max(r["value"] for r in found.values())) for m, found in shown if m.bar_from is not None}
     rows = []
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
-            cells = [measured_cell(found.get((experiment, defence)), share_of=largest.get(m.label)) for m, found in shown]
+            cells = [measured_cell(found.get((experiment, defence)), bar=bars.get(m.label)) for m, found in shown]
             n = sizes(pick(of_experiment, defence=defence))
             rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells, n])
     behind = Column("n and seeds", "targets, examples that attacks are tried on, and seeds behind the row's numbers")

@@ -63,11 +63,14 @@ def named(name: str) -> Cell:
     return Cell(readable(name))
 
 
-def measured_cell(row: Mapping[str, Any] | None, *, share_of: float | None = None, signed: bool = False) -> Cell:
-    """Value and interval of a row of the results; empty where there is none. share_of: the value whose bar fills the cell."""
+def measured_cell(row: Mapping[str, Any] | None, *, bar: tuple[float, float] | None = None, signed: bool = False) -> Cell:
+    """Value and interval of a row of the results; empty where there is none. bar: of which values it is empty and full."""
     if row is None or pd.isna(row["value"]):
         return Cell("", "")
-    share = None if share_of is None else min(1.0, max(0.0, float(row["value"]) / share_of))
+    share = None
+    if bar is not None:
+        empty, full = bar
+        share = min(1.0, max(0.0, (row["value"] - empty) / (full - empty))) if full > empty else 0.0
     return Cell(with_interval(row, signed=signed), float(row["value"]), share)
 
 
