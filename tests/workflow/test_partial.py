@@ -120,7 +120,7 @@ def test_the_run_fails_and_says_what_is_missing_and_why(partial):
 
 
 def test_the_page_says_so_at_its_top_with_what_strangers_wrote_escaped(partial):
-    above, _, below = partial.page.partition("<h2>Verdicts</h2>")
+    above, _, below = partial.page.partition('<section id="verdicts"')
     assert html.escape(REASON) in above
     assert "of 3 combinations of experiment, seed and defence 1 is missing" in above
     assert MISSING in above
