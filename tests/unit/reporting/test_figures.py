@@ -1,10 +1,14 @@
 """Figures on planted tables: what is plotted and what is said of it can be worked out by hand."""
 
+import json
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from mia_pruning.registry import catalogue
+from mia_pruning.reporting import style
 from mia_pruning.reporting.curves import joined
 from mia_pruning.reporting.style import colours
 
@@ -173,3 +177,38 @@ def test_a_trade_off_leaves_out_where_the_headline_attack_has_no_result():
     )
     other = results(pruned={"test_accuracy": 0.7}).assign(experiment="f")
     assert draw("trade_off", results=pd.concat([planted, other])).finding.count("the lowest attack accuracy") == 1
+
+
+def test_a_legend_counts_what_it_has_no_room_for():
+    """Known answer: twenty lines, of which sixteen are named."""
+    drawn, axis = plt.subplots()
+    for number in range(20):
+        axis.plot([0, 1], label=f"line {number}")
+    style.name_beside(axis)
+    said = [text.get_text() for text in axis.get_legend().get_texts()]
+    plt.close(drawn)
+    assert said == [*(f"line {number}" for number in range(16)), "and 4 more"]
+
+
+def test_points_count_the_examples_of_each_pair_of_exposures():
+    rows = [("baseline", 1, 0.0, 1.0), ("baseline", 2, 0.5, 0.5), ("baseline", 3, 1.0, 1.0)]
+    rows += [("pruned", 1, 0.5, 0.5), ("pruned", 2, 0.5, 0.5), ("pruned", 3, 0.0, 0.5)]
+    exposed = pd.DataFrame(rows, columns=["defence", "example", "first_half", "second_half"]).assign(
+        experiment="e", seed=0, label=0
+    )
+    table = draw("exposure", exposed=exposed, results=results(baseline={"auc": 0.5}, pruned={"auc": 0.5})).table
+    points = {(row.baseline, row.exposure): (row.n_examples, row.examples) for row in table.itertuples()}
+    assert points == {(0.5, 0.5): (2, "1, 2"), (1.0, 0.25): (1, "3")}
+
+
+def test_the_trade_off_tells_who_points_at_it_the_numbers_and_nothing_of_an_attack_that_failed():
+    measured = {"attack_accuracy": 0.6, "test_accuracy": 0.8, "compression": 15.78}
+    drawing = draw(
+        "trade_off", results=results(baseline={**measured, "compression": 1.0}, pruned=measured, lost={"test_accuracy": 0.7})
+    )
+    (panel,) = drawing.interactive
+    said = {trace["name"]: trace["hovertemplate"] for trace in panel["data"] if trace["name"]}
+    assert set(said) == {"baseline", "pruned"}
+    assert "attack accuracy 0.600 (0.600 to 0.600)" in said["pruned"]
+    assert "compression 15.78" in said["pruned"]
+    assert "nan" not in json.dumps(drawing.interactive).lower()

@@ -1,16 +1,23 @@
 """How figures look, fixed in one place: a colour is a defence, a marker is an attack. Colour-blind safe, legible in grey."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 
 from mia_pruning.types import BASELINE
 
 matplotlib.use("svg")
 
 GREY = (0.25, 0.25, 0.25)
+#: entries of a legend's column
+MOST_NAMED = 16
 MARKERS = "osDv^<>PXd*hp8"
 LABELS = {
     "attack_accuracy": "attack accuracy (balanced)",
@@ -71,6 +78,19 @@ def web_colours(defences: list[str]) -> dict[str, str]:
     {'baseline': '#404040'}
     """
     return {name: to_hex(colour) for name, colour in colours(defences).items()}
+
+
+def name_beside(axis: Axes, *, ncols: int = 1, **how: Any) -> None:
+    """A legend to the right of the axes."""
+    if entries := legend_entries(axis, MOST_NAMED * ncols):
+        axis.legend(*zip(*entries, strict=True), loc="upper left", bbox_to_anchor=(1.0, 1.0), ncols=ncols, **how)
+
+
+def legend_entries(axis: Axes, most: int) -> list[tuple[Artist, str]]:
+    """What a legend of the axes explains, as (handle, label); what has no room is counted in a last entry."""
+    entries = list(zip(*axis.get_legend_handles_labels(), strict=True))
+    more = len(entries) - most
+    return [*entries[:most], (Line2D([], [], linestyle="none", color="none"), f"and {more} more")] if more > 0 else entries
 
 
 def depths(layers: list[str]) -> dict[str, tuple[float, float, float]]:

@@ -5,13 +5,13 @@ laid out anew here.
 """
 
 import textwrap
-from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+
+from mia_pruning.reporting.style import legend_entries
 
 #: inches; of a column of the usual two-column page, and of the page
 COLUMN, PAGE = 3.35, 7.0
@@ -24,6 +24,8 @@ POINTS_PER_INCH = 72
 MINOR_POINTS = 6
 #: of a letter on average, against the size of its font
 LETTER_WIDTH = 0.55
+#: that a panel's legend may bring
+MOST_ENTRIES = 24
 Entry = tuple[Artist, str]
 
 
@@ -80,12 +82,8 @@ def _take_legends_(figure: Figure) -> list[Entry]:
     for axis in figure.axes:
         if axis.get_legend() is not None:
             axis.get_legend().remove()
-            found |= {(label, _colour(handle)): (handle, label) for handle, label in _entries(axis)}
+            found |= {(label, _colour(handle)): (handle, label) for handle, label in legend_entries(axis, MOST_ENTRIES)}
     return list(found.values())
-
-
-def _entries(axis: plt.Axes) -> Iterable[Entry]:
-    return zip(*axis.get_legend_handles_labels(), strict=True)
 
 
 def _colour(handle: Artist) -> str:

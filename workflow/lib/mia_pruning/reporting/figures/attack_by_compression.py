@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, markers, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, markers, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 COLUMNS = ["experiment", "defence", "attack", "attacker", "compression", "value", "low", "high"]
@@ -64,7 +64,7 @@ def _draw_attacks(axis: plt.Axes, rows: pd.DataFrame) -> None:
         axis.plot(names, part["value"], marker=marker[attack], markersize=5, linewidth=0.5, alpha=0.8, label=readable(attack))
     axis.tick_params(axis="x", rotation=35)
     plt.setp(axis.get_xticklabels(), horizontalalignment="right", rotation_mode="anchor")
-    axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    name_beside(axis, fontsize="small")
 
 
 def _finding(table: pd.DataFrame, headline: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, named, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
@@ -31,7 +31,7 @@ def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
                 row["training_flops"], row[metric], yerr=bars, fmt="o", color=colour[row["defence"]], capsize=2, label=label
             )
         axis.set(xlabel="FLOPs to train one model", ylabel=LABELS[metric], xscale="log")
-    axes[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+    name_beside(axes[1], fontsize="small")
     return Drawing(
         drawn,
         table,

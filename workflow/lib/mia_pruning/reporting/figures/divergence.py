@@ -7,7 +7,7 @@ import pandas as pd
 
 from mia_pruning.metrics.divergence import LOG_2, accuracy_bound
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, named, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
@@ -32,7 +32,7 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     _against(axes[1], table, "accuracy_bound", "attack_accuracy", colour)
     axes[0].set(xlabel="JS divergence - log 2 (nats)", ylabel="gain of the headline attack's score, held out (nats)")
     axes[1].set(xlabel="attack accuracy that this divergence allows", ylabel=LABELS["attack_accuracy"])
-    axes[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+    name_beside(axes[1], fontsize="small")
     return Drawing(
         drawn,
         table,

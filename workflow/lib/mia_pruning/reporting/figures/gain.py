@@ -8,7 +8,7 @@ import pandas as pd
 from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.registry import figure
 from mia_pruning.reporting.curves import joined
-from mia_pruning.reporting.style import colours, in_order, named
+from mia_pruning.reporting.style import colours, in_order, name_beside, named
 from mia_pruning.reporting.tables import Drawing, Tables
 
 
@@ -23,7 +23,7 @@ def gain(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     axis.axhline(-LOG_2, color="grey", linestyle=":", linewidth=1)
     axis.set(xlabel="epoch", ylabel="gain of the inference model (nats)")
     if len(table):
-        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+        name_beside(axis, fontsize="small")
     return Drawing(
         drawn,
         table,

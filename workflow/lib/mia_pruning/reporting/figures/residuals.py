@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import depths, named
+from mia_pruning.reporting.style import depths, name_beside, named
 from mia_pruning.reporting.tables import Drawing, Tables
 
 WHOLE = "all layers"
@@ -27,7 +27,7 @@ def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
                 width = 2.0 if layer == WHOLE else 1.0
                 axis.plot(line["epoch"], line[which], color=colour[layer], linewidth=width, label=layer)
             axis.set(title=named(rows.iloc[0]), xlabel="ADMM epoch", ylabel=f"{which} residual / ||W||", yscale="log")
-        row[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small", ncols=1 + len(layers) // 12)
+        name_beside(row[1], fontsize="x-small", ncols=1 + len(layers) // 12)
     return Drawing(
         drawn,
         table,

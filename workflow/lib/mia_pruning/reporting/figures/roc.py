@@ -10,7 +10,7 @@ from mia_pruning.metrics.audit import most_true_positives
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.registry import figure
 from mia_pruning.reporting.interactive import Panel, dotted, line, panel
-from mia_pruning.reporting.style import colours, in_order, readable, web_colours
+from mia_pruning.reporting.style import colours, in_order, name_beside, readable, web_colours
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 #: where the curve of a guarantee is drawn
@@ -47,7 +47,7 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
             axis.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1), xlabel="false-positive rate")
             axis.set_title(f"{readable(experiment)}: {readable(attack)}")
         row[0].set_ylabel("true-positive rate")
-        row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+        name_beside(row[-1], fontsize="small")
     return Drawing(
         drawn,
         table,

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, named, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 STAGES = {"pruned": ("o", "none"), "retrained": ("s", "full")}
@@ -26,7 +26,7 @@ def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         )  # fmt: skip
     axis.set(xlabel=LABELS["compression"], ylabel="distance of the answers (total variation)", xscale="log")
     if len(table):
-        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+        name_beside(axis, fontsize="small")
     return Drawing(
         drawn,
         table,

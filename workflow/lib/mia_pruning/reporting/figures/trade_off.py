@@ -8,7 +8,7 @@ import pandas as pd
 
 from mia_pruning.registry import figure
 from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
-from mia_pruning.reporting.style import LABELS, colours, in_order, readable, web_colours
+from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, readable, web_colours
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, pick, wide
 
 
@@ -55,7 +55,7 @@ def _draw(axis: plt.Axes, table: pd.DataFrame, colour: Mapping[str, tuple]) -> N
     axis.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     axis.set_xlabel(LABELS["test_accuracy"])
     axis.set_ylabel(LABELS["attack_accuracy"])
-    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    name_beside(axis)
 
 
 def _panel(experiment: str, table: pd.DataFrame, results: pd.DataFrame) -> Panel:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mia_pruning.registry import figure
 from mia_pruning.reporting.curves import joined
-from mia_pruning.reporting.style import colours, in_order, readable
+from mia_pruning.reporting.style import colours, in_order, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 
@@ -23,7 +23,7 @@ def training(tables: Tables, headline: Mapping[str, str]) -> Drawing:
                 seen = curve.dropna(subset=[which])
                 axis.plot(seen["total_epoch"], seen[which], color=colour[defence], label=readable(defence))
             axis.set(xlabel="epoch", ylabel=f"{readable(experiment)}\n{readable(which)}")
-        row[1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+        name_beside(row[1], fontsize="small")
     return Drawing(
         drawn,
         table,

@@ -9,7 +9,6 @@ import pandas as pd
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.auditing import audit
-from mia_pruning.reporting.operating import LOW_FPR
 from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, rows_by, table_of
 from mia_pruning.reporting.page.verdicts import attacker_column, sizes
 from mia_pruning.reporting.sentences import number
@@ -19,6 +18,8 @@ from mia_pruning.types import BASELINE
 
 WHERE = ["experiment", "defence"]
 KEYS = [*WHERE, "attack", "attacker"]
+#: false-positive rates that are shown even where there are too few non-members for them
+LOW_FPR = (0.01, 0.001)
 #: the balanced accuracy of who knows nothing
 GUESSING = 0.5
 
