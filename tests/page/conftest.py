@@ -81,6 +81,7 @@ def planted(study: Path, tmp_path: Path) -> Callable[..., Path]:
             figures={path.stem: str(path) for path in sorted((tmp_path / "figures").glob("*.svg"))},
             claims=read_yaml(ROOT / "report" / "claims.yaml"),
             settings=complete(read_yaml(ROOT / STUDY)),
+            missing=[],
             datasets={"fashion_mnist": str(study.parent / "data" / "fashion_mnist" / "dataset.json")},
             benchmarks=tmp_path,
             pages=ROOT / "report",

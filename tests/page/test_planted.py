@@ -47,7 +47,7 @@ def test_stages_that_a_study_lacks_are_said_to_be_missing(planted, opened):
     page = opened(planted(guarantees=none, exposed=none, projection=none, strongest=none, audit=none))
     assert page.complaints == []
     assert "No defence of this study promises differential privacy." in page.locator("#audit").inner_text()
-    assert "too few targets to tell single examples apart" in page.locator("#examples").inner_text()
+    assert "Single examples cannot be told apart here" in page.locator("#examples").inner_text()
 
 
 def test_one_seed_is_said_to_be_one(planted, opened):

@@ -24,6 +24,7 @@ rule export_study:
         runtime=minutes_of("export_study"),
     params:
         settings=STUDY.settings,
+        missing=MISSING.sentences(),
         code=code_of("export_study.py"),
     message:
         "Exporting {wildcards.study}"

@@ -14,6 +14,7 @@ with job(snakemake):
         [*tables, *given.report, *given.figures],
         claims=read_yaml(given.claims),
         settings=snakemake.params.settings,
+        missing=snakemake.params.missing,
         datasets={Path(path).parent.name: path for path in given.datasets},
         folder=Path(made.crate).parent,
         paper={Path(path).name: path for path in made.paper},

@@ -367,3 +367,11 @@ def test_a_claim_is_judged_where_seeds_are_left_and_not_tested_in_an_experiment_
         [claim(COMPRESSED)], results=[row("pruned", "compression", 12, 12)], missing={"e": ["pruned"], "f": ["pruned"]}
     )
     assert table.set_index("experiment")["verdict"].to_dict() == {"e": "supported", "f": "not tested"}
+
+
+def test_where_the_headline_attack_gave_no_result_its_verdict_is_not_tested_and_the_others_stand():
+    table = verdicts([claim(LOWER)], [difference("attack_accuracy", -0.05, -0.01, *ATTACKERS[1])])
+    headline = table[table["headline"]]
+    assert headline[["attack", "attacker", "verdict"]].to_numpy().tolist() == [["net", "adaptive", "not tested"]]
+    assert headline["reason"].tolist() == ["the attack net (adaptive) gave no result on it"]
+    assert table[~table["headline"]][["attack", "attacker", "verdict"]].to_numpy().tolist() == [[*ATTACKERS[1], "supported"]]

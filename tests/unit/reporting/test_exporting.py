@@ -84,7 +84,7 @@ def test_verdicts_are_a_row_a_claim_by_the_headline_attack_with_what_the_stronge
         "claim": "C1: It helps.",
         "published": "by up to 13.6 %",
         "defence": "mia pruning",
-        "measured": "attack accuracy less that of baseline: -2.7 points (-3.5 to -1.9)",
+        "measured": "attack accuracy minus that of baseline: -2.7 points (-3.5 to -1.9)",
         "attack": "net (adaptive)",
         "verdict": "supported",
         "strongest attack, corrected": "inconclusive",
@@ -273,6 +273,7 @@ def exported(results, verdicts, tmp_path):
             tables,
             [*tables.values(), str(folder / "report.html")],
             claims={"headline": HEADLINE, "claims": CLAIMS},
+            missing=["One <is> missing."],
             settings={"study": "mini", "seeds": [0]},
             datasets={"tiny": str(tmp_path / "tiny" / "dataset.json")},
             folder=folder,
@@ -293,6 +294,13 @@ def test_the_record_is_read_by_its_library_and_each_file_that_it_lists_is_there(
     made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "logs" not in path.parts}
     assert listed == made - {"ro-crate-metadata.json"}
     assert yaml.safe_load((folder / "export" / "study.yaml").read_text(encoding="utf-8")) == {"study": "mini", "seeds": [0]}
+
+
+def test_tables_and_record_say_what_is_missing(exported):
+    folder = exported.folder
+    assert (folder / "export" / "verdicts.tex").read_text(encoding="utf-8").startswith("% One <is> missing.\n")
+    assert (folder / "export" / "verdicts.md").read_text(encoding="utf-8").startswith("> One <is> missing.\n\n")
+    assert ROCrate(folder).description.endswith(" One <is> missing.")
 
 
 def test_the_record_says_when_by_what_and_from_what(exported):

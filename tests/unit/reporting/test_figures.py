@@ -143,10 +143,10 @@ def roc_tables(rates):
 def test_the_roc_speaks_of_the_lowest_rate_that_the_study_resolves():
     rates = {"tpr_at_10_percent_fpr": (0.4, 0.3), "tpr_at_1_percent_fpr": (0.05, 0.06)}
     assert draw("roc", **roc_tables(rates)).finding == (
-        "At 1 % false positives the most exposed defence is pruned: a true-positive rate of 0.060 (0.050 to 0.070) by net."
+        "At 1 % false positives the highest true-positive rate of these attacks is 0.060 (0.050 to 0.070): net on pruned, e."
     )
     lower = draw("roc", **roc_tables({**rates, "tpr_at_0.1_percent_fpr": (0.02, 0.01)}))
-    assert "At 0.1 % false positives the most exposed defence is base: a true-positive rate of 0.020" in lower.finding
+    assert "At 0.1 % false positives the highest true-positive rate of these attacks is 0.020" in lower.finding
 
 
 def test_without_non_members_enough_the_roc_says_so():
@@ -212,3 +212,10 @@ def test_the_trade_off_tells_who_points_at_it_the_numbers_and_nothing_of_an_atta
     assert "attack accuracy 0.600 (0.600 to 0.600)" in said["pruned"]
     assert "compression 15.78" in said["pruned"]
     assert "nan" not in json.dumps(drawing.interactive).lower()
+
+
+def test_without_an_adaptive_attack_there_is_no_roc_and_it_says_so():
+    curves = pd.DataFrame(columns=["experiment", "defence", "attack", "attacker", "fpr", "tpr", "low", "high"])
+    known = results(baseline={"attack_accuracy": 0.6}).assign(attacker="known_members")
+    drawing = draw("roc", roc=curves, results=known, guarantees=pd.DataFrame(columns=["epsilon", "delta"]))
+    assert drawing.finding == "No adaptive attack gave a result."

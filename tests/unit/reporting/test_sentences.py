@@ -21,10 +21,10 @@ def test_the_answer_gives_the_headlines_verdict_and_the_corrected_one_of_the_str
     strongest = row("strongest", "any", 0.011, "refuted", "inconclusive")
     (sentence,) = answer(pd.DataFrame([*rows, strongest]), CLAIMS)
     assert sentence == (
-        "C1 supported: Pruning lowers the attack accuracy (pruned on lenet5): attack accuracy less that of baseline: "
+        "C1 supported: Pruning lowers the attack accuracy (pruned on lenet5): attack accuracy minus that of baseline: "
         "-3.0 points (-4.0 to -2.0), required below 0 points. "
         "Under the strongest attack, corrected for all comparisons of the claim, inconclusive: "
-        "attack accuracy less that of baseline: +1.1 points (+0.1 to +2.1), required below 0 points."
+        "attack accuracy minus that of baseline: +1.1 points (+0.1 to +2.1), required below 0 points."
     )
 
 
@@ -36,4 +36,4 @@ def test_without_a_strongest_attack_the_answer_says_nothing_of_it():
 
 def test_what_has_no_number_is_said_to_be_not_measured():
     row = pd.Series({"metric": "test_accuracy", "minus": "baseline", "value": np.nan, "low": np.nan, "high": np.nan})
-    assert measured(row) == "test accuracy less that of baseline: not measured"
+    assert measured(row) == "test accuracy minus that of baseline: not measured"

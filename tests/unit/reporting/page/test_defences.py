@@ -39,7 +39,7 @@ def test_the_overview_has_the_columns_that_some_defence_has_and_gaps_where_one_h
     shown = dict(zip(labels(table), zip(*texts(table), strict=True), strict=True))
     assert shown["test accuracy"] == ("0.800 (0.790 to 0.810)", "0.400 (0.390 to 0.410)")
     assert shown["compression"] == ("", "15.78")
-    assert shown["strongest attack"] == ("0.750 (0.740 to 0.760)", "")
+    assert shown["attack accuracy, strongest"] == ("0.750 (0.740 to 0.760)", "")
     assert "epsilon" not in shown
     assert all(column.about for column in table.columns[2:])
 
@@ -48,7 +48,7 @@ def test_bars_compare_the_values_of_a_column():
     table = overview(RESULTS, HEADLINE)
     shares = {label: [cells[column].share for cells in table.rows] for column, label in enumerate(labels(table))}
     assert shares["test accuracy"] == [1.0, 0.5]
-    assert shares["attack accuracy"] == [1.0, 0.0]  # 0.6 and 0.49: what exceeds guessing
+    assert shares["attack accuracy, net"] == [1.0, 0.0]  # 0.6 and 0.49: what exceeds guessing
 
 
 def test_in_the_matrix_a_bar_is_what_exceeds_guessing_and_the_strongest_comes_first():

@@ -5,10 +5,10 @@ import pytest
 
 from mia_pruning.reporting.page.study import command, limitations, scale
 
-PAPER = {"models": ["lenet5", "vgg16"], "datasets": ["mnist", "cifar10"]}
+PAPER = {"models": ["lenet5", "vgg16"], "datasets": {"mnist": 70_000, "cifar10": 60_000}}
 
 
-def settings(*, use="mnist", model=None, examples=30_000, models=32, seeds=(0, 1), frontier=("baseline", "short")):
+def settings(*, use="mnist", model=None, examples=30_000, models=32, seeds=(0, 1), frontier=("baseline", "short"), private=()):
     split = {"protocol": "pool", "examples": examples, "models": models, "reference": 10_000, "test": 10_000}
     experiment = {"dataset": "digits", "model": model or {"use": "lenet5"}, "split": split}
     return {
@@ -16,27 +16,38 @@ def settings(*, use="mnist", model=None, examples=30_000, models=32, seeds=(0, 1
         "frontier": list(frontier),
         "datasets": {"digits": {"use": use}},
         "experiments": {"lenet5_digits": experiment},
+        "objectives": {"erm": {"use": "erm"}, **{name: {"use": "dp_sgd"} for name in private}},
+        "constraints": {"none": {"use": "none"}, "sparse": {"use": "cardinality", "solver": "admm"}},
+        "defences": {
+            "baseline": {"objective": "erm", "constraint": "none"},
+            "pruned": {"objective": "erm", "constraint": "sparse"},
+            **{name: {"objective": name, "constraint": "none"} for name in private},
+        },
     }
 
 
 def test_a_study_of_the_papers_model_data_and_nearly_all_examples_is_at_its_scale():
-    assert scale(settings(examples=50_000), PAPER, {"digits": 70_000})[0] == "paper scale"
+    assert scale(settings(examples=50_000), PAPER)[0] == "paper scale"
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({}, "50,000 of 70,000 examples of digits are used"),
-        ({"examples": 50_000, "use": "fashion_mnist"}, "fashion mnist is not among the paper's data sets"),
-        ({"examples": 50_000, "model": {"use": "mlp"}}, "mlp is not among the paper's models"),
-        ({"examples": 50_000, "model": {"use": "vgg16", "width": 0.25}}, "vgg16 has 0.25 of its width"),
+        ({}, "50,000 of 70,000 examples of mnist are used"),
+        (
+            {"examples": 50_000, "use": "fashion_mnist"},
+            "70,000 examples of digits, which is not known to be of the paper",
+        ),
+        ({"examples": 50_000, "model": {"use": "resnet18"}}, "resnet18 is not among the paper's models"),
+        ({"examples": 50_000, "model": {"use": "lenet5", "hidden": 16}}, "lenet5 has hidden 16, where 500 is usual"),
+        ({"examples": 50_000, "model": {"use": "vgg16", "width": 0.25}}, "vgg16 has width 0.25, where 1.0 is usual"),
     ],
 )
 def test_a_smaller_study_says_what_is_smaller(changes, reason):
-    assert scale(settings(**changes), PAPER, {"digits": 70_000}) == ("reduced size", reason)
+    assert scale(settings(**changes), PAPER) == ("reduced size", reason)
 
 
-def tables(*, n_failed=0, rates=("tpr_at_1_percent_fpr",), strongest=True):
+def tables(*, n_failed=0, rates=("tpr_at_1_percent_fpr",), strongest=True, removed=0.001):
     rows = [
         ("train_accuracy", 0.95, "", ""),
         ("test_accuracy", 0.85, "", ""),
@@ -47,6 +58,9 @@ def tables(*, n_failed=0, rates=("tpr_at_1_percent_fpr",), strongest=True):
     return {
         "results": results.assign(experiment="lenet5_digits", defence="baseline"),
         "failures": pd.DataFrame({"attack": ["net"] * n_failed}),
+        "projection": pd.DataFrame({"defence": ["pruned", "other"], "removed_norm": [removed, 5.0], "weight_norm": 10.0}).assign(
+            experiment="lenet5_digits", layer="all"
+        ),
     }
 
 
@@ -56,22 +70,23 @@ def said(*, planted=None, **changes):
 
 def test_the_gap_of_the_baseline_and_the_lowest_resolved_rate_are_said():
     text = said()
-    assert "the baseline classifies members +10.0 points better than unseen examples (0.950 against 0.850)" in text
-    assert "the non-members resolve no false-positive rate below 1 %" in text
-    assert "Of the paper's models, vgg16 is not in this study." in text
-    assert "Of the paper's data sets, cifar10 is not in this study." in text
+    assert "the baseline's accuracy is 0.950 on members and 0.850 on unseen examples, a gap of +10.0 points" in text
+    assert "the non-members are too few for false-positive rates of 10, 0.1, 0.01 %" in text
+    assert "Of the paper's models, vgg16 is not named in this study." in text
+    assert "Of the paper's data sets, cifar10 is not named in this study." in text
 
 
 @pytest.mark.parametrize(
     ("words", "planted", "changes"),
     [
         ("One seed (7)", None, {"seeds": (7,)}),
-        ("has one target: its intervals are over examples only", None, {"models": 1}),
         ("has 8 targets", None, {"models": 8}),
         ("nothing is compared at matched accuracy", None, {"frontier": ()}),
         ("2 attacks failed", tables(n_failed=2), {}),
-        ("the non-members are too few for any low false-positive rate", tables(rates=()), {}),
+        ("false-positive rates of 10, 1, 0.1, 0.01 %", tables(rates=()), {}),
         ("No strongest attack could be chosen", tables(strongest=False), {}),
+        ("still removed 20 % (pruned on lenet5 digits) of the weights' norm", tables(removed=2.0), {}),
+        ("DP-SGD was tried at one setting", None, {"private": ("dp_8",)}),
     ],
 )
 def test_a_limit_is_said_where_it_is_one_and_only_there(words, planted, changes):
@@ -82,7 +97,8 @@ def test_a_limit_is_said_where_it_is_one_and_only_there(words, planted, changes)
 def test_the_command_names_the_file_of_the_study(tmp_path):
     (tmp_path / "studies").mkdir()
     (tmp_path / "config.yaml").write_text("study: usual\n", encoding="utf-8")
-    (tmp_path / "studies" / "other.yaml").write_text("study: special\n", encoding="utf-8")
+    (tmp_path / "studies" / "broken.yaml").write_text("study: [\n", encoding="utf-8")
+    (tmp_path / "studies" / "other.yaml").write_text("# mine\nstudy: special # of May\n", encoding="utf-8")
     assert command("usual", tmp_path) == "make reproduce"
     assert command("special", tmp_path) == "make reproduce STUDY=studies/other.yaml"
     assert command("stranger", tmp_path) == "make reproduce STUDY=<the file that holds the configuration below>"

@@ -3,15 +3,16 @@
 import pandas as pd
 import pytest
 
-from mia_pruning.reporting.page.verdicts import by_attacker, conclusion, headline_verdicts, tally
+from mia_pruning.reporting.page.verdicts import OURS, by_attacker, conclusion, headline_verdicts, tally
 
-CLAIM = {"id": "C1", "statement": "Pruning lowers it.", "defences": ["pruned", "more_pruned"]}
+CLAIM = {"id": "C1", "statement": "Pruning lowers it.", "defences": ["pruned", "more_pruned"], "number": "up to 13.6 %"}
 CLAIMS = {"claims": [CLAIM]}
 
 
 def verdict(attack, attacker, value, said, corrected, *, headline=False, defence="pruned", **more):
     about = {"claim": "C1", "experiment": "lenet5", "defence": defence, "reason": "", "metric": "attack_accuracy"}
     interval = {"value": value, "low": value - 0.01, "high": value + 0.01, "direction": "below", "threshold": 0.0}
+    interval |= {"n_intervals": 61, "corrected_low": value - 0.02, "corrected_high": value + 0.02}
     named = {"attack": attack, "attacker": attacker, "verdict": said, "corrected": corrected, "headline": headline}
     return {**about, "minus": "baseline", **interval, **named, **more}
 
@@ -36,6 +37,12 @@ RESULTS = results(
 )
 
 
+#: as paired: not the difference of the means above
+DIFFERENCES = pd.DataFrame(
+    [{"experiment": "lenet5", "defence": "pruned", "minus": "baseline", "metric": "test_accuracy", "value": -0.002}]
+).assign(low=-0.004, high=0.0)
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [("supported", "lowered"), ("refuted", "did not lower"), ("inconclusive", "was not shown to lower")],
@@ -45,26 +52,45 @@ def test_the_answer_says_what_the_verdicts_say(said, words):
         verdict("net", "adaptive", -0.03, said, said, headline=True),
         verdict("strongest", "any", 0.011, "refuted", "inconclusive"),
     ]
-    first, second = conclusion(CLAIMS, pd.DataFrame(rows), RESULTS)
-    assert first == (
-        f"On lenet5, pruned at 15.78x compression {words} the accuracy of the attack net (-3.0 points, -4.0 to -2.0) and was not "
-        "shown to lower that of the strongest attack (+1.1 points, +0.1 to +2.1; corrected for all comparisons), "
-        "with -0.4 points of test accuracy against the baseline."
+    effect, by_headline, by_strongest = conclusion(CLAIMS, pd.DataFrame(rows), RESULTS, DIFFERENCES)
+    assert effect == (
+        f"On lenet5, pruned at 15.78x compression {words} the accuracy of the net attack (-3.0 points, -4.0 to -2.0) and was not "
+        "shown to lower that of the strongest attack (+1.1 points, -0.9 to +3.1, corrected for 61 comparisons), "
+        "with -0.2 points, -0.4 to +0.0 of test accuracy, against the baseline."
     )
-    assert second == f"Of 1 verdict by the headline attack 1 is {said}."
+    assert by_headline == f"Of the paper's claims, by the headline attack: 1 {said}."
+    assert by_strongest == "By the strongest attack, corrected for all comparisons of a claim: 1 inconclusive."
+
+
+def test_the_answer_says_what_other_rates_did():
+    rows = [
+        verdict("net", "adaptive", -0.03, "supported", "supported", headline=True),
+        verdict("net", "adaptive", 0.014, "refuted", "refuted", defence="more_pruned"),
+        verdict("strongest", "any", -0.03, "supported", "supported"),
+        verdict("strongest", "any", -0.004, "inconclusive", "inconclusive", defence="more_pruned"),
+    ]
+    assert conclusion(CLAIMS, pd.DataFrame(rows), RESULTS, DIFFERENCES)[1] == (
+        "On lenet5, more pruned was not shown to lower the accuracy of the strongest attack "
+        "(-0.4 points, -2.4 to +1.6, corrected for 61 comparisons)."
+    )
 
 
 def test_where_nothing_was_tested_the_answer_gives_the_reason():
     row = verdict("", "", float("nan"), "not tested", "not tested", headline=True, reason="the study has no defence named pruned")
-    first, second = conclusion(CLAIMS, pd.DataFrame([row]), RESULTS)
+    first, second = conclusion(CLAIMS, pd.DataFrame([row]), RESULTS, DIFFERENCES)
     assert first == "On lenet5 nothing can be said of pruned: the study has no defence named pruned."
-    assert second == "Of 1 verdict by the headline attack 1 is not tested."
+    assert second == "Of the paper's claims, by the headline attack: 1 not tested."
 
 
-def test_verdicts_are_counted_once_a_claim_and_experiment():
-    rows = [verdict("net", "adaptive", 0.0, "refuted", "refuted", headline=True, claim=claim) for claim in ("A", "A", "B", "C")]
-    rows.append(verdict("other", "adaptive", 0.0, "supported", "supported", claim="D"))
-    assert tally(pd.DataFrame(rows)) == "Of 3 verdicts by the headline attack 3 are refuted."
+def test_the_papers_claims_are_counted_once_each_and_ours_not():
+    claims = {"claims": [{**CLAIM, "id": "A"}, {**CLAIM, "id": "B"}, {**CLAIM, "id": "ours", "number": OURS}]}
+    by_net = [verdict("net", "adaptive", 0.0, "refuted", "refuted", headline=True, claim=claim) for claim in ("A", "A", "ours")]
+    of_accuracy = verdict("", "", 0.0, "supported", "inconclusive", headline=True, claim="B")
+    by_strongest = verdict("strongest", "any", 0.0, "supported", "supported", claim="A")
+    assert tally(claims, pd.DataFrame([*by_net, of_accuracy, by_strongest])) == [
+        "Of the paper's claims, by the headline attack: 1 supported, 1 refuted.",
+        "By the strongest attack, corrected for all comparisons of a claim: 1 supported, 1 inconclusive.",
+    ]
 
 
 def test_the_table_gives_the_sizes_and_what_the_strongest_attack_alone_measured():
@@ -74,12 +100,13 @@ def test_the_table_gives_the_sizes_and_what_the_strongest_attack_alone_measured(
     ((entry,),) = (claim["judged"] for claim in headline_verdicts(CLAIMS, pd.DataFrame(rows), RESULTS))
     assert entry["sizes"] == "8 targets, 2,800 examples, seed 0"
     assert [condition["measured"] for condition in entry["conditions"]] == [
-        "attack accuracy less that of baseline: -3.0 points (-4.0 to -2.0)",
-        "test accuracy less that of baseline: -0.4 points (-0.6 to -0.2)",
+        "attack accuracy minus that of baseline: -3.0 points (-4.0 to -2.0)",
+        "test accuracy minus that of baseline: -0.4 points (-0.6 to -0.2)",
     ]
     assert [condition["measured"] for condition in entry["strongest"]["conditions"]] == [
-        "attack accuracy less that of baseline: -2.0 points (-3.0 to -1.0)"
+        "attack accuracy minus that of baseline: -2.0 points (-3.0 to -1.0)"
     ]
+    assert entry["strongest"]["conditions"][0]["corrected"] == "-4.0 to +0.0, corrected for 61 comparisons"
     assert (entry["verdict"], entry["strongest"]["verdict"]) == ("supported", "inconclusive")
 
 

@@ -23,7 +23,8 @@ SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclu
 FAILED = "{} is missing from the results of {}, wholly or in part, because jobs failed"
 COLUMNS = [
     "claim", "experiment", "defence", "attack", "attacker", "verdict", "corrected", "reason",
-    "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom", "headline",
+    "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom",
+    "n_intervals", "corrected_low", "corrected_high", "headline",
 ]  # fmt: skip
 
 
@@ -82,24 +83,31 @@ def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     about = ("experiment", "defence", "metric", "minus", "value", "standard_error")
     # A condition on utility is the same interval under every attack.
     n_intervals = len({tuple(row[key] for key in about) for row in rows if row.get("standard_error", 0.0) > 0})
+    wider = [{**row, **_wider(row, n_intervals)} for row in rows]
     sides: dict[tuple, list[str]] = {}
-    for row in rows:
-        sides.setdefault(_judged(row), []).append(_wider_side(row, n_intervals))
-    return [{**row, "corrected": combine(sides[_judged(row)])} for row in rows]
+    for row in wider:
+        sides.setdefault(_judged(row), []).append(_corrected_side(row))
+    return [{**row, "corrected": combine(sides[_judged(row)])} for row in wider]
 
 
 def _judged(row: Mapping[str, Any]) -> tuple:
     return tuple(row[key] for key in ("experiment", "defence", "attack", "attacker"))
 
 
-def _wider_side(row: Mapping[str, Any], n_intervals: int) -> str:
-    """A condition's side; counted numbers have no interval that could be wider."""
+def _wider(row: Mapping[str, Any], n_intervals: int) -> dict[str, Any]:
+    """A condition's interval as one of so many that hold at once; counted numbers have none that could be wider."""
     if "value" not in row:
-        return NOT_TESTED
+        return {}
     half = 0.0
     if row["standard_error"] > 0:
         half = row["standard_error"] * quantile(row["degrees_of_freedom"], 1 - (1 - CONFIDENCE) / n_intervals)
-    return side(row["value"] - half, row["value"] + half, **{row["direction"]: row["threshold"]})
+    return {"n_intervals": n_intervals, "corrected_low": row["value"] - half, "corrected_high": row["value"] + half}
+
+
+def _corrected_side(row: Mapping[str, Any]) -> str:
+    if "value" not in row:
+        return NOT_TESTED
+    return side(row["corrected_low"], row["corrected_high"], **{row["direction"]: row["threshold"]})
 
 
 def _judge_defence(
@@ -117,15 +125,19 @@ def _judge_defence(
         return
     tables = [_rows_of(condition, experiment, defence, results, differences) for condition in claim["conditions"]]
     attackers = sorted({key for table in tables for key in table if key != ("", "")}) or [("", "")]
+    of_headline = (headline["attack"], headline["attacker"])
+    if is_headline and attackers != [("", "")] and of_headline not in attackers:
+        reason = f"the attack {headline['attack']} ({headline['attacker']}) gave no result on it"
+        yield {**about, **headline, "verdict": NOT_TESTED, "reason": reason, "headline": True}
     for attack, attacker in attackers:
         found = [table.get((attack, attacker), table.get(("", ""))) for table in tables]
         conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
         verdict = combine([condition.pop("side") for condition in conditions])
         absent = [condition for condition, row in zip(conditions, found, strict=True) if row is None]
         reason = _why_absent(absent[0], about, missing) if absent else ""
-        of_headline = (attack, attacker) in (("", ""), (headline["attack"], headline["attacker"]))
+        by_headline = (attack, attacker) in (("", ""), of_headline)
         for condition in conditions:
-            named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and of_headline}
+            named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and by_headline}
             yield {**named, "verdict": verdict, "reason": reason, **condition}
 
 

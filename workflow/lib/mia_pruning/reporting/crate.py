@@ -35,6 +35,7 @@ def describe_run(
     *,
     study: str,
     settings: Mapping[str, Any],
+    missing: Sequence[str],
     datasets: Mapping[str, Mapping[str, Any]],
     records: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def describe_run(
     crate.description = (
         "Does pruning defend a network against membership inference? The report of one study, its tables and its figures. "
         "Models, signals and scores lie beside them, each with a record of how it was made."
-    )
+    ) + "".join(f" {sentence}" for sentence in missing)
     crate.datePublished = ended
     crate.license = LICENCE
     profile = {"@type": "CreativeWork", "name": "Process Run Crate", "version": PROFILE.rsplit("/", 1)[1]}

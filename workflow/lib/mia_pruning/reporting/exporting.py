@@ -28,6 +28,7 @@ def export_study(
     *,
     claims: Mapping[str, Any],
     settings: Mapping[str, Any],
+    missing: Sequence[str],
     datasets: Mapping[str, str],
     folder: Path,
     paper: Mapping[str, str],
@@ -36,11 +37,12 @@ def export_study(
 ) -> None:
     """results: files of the study that the record names, beside what is written here: paper, file name -> path, study and crate.
 
-    datasets: name -> dataset.json; folder: the study's, which is the record's root.
+    missing: sentences on what the results lack, which each file then begins with; datasets: name -> dataset.json; folder: the
+    study's, which is the record's root.
     """
     loaded = CsvTables(tables)
     for name, content in paper_files(loaded["verdicts"], loaded["results"], claims).items():
-        storage.write_text(paper[name], content)
+        storage.write_text(paper[name], warning(missing, Path(name).suffix) + content)
     storage.write_text(study, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120))
     records = [storage.read_json(path) for path in sorted(folder.rglob("logs/*.provenance.json"))]
     description = describe_run(
@@ -48,10 +50,22 @@ def export_study(
         sorted(str(Path(path).relative_to(folder)) for path in [*results, *paper.values()]),
         study=str(Path(study).relative_to(folder)),
         settings=settings,
+        missing=missing,
         datasets={name: storage.read_json(path) for name, path in datasets.items()},
         records=[record for record in records if record["rule"] != OWN_RULE],
     )
     storage.write_json(crate, description)
+
+
+def warning(missing: Sequence[str], kind: str) -> str:
+    """What stands above a table of results that are not whole; nothing where they are.
+
+    >>> warning(["One is missing."], ".tex"), warning([], ".md")
+    ('% One is missing.\\n', '')
+    """
+    if kind == ".tex":
+        return "".join(f"% {sentence}\n" for sentence in missing)
+    return "".join(f"> {sentence}\n" for sentence in missing) + ("\n" if missing else "")
 
 
 def paper_files(verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[str, Any]) -> dict[str, str]:

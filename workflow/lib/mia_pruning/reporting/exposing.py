@@ -117,14 +117,19 @@ def lasting(rows: list[dict[str, Any]]) -> str:
 
 
 def shown_examples(exposed: pd.DataFrame, experiment: str, images: np.ndarray, class_names: list[str]) -> list[dict[str, Any]]:
-    """The most exposed examples of the baseline under the first seed, by the mean of both halves, as pictures."""
-    rows = pick(exposed, experiment=experiment, defence=BASELINE)
-    rows = rows[rows["seed"] == rows["seed"].min()].set_index("example")
-    exposure = rows[[*HALVES]].mean(axis=1).sort_values(ascending=False, kind="stable")[:SHOWN]
+    """The most exposed examples of the baseline, as pictures."""
+    labels = pick(exposed, experiment=experiment, defence=BASELINE).groupby("example")["label"].first()
+    exposure = baseline_exposure(exposed, experiment).sort_values(ascending=False, kind="stable")[:SHOWN]
     return [
-        {"picture": picture(images[example]), "label": class_names[rows.loc[example, "label"]], "exposure": value, "row": example}
+        {"picture": picture(images[example]), "label": class_names[labels[example]], "exposure": value, "row": example}
         for example, value in exposure.items()
     ]
+
+
+def baseline_exposure(exposed: pd.DataFrame, experiment: str) -> pd.Series:
+    """Of each example on the baseline under the first seed, the mean of both halves of the targets."""
+    rows = pick(exposed, experiment=experiment, defence=BASELINE)
+    return rows[rows["seed"] == rows["seed"].min()].set_index("example")[[*HALVES]].mean(axis=1)
 
 
 def picture(image: np.ndarray) -> str:

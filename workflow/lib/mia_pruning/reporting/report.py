@@ -29,7 +29,7 @@ FIGURE_HEADINGS = {
     "attack_by_compression": "Attack accuracy and compression",
     "roc": "Low false-positive rates",
     "exposure": "Every example",
-    "confidence": "What the attacker sees",
+    "confidence": "The confidence of members and of others",
     "compute": "What it costs to train",
     "training": "Training",
     "divergence": "T1: divergence, gain and the attacks that they allow",
@@ -77,8 +77,8 @@ def write_report(
         .get_template("report.html.j2")
         .render(
             study=settings["study"],
-            scale=study.scale(settings, claims["paper"], {name: about["n_examples"] for name, about in described.items()}),
-            conclusion=verdicts.conclusion(claims, loaded["verdicts"], loaded["results"]),
+            scale=study.scale(settings, claims["paper"]),
+            conclusion=verdicts.conclusion(claims, loaded["verdicts"], loaded["results"], loaded["differences"]),
             claims=verdicts.headline_verdicts(claims, loaded["verdicts"], loaded["results"]),
             headline=headline,
             missing=missing,

@@ -23,7 +23,7 @@ def number(value: float, metric: str, *, signed: bool = False) -> str:
         f"{value:.3f}"
         if metric in POINTS or (abs(value) <= 1 and not float(value).is_integer())
         else f"{value:,.4g}"
-        if value < 1e4
+        if abs(value) < 9999.5
         else f"{value:,.0f}"
     )
 
@@ -46,7 +46,7 @@ def measured(row: pd.Series) -> str:
     """What a verdict's condition measured, as a clause."""
     metric = readable(row["metric"])
     value = with_interval(row, signed=bool(row["minus"])) or "not measured"
-    return f"{metric} less that of {readable(row['minus'])}: {value}" if row["minus"] else f"{metric}: {value}"
+    return f"{metric} minus that of {readable(row['minus'])}: {value}" if row["minus"] else f"{metric}: {value}"
 
 
 def required(row: pd.Series) -> str:

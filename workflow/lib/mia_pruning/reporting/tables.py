@@ -46,7 +46,7 @@ class CsvTables(Mapping[str, pd.DataFrame]):
 
 
 def _read_table(path: str) -> pd.DataFrame:
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a defence may be called null
     for column in {"attack", "attacker", "minus", "reason", "metric"} & set(table.columns):
         table[column] = table[column].astype(object).fillna("")
     return table

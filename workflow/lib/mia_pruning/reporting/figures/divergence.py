@@ -37,7 +37,8 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         drawn,
         table,
         _finding(table),
-        "Left: the theory's minimum, JS - log 2, against the gain that the headline attack's scores reach on examples held out. "
+        "Left: the line is JS - log 2, the most that an attacker can gain at a divergence, and the points are what the headline "
+        "attack's scores gain on examples held out; a point below -log 2 is an attack whose probabilities are worse than a half. "
         "Right: the attack accuracy that the divergence allows (Fano), against the one measured. The divergence is that of the "
         "true class's log-odds, counted in 20 bins, less the bias of counting: a lower estimate of that of whole outputs and "
         "labels, so it bounds attackers who see no more than this, and one who sees more can lie above the line. "

@@ -54,7 +54,8 @@ def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         " ".join(findings),
         "An example's exposure is the share of pairs of models, one trained on it and one not, in which the first gives its "
         "label the higher log-odds; 0.5 is none. A point is all examples with the same two exposures, larger where they are "
-        "more; below the dotted line are examples that the defence exposes less. First seed.",
+        "more; below the dotted line are examples that the defence exposes less. First seed; the first three defences beside "
+        "the baseline.",
         [_panel(*where, points, tables["results"]) for where, points in panels],
     )
 
@@ -63,7 +64,8 @@ def counted(exposed: pd.DataFrame) -> pd.DataFrame:
     """For each experiment and each of its first defences: how many examples have each pair of exposures, and which these are."""
     parts = []
     for experiment, rows in exposed.groupby("experiment", sort=False):
-        first = rows[rows["seed"] == rows["seed"].min()]
+        seeds = [seed for seed, part in rows.groupby("seed") if {BASELINE} < set(part["defence"])]
+        first = rows[rows["seed"].isin(seeds[:1])]
         both = first.assign(exposure=first[[*HALVES]].mean(axis=1))
         means = both.pivot_table(index="example", columns="defence", values="exposure")
         others = [name for name in in_order(first, "defence") if name != BASELINE][:MOST_SHOWN] if BASELINE in means else []

@@ -22,8 +22,11 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     curves = pick(tables["roc"], attacker="adaptive")
     experiments = in_order(curves, "experiment")
     defences = in_order(tables["results"], "defence")
-    reference, colour = defences[0], colours(defences)
-    attacks = _shown_attacks(tables["results"], headline["attack"], reference)
+    colour, seen = colours(defences), pick(tables["results"], metric="auc", attacker="adaptive")
+    if curves.empty or seen.empty:
+        return _without(tables)
+    reference = in_order(seen, "defence")[0]
+    attacks = _shown_attacks(pick(seen, defence=reference), headline["attack"])
     table = (
         pick(curves, attack=attacks)
         .groupby(["experiment", "attack", "defence", "fpr"], sort=False)[["tpr", "low", "high"]]
@@ -52,9 +55,9 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         drawn,
         table,
         _finding(tables["results"], attacks),
-        "Mean over targets at equal false-positive rates with its 95 % band over targets; adaptive attacker. The dotted line is "
-        "guessing; a dashed one is the most that any attack can reach against what DP-SGD promises, if members are drawn one by "
-        "one. "
+        "Mean over targets at equal false-positive rates with its 95 % band over targets, which is told where a curve is pointed "
+        "at; adaptive attacker. The dotted line is guessing; a dashed one is the most that any attack can reach against what "
+        "DP-SGD promises, if members are drawn one by one. "
         f"Shown are the headline attack and the one with the highest AUC on the {readable(reference)}.",
         [_panel(experiment, attack, table, tables["results"]) for experiment in experiments for attack in attacks],
     )
@@ -80,8 +83,15 @@ def _panel(experiment: str, attack: str, table: pd.DataFrame, results: pd.DataFr
     return panel(f"{readable(experiment)}: {readable(attack)}", [dotted([1e-3, 1], [1e-3, 1]), *lines], x, y)
 
 
-def _shown_attacks(results: pd.DataFrame, headline: str, reference: str) -> list[str]:
-    aucs = pick(results, metric="auc", attacker="adaptive", defence=reference)
+def _without(tables: Tables) -> Drawing:
+    drawn, axis = plt.subplots(figsize=(5, 1))
+    finding = "No adaptive attack gave a result."
+    axis.text(0.5, 0.5, finding, ha="center", va="center")
+    axis.set_axis_off()
+    return Drawing(drawn, tables["roc"].iloc[:0], finding, "")
+
+
+def _shown_attacks(aucs: pd.DataFrame, headline: str) -> list[str]:
     strongest = aucs.groupby("attack")["value"].mean().idxmax()
     return list(dict.fromkeys([headline, strongest])) if headline in set(aucs["attack"]) else [strongest]
 
@@ -95,7 +105,7 @@ def _finding(results: pd.DataFrame, attacks: list[str]) -> str:
             top = at_rate.loc[at_rate["value"].idxmax()]
             rate = f"{top['value']:.3f} ({top['low']:.3f} to {top['high']:.3f})"
             return (
-                f"At {100 * fpr:g} % false positives the most exposed defence is {readable(top['defence'])}: "
-                f"a true-positive rate of {rate} by {readable(top['attack'])}."
+                f"At {100 * fpr:g} % false positives the highest true-positive rate of these attacks is {rate}: "
+                f"{readable(top['attack'])} on {readable(top['defence'])}, {readable(top['experiment'])}."
             )
     return "There are too few non-members for a true-positive rate at a low false-positive rate."

@@ -33,7 +33,7 @@ def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         drawn,
         together,
         _finding(together),
-        f"Lower right is better. Attack: {readable(headline['attack'])}, {readable(headline['attacker'])} shadows. "
+        f"Lower right is better. Attack: {readable(headline['attack'])}, {readable(headline['attacker'])}. "
         "Bars are 95 % intervals over targets and examples. The dotted line is guessing.",
         [_panel(name, rows, results) for name, rows in together.groupby("experiment", sort=False)],
     )

@@ -36,26 +36,33 @@ class Measure:
 
 def measures(headline: Mapping[str, str]) -> list[Measure]:
     """The columns of the overview, by what they are about."""
-    attack = f"{readable(headline['attack'])}, {readable(headline['attacker'])}"
+    short = readable(headline["attack"])
+    attack = f"{short}, {readable(headline['attacker'])}"
     rates = [
         Measure(
-            f"TPR at {100 * fpr:g} % FPR",
-            f"share of members found by {attack} where at most so many non-members are taken for members",
-            {"metric": metric, **headline},
+            f"TPR at {100 * fpr:g} % FPR, {who}",
+            f"share of members found by {whom} where at most so many non-members are taken for members",
+            {"metric": metric, **columns},
         )
         for metric, fpr in TPR_AT.items()
+        for who, whom, columns in ((short, attack, headline), ("strongest", "the strongest attack", STRONGEST))
     ]
     return [
         Measure("test accuracy", "share of unseen examples that are classified right", {"metric": "test_accuracy"}, 0.0),
         Measure("train accuracy", "the same of the examples that attacks are tried on, as members", {"metric": "train_accuracy"}),
-        Measure("attack accuracy", f"of {attack}; 0.5 is guessing", {"metric": "attack_accuracy", **headline}, GUESSING),
         Measure(
-            "strongest attack",
-            "balanced accuracy of the attack that told most on the other targets, chosen for each target",
+            f"attack accuracy, {short}",
+            f"of {attack}; balanced, 0.5 is guessing",
+            {"metric": "attack_accuracy", **headline},
+            GUESSING,
+        ),
+        Measure(
+            "attack accuracy, strongest",
+            "balanced accuracy of the attack that was the most accurate on the other targets, chosen for each target",
             {"metric": "attack_accuracy", **STRONGEST},
             GUESSING,
         ),
-        Measure("AUC", f"area under the ROC curve of {attack}; 0.5 is guessing", {"metric": "auc", **headline}),
+        Measure(f"AUC, {short}", f"area under the ROC curve of {attack}; 0.5 is guessing", {"metric": "auc", **headline}),
         *rates,
         Measure("compression", "weights for each one that is not zero", {"metric": "compression"}, 0.0),
         Measure("non-zero weights", "counted in the released network", {"metric": "n_nonzero"}),
@@ -159,7 +166,7 @@ def changes(differences: pd.DataFrame, headline: Mapping[str, str]) -> Table:
         ]
         for experiment, defence in dict.fromkeys(zip(against["experiment"], against["defence"], strict=True))
     ]
-    columns = [Column("experiment"), Column("defence"), *(Column(label, "less that of the baseline") for label in found)]
+    columns = [Column("experiment"), Column("defence"), *(Column(label, "minus that of the baseline") for label in found)]
     caption = "What each defence changes against the baseline"
     return table_of("changes", caption, columns, rows, n_heads=2)
 
@@ -204,10 +211,10 @@ def audits(tables: Mapping[str, pd.DataFrame]) -> tuple[Table, list[dict[str, An
         Column("delta"),
         Column("bounds tried"),
         Column("epsilon is at least, one run", "Steinke et al. 2023"),
-        Column("epsilon is at least, by rates", "Clopper-Pearson bounds; warns of nothing"),
+        Column("epsilon is at least, by rates", "Clopper-Pearson bounds; indicative only"),
         Column("epsilon is at most", "by DP-SGD's accountant"),
     ]
-    table = table_of("audits", "What the attacks prove of epsilon", columns, rows, n_heads=2)
+    table = table_of("audits", "Lower bounds on epsilon by the attacks", columns, rows, n_heads=2)
     return table, [row for row in found if row["contradicted"]]
 
 

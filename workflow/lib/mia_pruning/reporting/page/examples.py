@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from mia_pruning.reporting.exposing import exposed_examples, lasting, shown_examples
+from mia_pruning.reporting.exposing import baseline_exposure, exposed_examples, shown_examples
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
 from mia_pruning.reporting.style import readable
 from mia_pruning.stages.packed import read_packed
@@ -36,12 +36,15 @@ def exposure_view(exposed: pd.DataFrame, experiment: str, dataset: str) -> dict[
         Column("most exposed class"),
         Column("least exposed class"),
     ]
+    shown = shown_examples(exposed, experiment, packed.images, names)
+    lowest = min(example["exposure"] for example in shown)
     caption = f"{readable(experiment)}: who protects the baseline's most exposed examples"
     return {
         "experiment": experiment,
         "table": table_of(f"examples-{experiment}", caption, columns, rows),
-        "lasting": lasting(found),
-        "examples": shown_examples(exposed, experiment, packed.images, names),
+        "examples": shown,
+        "lowest_shown": lowest,
+        "n_highest": int((baseline_exposure(exposed, experiment) >= lowest).sum()),
     }
 
 

@@ -12,9 +12,11 @@ from mia_pruning.reporting.sentences import number
 
 #: rules whose benchmark files carry wildcards in their names
 RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "probe_models", "run_attack", "draw_figure")
-#: of Slurm's numbers in a cell; rows of the slowest jobs; records that the page carries, all are in provenance.csv
+#: of Slurm's numbers in a cell; rows of the slowest jobs; records that the page carries
 MOST_NUMBERS, MOST_SLOW, MOST_RECORDS = 12, 10, 2000
 DIGEST_SHOWN = 12
+#: jobs that run when the report is written, or after it
+LAST_RULES = ("write_report", "export_study")
 
 
 def read_benchmarks(folder: Path) -> pd.DataFrame:
@@ -61,12 +63,12 @@ def _seconds(value: float) -> Cell:
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
-    """The record beside the log of each job, with where that log is; this job has none yet."""
+    """The record beside the log of each job, with where that log is; the last jobs have none yet."""
     paths = sorted(folder.rglob("logs/*.provenance.json"))
     records = [
         {**storage.read_json(path), "log": str(path.relative_to(folder)).replace(".provenance.json", ".log")} for path in paths
     ]
-    return [record for record in records if record["rule"] != "write_report"]
+    return [record for record in records if record["rule"] not in LAST_RULES]
 
 
 def records_table(records: list[Mapping[str, Any]]) -> Table:
@@ -78,9 +80,7 @@ def records_table(records: list[Mapping[str, Any]]) -> Table:
             record["wildcards"].get("seed", ""),
             Cell(f"{(record['commit'] or 'none')[:DIGEST_SHOWN]}{' and changes' if record['dirty'] else ''}", look="code"),
             Cell(str(record["params"].get("code", "")), look="code"),
-            Cell(
-                "; ".join(f"{Path(path).name} {digest[:DIGEST_SHOWN]}" for path, digest in record["inputs"].items()), look="code"
-            ),
+            Cell(_inputs(record), look="code"),
             record.get("node", "not recorded"),
             record["slurm_job"] or "",
             Cell(record["log"], look="link"),

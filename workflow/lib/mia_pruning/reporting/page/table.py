@@ -1,7 +1,7 @@
 """A table as the page shows it: each cell with its text, what it is sorted by, and the bar behind it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -40,7 +40,6 @@ class Table:
     note: str = ""
     n_heads: int = 1
     look: str = ""
-    swatches: dict[str, str] = field(default_factory=dict)
 
 
 def table_of(name: str, caption: str, columns: Iterable[Column], rows: Iterable[Iterable[Any]], **more: Any) -> Table:

@@ -1,6 +1,6 @@
 """The claims with their verdicts, and the answer in one sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -33,8 +33,19 @@ def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame, results
 def _by_strongest(rows: pd.DataFrame, headline: Mapping[str, Any], results: pd.DataFrame) -> dict[str, Any]:
     """The corrected verdict, with what the strongest attack alone measured."""
     found = _judgement(rows, results)
-    own = [condition for condition in found["conditions"] if condition not in headline["conditions"]]
+    intervals = [_corrected_interval(row) for _, row in rows.iterrows()]
+    both = [{**condition, "corrected": wider} for condition, wider in zip(found["conditions"], intervals, strict=False)]
+    own = [condition for condition in both if condition["measured"] not in {c["measured"] for c in headline["conditions"]}]
     return {**found, "verdict": rows.iloc[0]["corrected"], "conditions": own}
+
+
+def _corrected_interval(row: pd.Series) -> str:
+    """The interval that holds at once with all of the claim."""
+    if pd.isna(row["corrected_low"]):
+        return ""
+    scale, low, high = (100 if row["minus"] else 1), row["corrected_low"], row["corrected_high"]
+    ends = f"{scale * low:+.1f} to {scale * high:+.1f}" if row["minus"] else f"{low:.3f} to {high:.3f}"
+    return f"{ends}, corrected for {row['n_intervals']:.0f} comparisons"
 
 
 def _judgement(rows: pd.DataFrame, results: pd.DataFrame) -> dict[str, Any]:
@@ -44,19 +55,25 @@ def _judgement(rows: pd.DataFrame, results: pd.DataFrame) -> dict[str, Any]:
     if first["verdict"] == NOT_TESTED:
         return {**about, "conditions": [], "reason": first["reason"], "sizes": ""}
     conditions = [{"measured": measured(row), "required": required(row)} for _, row in rows.iterrows()]
-    return {**about, "conditions": conditions, "reason": "", "sizes": sizes(pick(results, **{key: first[key] for key in WHERE}))}
+    of_defence = pick(results, **{key: first[key] for key in WHERE})
+    return {**about, "conditions": conditions, "reason": "", "sizes": sizes(of_defence, _asked_about(rows))}
 
 
-def sizes(results: pd.DataFrame) -> str:
-    """How many targets, attacked examples and seeds stand behind a defence's numbers.
+def _asked_about(rows: pd.DataFrame) -> str:
+    """The metric whose examples a verdict rests on: attacks are tried on those of training accuracy, some claims on no attack."""
+    return "train_accuracy" if rows.iloc[0]["attack"] else "test_accuracy"
+
+
+def sizes(results: pd.DataFrame, metric: str = "train_accuracy") -> str:
+    """How many targets, examples and seeds stand behind a defence's numbers; by default the examples that attacks are tried on.
 
     >>> sizes(pd.DataFrame([{"metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"}]))
     '8 targets, 2,800 examples, seed 0'
     """
-    of_attacked = pick(results, metric="train_accuracy")
-    if of_attacked.empty:
+    rows = pick(results, metric=metric)
+    if rows.empty:
         return ""
-    row = of_attacked.iloc[0]
+    row = rows.iloc[0]
     seeds = str(row["seeds"]).split()
     named_seeds = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
     return f"{row['n_targets']:.0f} targets, {row['n_examples']:,.0f} examples, {named_seeds}"
@@ -141,51 +158,86 @@ def choices(strongest: pd.DataFrame) -> Table | None:
     return table_of("strongest", caption, columns, rows, n_heads=2) if rows else None
 
 
-def conclusion(claims: Mapping[str, Any], verdicts: pd.DataFrame, results: pd.DataFrame) -> list[str]:
+def conclusion(claims: Mapping[str, Any], verdicts: pd.DataFrame, results: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     """The answer: for each experiment a sentence on the first claim's defence, then how many claims fared how."""
     first = claims["claims"][0]
     rows = pick(verdicts, claim=first["id"], defence=first["defences"][0])
-    sentences = [_effect(name, pick(rows, experiment=name), results) for name in in_order(rows, "experiment")]
-    return [*filter(None, sentences), tally(verdicts)]
+    sentences = [_effect(name, pick(rows, experiment=name), results, differences) for name in in_order(rows, "experiment")]
+    return [*sentences, *at_other_rates(claims, verdicts), *tally(claims, verdicts)]
 
 
 #: what a verdict on "lowers" says happened
 DID = {"supported": "lowered", "refuted": "did not lower", "inconclusive": "was not shown to lower"}
 
 
-def _effect(experiment: str, rows: pd.DataFrame, results: pd.DataFrame) -> str:
+def _effect(experiment: str, rows: pd.DataFrame, results: pd.DataFrame, differences: pd.DataFrame) -> str:
     """What the first claim's defence did to the headline attack, to the strongest, and to the network's accuracy."""
     headline = rows[rows["headline"]].iloc[0]
     if headline["verdict"] == NOT_TESTED:
         return f"On {readable(experiment)} nothing can be said of {readable(headline['defence'])}: {headline['reason']}."
-    parts = [f"{DID[headline['verdict']]} the accuracy of the attack {readable(headline['attack'])} ({_points(headline)})"]
+    parts = [f"{DID[headline['verdict']]} the accuracy of the {readable(headline['attack'])} attack ({_points(headline)})"]
     for _, row in pick(rows, **STRONGEST).iterrows():
-        parts.append(f"{DID[row['corrected']]} that of the strongest attack ({_points(row)}; corrected for all comparisons)")
+        parts.append(f"{DID[row['corrected']]} that of the strongest attack ({_corrected_points(row)})")
     of_defence = pick(results, experiment=experiment, defence=headline["defence"]).set_index("metric")["value"]
-    of_base = pick(results, experiment=experiment, defence=headline["minus"]).set_index("metric")["value"]
     rate = f" at {of_defence['compression']:.4g}x compression" if of_defence.get("compression", 1.0) > 1 else ""
-    cost = 100 * (of_defence["test_accuracy"] - of_base["test_accuracy"])
+    about = {"experiment": experiment, "defence": headline["defence"], "minus": headline["minus"]}
+    cost = pick(differences, metric="test_accuracy", **about)
+    accuracy = f", with {_points(cost.iloc[0])} of test accuracy" if len(cost) else ""
     return (
-        f"On {readable(experiment)}, {readable(headline['defence'])}{rate} {' and '.join(parts)}, "
-        f"with {cost:+.1f} points of test accuracy against the {readable(headline['minus'])}."
+        f"On {readable(experiment)}, {readable(headline['defence'])}{rate} {' and '.join(parts)}{accuracy}, "
+        f"against the {readable(headline['minus'])}."
     )
 
 
-def _points(row: pd.Series) -> str:
-    value, low, high = (100 * row[name] for name in ("value", "low", "high"))
-    return f"{value:+.1f} points, {low:+.1f} to {high:+.1f}"
+def _points(row: pd.Series, low: str = "low", high: str = "high") -> str:
+    return f"{100 * row['value']:+.1f} points, {100 * row[low]:+.1f} to {100 * row[high]:+.1f}"
 
 
-def tally(verdicts: pd.DataFrame) -> str:
-    """How the claims fared under the headline attack.
+def _corrected_points(row: pd.Series) -> str:
+    return f"{_points(row, 'corrected_low', 'corrected_high')}, corrected for {row['n_intervals']:.0f} comparisons"
 
-    >>> rows = {"claim": ["A", "A", "B"], "verdict": ["refuted", "refuted", "supported"], "experiment": "e", "headline": True}
-    >>> tally(pd.DataFrame(rows))
-    'Of 2 verdicts by the headline attack 1 is supported, 1 refuted.'
+
+def at_other_rates(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
+    """What the first claim's other defences did to the strongest attack, or to the headline attack where none was chosen."""
+    first = claims["claims"][0]
+    sentences = []
+    for defence in first["defences"][1:]:
+        rows = pick(verdicts, claim=first["id"], defence=defence)
+        for experiment in in_order(rows, "experiment"):
+            tested = rows[(rows["experiment"] == experiment) & (rows["verdict"] != NOT_TESTED)]
+            strongest = pick(tested, **STRONGEST)
+            shown = strongest if len(strongest) else tested[:1]
+            for _, row in shown.iterrows():
+                whose = "the strongest attack" if len(strongest) else f"the {readable(row['attack'])} attack"
+                said = f"{DID[row['corrected']]} the accuracy of {whose} ({_corrected_points(row)})"
+                sentences.append(f"On {readable(experiment)}, {readable(defence)} {said}.")
+    return sentences
+
+
+#: what claims.yaml says where a claim is not the paper's
+OURS = "not the paper's claim"
+
+
+def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
+    """How the paper's claims fared by the headline attack, and, corrected, by the strongest; those of no attack are in both."""
+    papers = [claim["id"] for claim in claims["claims"] if claim["number"] != OURS]
+    judged = verdicts[verdicts["claim"].isin(papers)]
+    headline = judged[judged["headline"]].groupby(["claim", *WHERE], sort=False).first().reset_index()
+    where = [tuple(row) for row in headline[["claim", *WHERE]].to_numpy()]
+    strongest = {key: part.iloc[0]["corrected"] for key, part in pick(judged, **STRONGEST).groupby(["claim", *WHERE], sort=False)}
+    without_attack = headline[headline["attack"] == ""]
+    shared = {tuple(row[key] for key in ("claim", *WHERE)): row["corrected"] for _, row in without_attack.iterrows()}
+    corrected = [{**shared, **strongest}.get(key, NOT_TESTED) for key in where]
+    sentences = [f"Of the paper's claims, by the headline attack: {counted(headline['verdict'])}."] if where else []
+    if strongest:
+        sentences.append(f"By the strongest attack, corrected for all comparisons of a claim: {counted(corrected)}.")
+    return sentences
+
+
+def counted(verdicts: Iterable[str]) -> str:
     """
-    found = verdicts[verdicts["headline"]].groupby(["claim", "experiment"], sort=False)["verdict"].first()
-    counts = [(verdict, int((found == verdict).sum())) for verdict in (*DID, NOT_TESTED)]
-    said = [f"{count} {verdict}" for verdict, count in counts if count]
-    verb = "is" if said and said[0].startswith("1 ") else "are"
-    listed = ", ".join([said[0].replace(" ", f" {verb} ", 1), *said[1:]]) if said else "none was reached"
-    return f"Of {len(found)} verdict{'' if len(found) == 1 else 's'} by the headline attack {listed}."
+    >>> counted(["refuted", "supported", "refuted"])
+    '1 supported, 2 refuted'
+    """
+    found = list(verdicts)
+    return ", ".join(f"{found.count(name)} {name}" for name in (*DID, NOT_TESTED) if name in found)
