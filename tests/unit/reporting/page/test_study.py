@@ -27,7 +27,9 @@ def settings(*, use="mnist", model=None, examples=30_000, models=32, seeds=(0, 1
 
 
 def test_a_study_of_the_papers_model_data_and_nearly_all_examples_is_at_its_scale():
+    usual = {"use": "lenet5", "channels": [20, 50], "hidden": 500, "width": 1.0}
     assert scale(settings(examples=50_000), PAPER)[0] == "paper scale"
+    assert scale(settings(examples=50_000, model=usual), PAPER)[0] == "paper scale"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_answer_says_what_the_verdicts_say(said, words):
     assert effect == (
         f"On lenet5, pruned at 15.78x compression {words} the accuracy of the net attack (-3.0 points, -4.0 to -2.0) and was not "
         "shown to lower that of the strongest attack (+1.1 points, -0.9 to +3.1, corrected for 61 comparisons), "
-        "with -0.2 points, -0.4 to +0.0 of test accuracy, against the baseline."
+        "with -0.2 points (-0.4 to +0.0) of test accuracy, against the baseline."
     )
     assert by_headline == f"Of the paper's claims, by the headline attack: 1 {said}."
     assert by_strongest == "By the strongest attack, corrected for all comparisons of a claim: 1 inconclusive."

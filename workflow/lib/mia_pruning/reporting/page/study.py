@@ -39,8 +39,9 @@ def _below(experiment: Mapping[str, Any], settings: Mapping[str, Any], paper: Ma
     if model["use"] not in paper["models"]:
         yield f"{readable(model['use'])} is not among the paper's models"
     for name, option in find("model", model["use"], "model.use").options.items():
-        if name in model and model[name] != option.default:
-            yield f"{readable(model['use'])} has {readable(name)} {model[name]}, where {option.default} is usual"
+        usual = list(option.default) if isinstance(option.default, tuple) else option.default
+        if name in model and model[name] != usual:
+            yield f"{readable(model['use'])} has {readable(name)} {model[name]}, where {usual} is usual"
     split = experiment["split"]
     used = split["examples"] + split.get("shadow_examples", 0) + split["reference"] + split["test"]
     if data not in paper["datasets"]:

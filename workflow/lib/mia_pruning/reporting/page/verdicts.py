@@ -8,7 +8,7 @@ import pandas as pd
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.claims import NOT_TESTED
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
-from mia_pruning.reporting.sentences import measured, required
+from mia_pruning.reporting.sentences import measured, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick
 
@@ -182,7 +182,7 @@ def _effect(experiment: str, rows: pd.DataFrame, results: pd.DataFrame, differen
     rate = f" at {of_defence['compression']:.4g}x compression" if of_defence.get("compression", 1.0) > 1 else ""
     about = {"experiment": experiment, "defence": headline["defence"], "minus": headline["minus"]}
     cost = pick(differences, metric="test_accuracy", **about)
-    accuracy = f", with {_points(cost.iloc[0])} of test accuracy" if len(cost) else ""
+    accuracy = f", with {with_interval(cost.iloc[0], signed=True)} of test accuracy" if len(cost) else ""
     return (
         f"On {readable(experiment)}, {readable(headline['defence'])}{rate} {' and '.join(parts)}{accuracy}, "
         f"against the {readable(headline['minus'])}."
