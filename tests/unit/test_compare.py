@@ -11,6 +11,7 @@ from scipy import stats
 
 from mia_pruning import compare
 from mia_pruning.metrics.intervals import Interval
+from mia_pruning.missing import Combination, Failure, Gap, Missing
 from mia_pruning.reporting.comparison.outcomes import (
     DIFFERS,
     NUMBER,
@@ -331,3 +332,12 @@ def test_a_missing_folder_and_the_same_one_twice_are_refused(a, monkeypatch, cap
     assert "none: no such folder; compare takes the results of two studies" in capsys.readouterr().err
     assert run(monkeypatch, a, a / ".." / a.name) == 1
     assert "are the same folder; compare takes two studies" in capsys.readouterr().err
+
+
+def test_a_study_that_is_not_whole_is_said_to_be_so(a, b, monkeypatch, capsys):
+    gap = Gap((Combination("lenet5", 0, "pruned"),), (Failure("train_targets lenet5", "stopped: no data", "a.log"),), ())
+    Missing(0.0, 2, (gap,)).write(b / "missing.json")
+    assert run(monkeypatch, a, b) == 0
+    said = f"{b}: These results are not whole: of 2 combinations of experiment, seed and defence 1 is missing"
+    assert said in capsys.readouterr().out
+    assert said in (b.parent / "compare_one_two.html").read_text(encoding="utf-8")

@@ -13,6 +13,8 @@ import pandas as pd
 
 from mia_pruning import storage
 from mia_pruning.metrics.intervals import CONFIDENCE
+from mia_pruning.missing import NAME as MISSING
+from mia_pruning.missing import read_missing
 from mia_pruning.plan.printing import aligned
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.comparison import records, tables, words
@@ -112,7 +114,7 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
         .render(
             a=a,
             b=b,
-            opening=words.opening(numbers, verdicts),
+            opening=[*words.opening(numbers, verdicts), *gaps(a), *gaps(b)],
             independence=words.independence(*(records.splits(study.records) for study in (a, b)), experiments),
             absent=words.absent(only_in_one(a.results, b.results), numbers),
             confidence_percent=round(100 * CONFIDENCE),
@@ -130,6 +132,12 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
             },
         )
     )
+
+
+def gaps(study: Results) -> list[str]:
+    """What a study lacks because jobs failed, as a sentence; none where it is whole."""
+    file = study.folder / MISSING
+    return [f"{study.folder}: {read_missing(file).sentences()[0]}"] if file.is_file() else []
 
 
 def common_headline(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, str]:
@@ -151,7 +159,7 @@ def summary(a: Results, b: Results, numbers: list[Compared], verdicts: list[Judg
     counts = [[outcome, f"{n:,}"] for outcome, n in count(numbers).items()]
     changed = [described(each) for each in verdicts if each.changed("verdict", "corrected")]
     more = [f"and {len(changed) - MOST_LISTED:,} more, on the page"] if len(changed) > MOST_LISTED else []
-    lines = [f"A: {a.folder}", f"B: {b.folder}", "", *words.opening(numbers, verdicts), "", aligned(counts)]
+    lines = [f"A: {a.folder}", f"B: {b.folder}", "", *words.opening(numbers, verdicts), *gaps(a), *gaps(b), "", aligned(counts)]
     return "\n".join([*lines, *(["", "Verdicts that changed"] if changed else []), *changed[:MOST_LISTED], *more])
 
 
