@@ -85,6 +85,7 @@ def write_report(
             failures=loaded["failures"].to_dict("records"),
             colours=web_colours(in_order(loaded["results"], "defence")),
             figures=figures_by_section(figures),
+            sizes=verdicts.sizes_of_study(loaded["results"]),
             tables={
                 "all_verdicts": verdicts.all_verdicts(loaded["verdicts"]),
                 "by_attacker": verdicts.by_attacker(

@@ -59,6 +59,16 @@ def _judgement(rows: pd.DataFrame, results: pd.DataFrame) -> dict[str, Any]:
     return {**about, "conditions": conditions, "reason": "", "sizes": sizes(of_defence, _asked_about(rows))}
 
 
+def sizes_of_study(results: pd.DataFrame) -> str:
+    """What stands behind the figures: the sizes of each experiment, by its first defence.
+
+    >>> row = {"defence": "a", "metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": 0}
+    >>> sizes_of_study(pd.DataFrame([{**row, "experiment": "x_y"}, {**row, "experiment": "z"}]))
+    'x y: 8 targets, 2,800 examples, seed 0; z: 8 targets, 2,800 examples, seed 0'
+    """
+    return "; ".join(f"{readable(name)}: {sizes(pick(results, experiment=name))}" for name in in_order(results, "experiment"))
+
+
 def _asked_about(rows: pd.DataFrame) -> str:
     """The metric whose examples a verdict rests on: attacks are tried on those of training accuracy, some claims on no attack."""
     return "train_accuracy" if rows.iloc[0]["attack"] else "test_accuracy"
