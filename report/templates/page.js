@@ -21,12 +21,13 @@ const tables = [...document.querySelectorAll("table.data")].map((table) => {
   });
 });
 
+const KEPT = 60_000; // milliseconds
 function save(name, content, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([content], { type }));
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  setTimeout(() => URL.revokeObjectURL(link.href), KEPT); // a busy browser fetches it late
 }
 
 function drawing(image) {
