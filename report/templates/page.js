@@ -30,27 +30,26 @@ function save(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), KEPT); // a busy browser fetches it late
 }
 
-function drawing(image) {
-  return atob(image.src.slice(image.src.indexOf(",") + 1));
+function bytes(address) {
+  return Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
 }
 
-async function png(image) {
-  await image.decode();
+function png(image) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [2 * image.naturalWidth, 2 * image.naturalHeight];
   const context = canvas.getContext("2d");
   context.fillStyle = "white";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((done) => canvas.toBlob(done, "image/png"));
+  return bytes(canvas.toDataURL("image/png"));
 }
 
 const dialog = document.querySelector("dialog");
 for (const figure of document.querySelectorAll("figure[data-name]")) {
   const name = figure.dataset.name, image = figure.querySelector("img");
   const act = {
-    svg: () => save(`${name}.svg`, Uint8Array.from(drawing(image), (letter) => letter.charCodeAt(0)), "image/svg+xml"),
-    png: async () => save(`${name}.png`, await png(image), "image/png"),
+    svg: () => save(`${name}.svg`, bytes(image.src), "image/svg+xml"),
+    png: () => save(`${name}.png`, png(image), "image/png"),
     csv: () => save(`${name}.csv`, JSON.parse(figure.querySelector(".table").textContent), "text/csv"),
     enlarge: () => {
       dialog.querySelector("img").src = image.src;
