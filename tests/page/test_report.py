@@ -138,7 +138,9 @@ def test_a_point_that_is_pointed_at_tells_its_numbers(name, page):
 
 
 def test_every_figure_can_be_downloaded_and_enlarged(page, report):
-    for figure in page.locator("figure[data-name]").all():
+    for number, figure in enumerate(page.locator("figure[data-name]").all()):
+        if number % 3 == 0:
+            page.reload()  # Chromium drops the eleventh download of a page
         name = figure.get_attribute("data-name")
         beside = report.parent / "figures" / name
         assert saved(page, figure.get_by_role("button", name="SVG", exact=True)) == beside.with_suffix(".svg").read_bytes()
