@@ -40,7 +40,7 @@ def test_the_three_commands_end_with_the_report_and_nothing_left(there, said):
     prefetched, reproduced, status = said
     assert "fetch_dataset" in prefetched
     assert f"Report: {there.results / 'smoke' / 'report.html'}" in reproduced
-    assert "Study smoke: 138 of 138 jobs done, 0 begun, 0 failed." in status
+    assert "Study smoke: 117 of 117 jobs done, 0 begun, 0 failed." in status
     assert "Nothing is left to do." in status
 
 
@@ -76,4 +76,5 @@ def test_the_report_names_the_jobs_and_their_nodes(there, records):
     page = (there.results / "smoke" / "report.html").read_text(encoding="utf-8")
     section = page[page.index("Where the jobs ran") :]
     trained = sorted({record["slurm_job"] for record in records if record["rule"] == "train_targets"}, key=int)
-    assert f"<td>gpu1</td><td>{len(trained)}</td><td>{', '.join(trained)}</td>" in section
+    rows = [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in section.split("<tr>")]
+    assert f"train_targets gpu1 {len(trained)} {', '.join(trained)}" in rows
