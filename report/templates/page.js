@@ -65,15 +65,19 @@ for (const figure of document.querySelectorAll("figure[data-name]")) {
 }
 
 const INK = "#1c2430";
+const PLOT_HEIGHT = 340, LEGEND_LINE = 20, LEGEND_WIDTH = 180; // pixels; of one entry
 function draw(figure) {
   const panels = JSON.parse(figure.querySelector(".interactive").textContent);
   const place = figure.querySelector(".panels");
   place.hidden = false;
   for (const _ of panels) place.appendChild(document.createElement("div")).className = "panel";
   for (const [number, { data, layout }] of panels.entries()) {
+    const named = data.filter((trace) => trace.name && trace.showlegend !== false).length;
+    const panel = place.children[number];
+    panel.style.height = `${PLOT_HEIGHT + LEGEND_LINE * Math.ceil(named / Math.max(1, Math.floor(panel.clientWidth / LEGEND_WIDTH)))}px`;
     const axis = { automargin: true, linecolor: INK, ticks: "outside", gridcolor: "#e3e7ec" };
     Plotly.newPlot(
-      place.children[number], // all are there by now: each has the width that it keeps
+      panel, // all are there by now: each has the width that it keeps
       data,
       {
         ...layout,
@@ -103,6 +107,15 @@ const near = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "600px" });
 for (const script of document.querySelectorAll("script.interactive")) near.observe(script.closest("figure"));
+
+// A link may lead into what is folded up.
+function reveal() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let folded = target?.closest("details"); folded; folded = folded.parentElement.closest("details")) folded.open = true;
+  target?.scrollIntoView();
+}
+addEventListener("hashchange", reveal);
+if (location.hash) reveal();
 
 // On paper nothing can be opened or turned over.
 let opened = [];

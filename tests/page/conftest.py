@@ -73,6 +73,9 @@ def planted(study: Path, tmp_path: Path) -> Callable[..., Path]:
     def write(**changes: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
         for path in study.glob("*.csv"):
             changes.get(path.stem, lambda table: table)(pd.read_csv(path)).to_csv(tmp_path / path.name, index=False)
+        settings = complete(read_yaml(ROOT / STUDY))
+        names = pd.read_csv(tmp_path / "results.csv")["defence"]
+        settings = {**settings, "defences": {**dict.fromkeys(names, settings["defences"]["baseline"]), **settings["defences"]}}
         shutil.copytree(study / "figures", tmp_path / "figures")
         shutil.copytree(study / "logs", tmp_path / "logs")
         write_report(
@@ -80,10 +83,10 @@ def planted(study: Path, tmp_path: Path) -> Callable[..., Path]:
             tables={name: str(tmp_path / f"{name}.csv") for name in TABLES},
             figures={path.stem: str(path) for path in sorted((tmp_path / "figures").glob("*.svg"))},
             claims=read_yaml(ROOT / "report" / "claims.yaml"),
-            settings=complete(read_yaml(ROOT / STUDY)),
+            settings=settings,
             missing=[],
             datasets={"fashion_mnist": str(study.parent / "data" / "fashion_mnist" / "dataset.json")},
-            benchmarks=tmp_path,
+            folder=tmp_path,
             pages=ROOT / "report",
         )
         return tmp_path / "report.html"

@@ -71,6 +71,19 @@ def test_every_link_has_a_target(page, report):
     assert missing == []
 
 
+def test_a_link_into_what_is_folded_up_opens_it(page):
+    row = page.locator("#attackers-C1")
+    assert not row.is_visible()
+    page.locator("a[href='#attackers-C1']").click()
+    assert row.is_visible()
+
+
+def test_on_a_narrow_screen_each_claim_is_a_card_that_names_its_parts(opened, report):
+    cell = opened(report, width=360).locator("#C1 td").first
+    assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"verdict" ": "'
+    assert cell.bounding_box()["width"] > 250
+
+
 def test_no_name_stands_for_two_places(page):
     names = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(names) == len(set(names))

@@ -180,6 +180,15 @@ def test_what_is_in_one_only_is_counted_and_named():
     ]
 
 
+def test_a_claim_that_asks_something_else_is_named():
+    theirs = [verdict("supported", "supported"), verdict("supported", "supported", claim="C2", threshold=-0.03)]
+    ours = [verdict("supported", "supported"), verdict("supported", "supported", claim="C2")]
+    numbers = compared(numbers_of_a(), numbers_of_b())
+    said = opening(numbers, compare_verdicts(pd.DataFrame(ours), pd.DataFrame(theirs)))
+    assert said[-1] == "Other metrics or thresholds are required in B than in A by C2."
+    assert not any("required" in sentence for sentence in opening(numbers, compare_verdicts(*[pd.DataFrame(ours)] * 2)))
+
+
 def test_the_opening_is_made_from_the_numbers():
     verdicts = compare_verdicts(pd.DataFrame(verdicts_of_a()), pd.DataFrame(verdicts_of_b()))
     assert opening(compared(numbers_of_a(), numbers_of_b()), verdicts) == [

@@ -34,8 +34,10 @@ def run_folder(settings: dict, experiment: str, seed: int) -> str:
 
 @pytest.mark.parametrize("name", [None, *STUDIES])
 def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(name, project, desk, settings_of):
-    plan, settings = project.plan(desk, name and project.root / name), settings_of(name or "config.yaml")
-    runs = [run_folder(settings, experiment, seed) for experiment in settings["experiments"] for seed in settings["seeds"]]
+    settings = settings_of(name or "config.yaml")
+    seed = settings["seeds"][0]  # others are planned alike
+    plan = project.plan(desk, name and project.root / name, config=(f"seeds=[{seed}]",))
+    runs = [run_folder(settings, experiment, seed) for experiment in settings["experiments"]]
     for run in runs:
         for defence, pair in settings["defences"].items():
             folder = f"{run}{pair['objective']}/{pair['constraint']}/"

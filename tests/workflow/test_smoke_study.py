@@ -235,7 +235,7 @@ def reported(results, project, tmp_path):
             settings=complete(read_yaml(project.smoke)),
             missing=[],
             datasets={"fashion_mnist": str(results.parent / "data" / "fashion_mnist" / "dataset.json")},
-            benchmarks=results,
+            folder=results,
             pages=project.root / "report",
         )
         return (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -268,7 +268,7 @@ def test_a_study_of_which_every_attack_failed_has_a_report_that_says_so(reported
     assert "1 attack failed and is missing from every table" in page
     unchanged = ("targets", "confidence", "history", "residuals", "projection", "distance", "exposed")
     tables = {name: str(results / f"{name}.csv") for name in unchanged}
-    tables |= {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "guarantees", "roc")}
+    tables |= {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "guarantees", "roc", "verdicts")}
     none(pd.read_csv(results / "roc.csv")).to_csv(tables["roc"], index=False)
     for name in catalogue("figure"):
         printed = {f"print_{kind}": str(tmp_path / f"{name}.print.{kind}") for kind in ("svg", "pdf")}

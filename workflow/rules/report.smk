@@ -12,6 +12,7 @@ TABLES = [
     "residuals",
     "projection",
     "distance",
+    "verdicts",
 ]
 
 

@@ -16,6 +16,6 @@ with job(snakemake):
         settings=snakemake.params.settings,
         missing=snakemake.params.missing,
         datasets={Path(path).parent.name: path for path in given.datasets},
-        benchmarks=Path(snakemake.output[0]).parent,
+        folder=Path(snakemake.output[0]).parent,
         pages=Path(given.claims).parent,
     )

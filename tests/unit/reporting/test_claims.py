@@ -14,6 +14,7 @@ ATTACKERS = [("net", "adaptive"), ("net", "dense_shadows"), ("loss", "adaptive")
 LOWER = {"metric": "attack_accuracy", "minus": "baseline", "below": 0.0}
 ACCURATE = {"metric": "test_accuracy", "minus": "baseline", "at_least": -0.01}
 COMPRESSED = {"metric": "compression", "at_least": 10}
+SIZES = {"n_targets": 8, "n_examples": 2800, "seeds": "0 1"}
 PRESENT = ("baseline", "pruned", "pruned_5x")
 CLAIMS = yaml.safe_load((SCHEMA.parents[1] / "report" / "claims.yaml").read_text(encoding="utf-8"))
 
@@ -26,7 +27,7 @@ def row(defence, metric, low, high, attack=np.nan, attacker=np.nan, **more):
     """A row as pandas reads it from CSV: empty cells are NaN."""
     value = (low + high) / 2
     named = {"experiment": "e", "defence": defence, "metric": metric, "attack": attack, "attacker": attacker}
-    return {**named, "value": value, "low": low, "high": high, **error_of(low, high), **more}
+    return {**named, "value": value, "low": low, "high": high, **error_of(low, high), **SIZES, **more}
 
 
 def error_of(low, high):
@@ -146,6 +147,11 @@ def test_a_claim_on_an_absent_defence_is_not_tested_and_says_why(claimed, absent
     assert table[["value", "low", "high"]].isna().all(axis=None)
 
 
+def test_a_verdict_says_what_its_own_numbers_rest_on():
+    judged = verdicts([claim(LOWER)], [difference("attack_accuracy", -0.05, -0.01, "net", "adaptive", n_targets=4, seeds="1")])
+    assert judged[["n_targets", "n_examples", "seeds"]].to_numpy().tolist() == [[4, 2800, "1"]]
+
+
 def test_each_attacker_has_a_verdict_of_its_own():
     planted = [
         difference("attack_accuracy", -0.05, -0.01, *ATTACKERS[0]),
@@ -246,6 +252,7 @@ SAYS = {
     "C1-size": [("attack_accuracy", "baseline", LOWER_THAN, -0.03)],
     "C1-budget": [("attack_accuracy", "baseline_continued", LOWER_THAN, 0.0)],
     "C1-accuracy": [("attack_accuracy", "matched_accuracy", LOWER_THAN, 0.0)],
+    "C1-solver": [("attack_accuracy", "magnitude", LOWER_THAN, 0.0)],
     "C1-opposite": [("attack_accuracy", "baseline", NOT_LOWER_THAN, 0.0)],
     "C2": [("attack_accuracy", "min_max", LOWER_THAN, 0.0)],
     "C3": [("test_accuracy", "baseline", NOT_LOWER_THAN, -0.01)],
@@ -266,7 +273,7 @@ def verdict_on(claim, shifts):
         if metric == "compression":
             line |= {"value": centre, **dict.fromkeys(("low", "high", "standard_error", "degrees_of_freedom"), np.nan)}
         planted["differences" if minus else "results"].append(line)
-    there = ("baseline", "baseline_continued", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd")
+    there = ("baseline", "baseline_continued", "mia_pruning", "magnitude", "min_max", "mia_pruning_min_max", "dp_sgd")
     results = [*(row(name, "auc", 0.5, 0.6, *headline) for name in there), *planted["results"]]
     table = judge({**CLAIMS, "claims": [claim]}, pd.DataFrame(results), pd.DataFrame(planted["differences"]), {})
     (only,) = set(table[table["headline"]]["verdict"])

@@ -26,6 +26,7 @@ CLAIMS = [
     {"id": "C2", "statement": "It is small.", "published": "in words"},
     {"id": "C3", "statement": "It beats x.", "published": "a_b"},
 ]
+SETTINGS = {"study": "mini", "seeds": [0], "experiments": {"e": {}}, "defences": {}, "attacks": {}}
 NASTY = "50%_&$#{a}~^\\|*`<b>[c]"
 
 
@@ -117,15 +118,23 @@ def test_defences_are_a_row_each_and_what_was_not_tried_is_a_dash(results):
 
 def test_attacks_are_rows_with_the_strongest_first_and_a_column_a_defence(results):
     table = attack_table(results)
-    assert table["attack"].tolist() == ["strongest (any)", "net (adaptive)"]
+    assert table["Attack"].tolist() == ["strongest (any)", "net (adaptive)"]
     assert table["mia pruning"].tolist() == ["–", "0.550 (0.540 to 0.560)"]
+
+
+def test_a_defence_may_be_called_as_a_column_is(results):
+    named = results.replace({"defence": {"mia_pruning": "attack"}})
+    table = attack_table(
+        pd.concat([named, named.assign(experiment="vgg16_cifar10").replace({"defence": {"attack": "experiment"}})])
+    )
+    assert list(table.columns) == ["Experiment", "Attack", "baseline", "attack", "experiment"]
 
 
 def test_experiments_have_a_column_where_there_are_several(results):
     both = pd.concat([results, results.assign(experiment="vgg16_cifar10")])
     assert "experiment" not in defence_table(results, HEADLINE)
     assert defence_table(both, HEADLINE)["experiment"].tolist() == ["lenet5 mnist"] * 2 + ["vgg16 cifar10"] * 2
-    assert attack_table(both)["experiment"].tolist() == ["lenet5 mnist"] * 2 + ["vgg16 cifar10"] * 2
+    assert attack_table(both)["Experiment"].tolist() == ["lenet5 mnist"] * 2 + ["vgg16 cifar10"] * 2
 
 
 def test_tables_of_a_study_whose_attacks_all_failed_are_dashes(results, verdicts):
@@ -249,7 +258,15 @@ def test_nothing_of_a_printed_figure_is_cut_off_and_one_legend_serves_all_panels
 
 def job_record(rule, started, ended, **changes):
     made = {"commit": "c0ffee", "dirty": False, "python": "3.11.7", "cpu": "a processor"}
-    return {"rule": rule, "packages": {"torch": "2.14.1", "absent": None}, "started": started, "ended": ended, **made, **changes}
+    return {
+        "rule": rule,
+        "wildcards": {"study": "mini"},
+        "packages": {"torch": "2.14.1", "absent": None},
+        "started": started,
+        "ended": ended,
+        **made,
+        **changes,
+    }
 
 
 @pytest.fixture
@@ -274,7 +291,7 @@ def exported(results, verdicts, tmp_path):
             [*tables.values(), str(folder / "report.html")],
             claims={"headline": HEADLINE, "claims": CLAIMS},
             missing=["One <is> missing."],
-            settings={"study": "mini", "seeds": [0]},
+            settings=SETTINGS,
             datasets={"tiny": str(tmp_path / "tiny" / "dataset.json")},
             folder=folder,
             paper={name: str(folder / "export" / name) for name in paper},
@@ -293,7 +310,7 @@ def test_the_record_is_read_by_its_library_and_each_file_that_it_lists_is_there(
     assert all((folder / name).is_file() for name in listed)
     made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "logs" not in path.parts}
     assert listed == made - {"ro-crate-metadata.json"}
-    assert yaml.safe_load((folder / "export" / "study.yaml").read_text(encoding="utf-8")) == {"study": "mini", "seeds": [0]}
+    assert yaml.safe_load((folder / "export" / "study.yaml").read_text(encoding="utf-8")) == SETTINGS
 
 
 def test_tables_and_record_say_what_is_missing(exported):
@@ -321,6 +338,15 @@ def test_the_record_is_the_same_when_made_again_though_its_own_job_has_left_one_
     storage.write_json(exported.folder / "logs" / "export_study.provenance.json", own)
     exported()
     assert path.read_bytes() == first
+
+
+def test_the_record_leaves_out_what_the_study_no_longer_has(exported):
+    gone = {"wildcards": {"study": "mini", "experiment": "another"}, "commit": "beef"}
+    record = job_record("train", "2025-01-01T09:00:00+00:00", "2027-01-01T09:01:00+00:00", **gone)
+    storage.write_json(exported.folder / "another" / "logs" / "train.provenance.json", record)
+    crate = ROCrate(exported())
+    assert crate.get("#workflow")["version"] == "c0ffee"
+    assert crate.get("#run")["startTime"] == "2026-01-01T10:00:00+00:00"
 
 
 def test_the_record_owns_up_to_changes_that_no_commit_holds_and_to_several_commits(exported):

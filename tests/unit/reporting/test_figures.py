@@ -121,6 +121,73 @@ def test_the_farthest_subnetwork_of_each_stage_is_named():
     assert "0.600 when pruned (far on e), 0.200 when retrained (near on e)" in drawing.finding
 
 
+def verdict_row(claim, value, *, half=0.01, wider=0.03, threshold=0.0, **more):
+    about = {
+        "claim": claim,
+        "experiment": "e",
+        "defence": "p",
+        "metric": "attack_accuracy",
+        "minus": "baseline",
+        "headline": True,
+    }
+    ends = {"low": value - half, "high": value + half, "corrected_low": value - wider, "corrected_high": value + wider}
+    return {**about, **HEADLINE, "direction": "below", "threshold": threshold, "value": value, **ends, **more}
+
+
+BY_STRONGEST = {"attack": "strongest", "attacker": "any", "headline": False}
+OF_UTILITY = {"metric": "test_accuracy", "direction": "at_least", "threshold": -0.01}
+
+
+def test_claims_are_drawn_by_the_headline_attack_and_by_the_strongest_with_its_wider_interval():
+    rows = [
+        verdict_row("C1", -0.02),
+        verdict_row("C1", -0.02, **BY_STRONGEST),
+        verdict_row("C1", -0.9, **BY_STRONGEST, defence="another"),
+        verdict_row("C1", -0.9, attack="loss", headline=False),
+        verdict_row("C2", 0.02, minus="game"),
+        verdict_row("C2", -0.005, **OF_UTILITY),
+        verdict_row("C2", 0.05, minus="game", **BY_STRONGEST),
+        verdict_row("C2", -0.005, **{**OF_UTILITY, **BY_STRONGEST}),
+        verdict_row("C3", 15.0, metric="compression", minus=""),
+        verdict_row("C4", float("nan")),
+    ]
+    drawing = draw("claims", verdicts=pd.DataFrame(rows), results=results(p={"auc": 0.5}))
+    drawn = drawing.table.set_index(["condition", "by"])
+    assert drawn["outcome"].to_dict() == {
+        ("C1", "headline attack"): "supported",
+        ("C1", "strongest attack, corrected"): "inconclusive",
+        ("C2: attack accuracy: less game", "headline attack"): "refuted",
+        ("C2: test accuracy: less baseline", "headline attack"): "inconclusive",
+        ("C2: attack accuracy: less game", "strongest attack, corrected"): "refuted",
+    }
+    assert drawn.loc[("C1", "strongest attack, corrected"), ["low", "high"]].tolist() == pytest.approx([-5, 1])
+    assert drawing.finding == (
+        "e: by the headline attack, of 3 differences 1 supported, 1 refuted, 1 inconclusive; "
+        "by the strongest attack, corrected, of 2 differences 1 refuted, 1 inconclusive."
+    )
+
+
+def test_without_a_tested_claim_the_figure_says_so():
+    verdicts = pd.DataFrame([verdict_row("C1", float("nan"))])
+    assert draw("claims", verdicts=verdicts).finding == "No claim about a difference could be tested."
+
+
+def test_the_trade_off_is_drawn_under_the_strongest_attack_and_the_headline_attack():
+    measured = results(base={"test_accuracy": 0.8, "attack_accuracy": 0.6}, p={"test_accuracy": 0.7, "attack_accuracy": 0.5})
+    strongest = measured[measured["attack"] != ""].assign(attack="strongest", attacker="any", value=[0.7, 0.65])
+    drawing = draw("trade_off", results=pd.concat([measured, strongest.assign(low=0.6, high=0.75)]))
+    assert drawing.finding == (
+        "e, the strongest attack: the lowest attack accuracy is 0.650 by p, against 0.700 of the base, "
+        "at 10.0 points less test accuracy. "
+        "e, net: the lowest attack accuracy is 0.500 by p, against 0.600 of the base, at 10.0 points less test accuracy."
+    )
+    (lower, upper), *others = [panel["layout"]["yaxis"]["range"] for panel in drawing.interactive]
+    assert lower < 0.5 < 0.75 < upper
+    assert others == [[lower, upper]]
+    alone = draw("trade_off", results=measured)
+    assert [panel["layout"]["title"]["text"] for panel in alone.interactive] == ["e: net"]
+
+
 def roc_tables(rates):
     """The results of one attack on two defences: metric -> the values of both."""
     values = [

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tracemalloc
 
@@ -269,7 +270,8 @@ def test_beyond_the_frontier_nothing_is_said(accuracy):
 def test_that_the_accuracies_are_estimates_widens_the_interval():
     """The slope is 1, so an error in the defence's own accuracy counts as much as one in its AUC."""
     noisy = made_run(0.75, 0.55, spread=0.01)
-    exact = {0: Evaluation({**noisy[0].replicates, ACCURACY: made_run(0.75, 0, spread=0)[0].replicates[ACCURACY]}, 6, {})}
+    of_exact = {**noisy[0].replicates, ACCURACY: made_run(0.75, 0, spread=0)[0].replicates[ACCURACY]}
+    exact = {0: dataclasses.replace(noisy[0], replicates=of_exact)}
     both, auc_alone = matched(noisy, LINE), matched(exact, LINE)
     assert both["standard_error"] > 1.2 * auc_alone["standard_error"]
 
@@ -334,7 +336,8 @@ def test_defences_are_compared_under_the_seeds_that_both_have(study, tmp_path):
     found = only(tables["differences"], defence="pruned", minus="other", **CELLS[2])
     paired = [replicates(written["pruned", 3], 2) - replicates(written["other", 3], 2)]
     assert found["value"] == pytest.approx(interval(paired, (-1, 1)).estimate)
-    assert found["n_targets"] == 6
+    assert (found["n_targets"], str(found["seeds"])) == (6, "3")
+    assert found["n_examples"] == only(tables["results"], defence="other", **CELLS[2])["n_examples"]
     assert set(tables["results"].query("defence == 'other'")["seeds"].astype(str)) == {"3"}
     assert tables["differences"].query("defence == 'other' and minus == 'baseline'").empty
 

@@ -108,6 +108,7 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
     headline = common_headline(a.results, b.results)
     settings = [records.settings_of(study.records) for study in (a, b)]
     effects = compare_numbers(a.differences, b.differences, EFFECT)
+    colours = web_colours(in_order(pd.concat([a.results, b.results]), "defence"))
     return (
         environment(PAGES)
         .get_template("compare.html.j2")
@@ -118,7 +119,7 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
             independence=words.independence(*(records.splits(study.records) for study in (a, b)), experiments),
             absent=words.absent(only_in_one(a.results, b.results), numbers),
             confidence_percent=round(100 * CONFIDENCE),
-            colours=web_colours(in_order(pd.concat([a.results, b.results]), "defence")),
+            shown_as={name: {"colour": colour, "about": ""} for name, colour in colours.items()},
             n_verdicts=len(verdicts),
             recorded=None not in settings,
             tables={

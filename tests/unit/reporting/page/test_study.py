@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from mia_pruning.reporting.page.study import command, limitations, scale
+from mia_pruning.reporting.page.study import command, described, limitations, reported, scale
 
 PAPER = {"models": ["lenet5", "vgg16"], "datasets": {"mnist": 70_000, "cifar10": 60_000}}
 
@@ -47,6 +47,20 @@ def test_a_study_of_the_papers_model_data_and_nearly_all_examples_is_at_its_scal
 )
 def test_a_smaller_study_says_what_is_smaller(changes, reason):
     assert scale(settings(**changes), PAPER) == ("reduced size", reason)
+
+
+def test_what_failed_is_no_part_of_what_is_told():
+    whole = settings(frontier=("baseline", "pruned"))
+    results = pd.DataFrame([("lenet5_digits", "baseline")], columns=["experiment", "defence"])
+    told = reported({**whole, "experiments": {**whole["experiments"], "other": {}}}, results)
+    assert (list(told["experiments"]), list(told["defences"]), told["frontier"]) == (["lenet5_digits"], ["baseline"], [])
+    both = pd.DataFrame([("lenet5_digits", name) for name in whole["defences"]], columns=["experiment", "defence"])
+    assert reported(whole, both) == whole
+
+
+def test_a_defence_is_described_as_it_is_configured():
+    said = described(settings(), "pruned")
+    assert said == "objective erm: use: erm; constraint sparse: use: cardinality, solver: admm"
 
 
 def tables(*, n_failed=0, rates=("tpr_at_1_percent_fpr",), strongest=True, removed=0.001):

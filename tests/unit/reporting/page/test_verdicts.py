@@ -14,7 +14,8 @@ def verdict(attack, attacker, value, said, corrected, *, headline=False, defence
     interval = {"value": value, "low": value - 0.01, "high": value + 0.01, "direction": "below", "threshold": 0.0}
     interval |= {"n_intervals": 61, "corrected_low": value - 0.02, "corrected_high": value + 0.02}
     named = {"attack": attack, "attacker": attacker, "verdict": said, "corrected": corrected, "headline": headline}
-    return {**about, "minus": "baseline", **interval, **named, **more}
+    sizes = {"n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"}
+    return {**about, "minus": "baseline", **interval, **sizes, **named, **more}
 
 
 def utility(row):
@@ -97,7 +98,7 @@ def test_the_table_gives_the_sizes_and_what_the_strongest_attack_alone_measured(
     by_net = verdict("net", "adaptive", -0.03, "supported", "supported", headline=True)
     by_strongest = verdict("strongest", "any", -0.02, "supported", "inconclusive")
     rows = [by_net, utility(by_net), by_strongest, utility(by_strongest)]
-    ((entry,),) = (claim["judged"] for claim in headline_verdicts(CLAIMS, pd.DataFrame(rows), RESULTS))
+    ((entry,),) = (claim["judged"] for claim in headline_verdicts(CLAIMS, pd.DataFrame(rows)))
     assert entry["sizes"] == "8 targets, 2,800 examples, seed 0"
     assert [condition["measured"] for condition in entry["conditions"]] == [
         "attack accuracy minus that of baseline: -3.0 points (-4.0 to -2.0)",

@@ -24,7 +24,7 @@ FAILED = "{} is missing from the results of {}, wholly or in part, because jobs 
 COLUMNS = [
     "claim", "experiment", "defence", "attack", "attacker", "verdict", "corrected", "reason",
     "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom",
-    "n_intervals", "corrected_low", "corrected_high", "headline",
+    "n_intervals", "corrected_low", "corrected_high", "n_targets", "n_examples", "seeds", "headline",
 ]  # fmt: skip
 
 
@@ -176,4 +176,5 @@ def _judge_condition(condition: Mapping[str, Any], row: Mapping[str, Any] | None
     counted = pd.isna(row["low"])
     low, high = (row["value"], row["value"]) if counted else (row["low"], row["high"])
     spread = {key: 0.0 if counted else row[key] for key in ("standard_error", "degrees_of_freedom")}
-    return {**about, "value": row["value"], "low": low, "high": high, **spread, "side": side(low, high, **limit)}
+    sizes = {key: row[key] for key in ("n_targets", "n_examples", "seeds")}
+    return {**about, "value": row["value"], "low": low, "high": high, **spread, **sizes, "side": side(low, high, **limit)}

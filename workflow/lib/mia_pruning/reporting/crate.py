@@ -71,7 +71,7 @@ def describe_run(
 
 
 def _span(records: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
-    """When the first job began and the last ended; a record that a removed part of the study left may say nothing of it."""
+    """When the first job began and the last ended; a record of an early version of this project says nothing of it."""
     timed = [record for record in records if "ended" in record]
     return min(record["started"] for record in timed), max(record["ended"] for record in timed)
 

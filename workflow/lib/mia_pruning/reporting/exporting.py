@@ -10,7 +10,8 @@ import yaml
 from mia_pruning import storage
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.crate import describe_run
-from mia_pruning.reporting.paper_tables import attack_table, defence_table, verdict_table
+from mia_pruning.reporting.jobs import read_records
+from mia_pruning.reporting.paper_tables import ATTACK, EXPERIMENT, attack_table, defence_table, verdict_table
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_blocks
 
@@ -44,7 +45,6 @@ def export_study(
     for name, content in paper_files(loaded["verdicts"], loaded["results"], claims).items():
         storage.write_text(paper[name], warning(missing, Path(name).suffix) + content)
     storage.write_text(study, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120))
-    records = [storage.read_json(path) for path in sorted(folder.rglob("logs/*.provenance.json"))]
     description = describe_run(
         folder,
         sorted(str(Path(path).relative_to(folder)) for path in [*results, *paper.values()]),
@@ -52,7 +52,7 @@ def export_study(
         settings=settings,
         missing=missing,
         datasets={name: storage.read_json(path) for name, path in datasets.items()},
-        records=[record for record in records if record["rule"] != OWN_RULE],
+        records=[record for record in read_records(folder, settings) if record["rule"] != OWN_RULE],
     )
     storage.write_json(crate, description)
 
@@ -73,7 +73,7 @@ def paper_files(verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[s
     judged = verdict_table(verdicts, claims["claims"])
     defences = defence_table(results, headline_of(claims, results))
     attacks = attack_table(results)
-    n_names = len({"experiment", "attack"} & set(attacks.columns))
+    n_names = len({EXPERIMENT, ATTACK} & set(attacks.columns))
     blocks = in_blocks(attacks, n_names, MOST_COLUMNS - n_names)
     return {
         "verdicts.tex": as_latex(judged, VERDICT_WIDTHS[len(judged.columns)]),

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from mia_pruning.metrics.intervals import quantile
+from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import pick
 from mia_pruning.types import BASELINE
@@ -110,7 +111,7 @@ def lasting(rows: list[dict[str, Any]]) -> str:
             f"Halves of the baseline's models do not agree on who is exposed (rank correlation {own['alike']:.3f}), "
             "so nothing can be said of others."
         )
-    kept = ", ".join(f"{readable(row['defence'])} keeps {round(100 * row['alike'] / own['alike'])} %" for row in others)
+    kept = listed([f"{readable(row['defence'])} keeps {round(100 * row['alike'] / own['alike'])} %" for row in others])
     return f"Halves of the baseline's models agree on who is exposed by a rank correlation of {own['alike']:.3f}" + (
         f"; {kept} of it." if kept else "."
     )

@@ -15,6 +15,8 @@ from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import attack_order, pick
 
 DASH = "–"
+#: heads of the columns that stand beside those of defences, whose names have no capitals
+EXPERIMENT, ATTACK = "Experiment", "Attack"
 
 
 def verdict_table(verdicts: pd.DataFrame, claims: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -85,8 +87,8 @@ def attack_table(results: pd.DataFrame) -> pd.DataFrame:
         for attack, attacker in sorted(keys, key=attack_order):
             found = pick(tried, attack=attack, attacker=attacker)
             cells = {readable(defence): _cell(pick(found, defence=defence)) for defence in defences}
-            rows.append({"experiment": readable(experiment), "attack": _attacker(attack, attacker), **cells})
-    return _without_lone_experiment(pd.DataFrame(rows, columns=["experiment", "attack", *map(readable, defences)]))
+            rows.append({EXPERIMENT: readable(experiment), ATTACK: _attacker(attack, attacker), **cells})
+    return _without_lone_experiment(pd.DataFrame(rows, columns=[EXPERIMENT, ATTACK, *map(readable, defences)]))
 
 
 def _attacker(attack: str, attacker: str) -> str:
@@ -102,5 +104,5 @@ def _cell(rows: pd.DataFrame) -> str:
 
 
 def _without_lone_experiment(table: pd.DataFrame) -> pd.DataFrame:
-    """A study of one experiment needs no column that says so in every row."""
-    return table if len(set(table["experiment"])) > 1 else table.drop(columns="experiment")
+    """A study of one experiment needs no column, its first, that says so in every row."""
+    return table if len(set(table.iloc[:, 0])) > 1 else table.iloc[:, 1:]

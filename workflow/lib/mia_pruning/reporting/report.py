@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 import yaml
 from markupsafe import Markup
 
 from mia_pruning import provenance, storage
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.reporting.claims import headline_of
+from mia_pruning.reporting.jobs import read_records
 from mia_pruning.reporting.needs import attack_needs
 from mia_pruning.reporting.page import defences, examples, run, study, verdicts
 from mia_pruning.reporting.style import in_order, readable, web_colours
@@ -26,6 +28,7 @@ TABLES = (
 #: the order of the figures on the page, and each one's heading; others follow under their name
 FIGURE_HEADINGS = {
     "trade_off": "The trade-off",
+    "claims": "The claims as differences",
     "attack_by_compression": "Attack accuracy and compression",
     "roc": "Low false-positive rates",
     "exposure": "Every example",
@@ -40,12 +43,15 @@ FIGURE_HEADINGS = {
 #: figures by the section that shows them; those of nobody's choice are with privacy
 SECTIONS = {
     "first": ("trade_off",),
+    "verdicts": ("claims",),
     "compression": ("attack_by_compression",),
     "utility": ("training",),
     "cost": ("compute",),
     "theory": ("divergence", "gain", "subnetwork_distance", "residuals"),
     "examples": ("exposure",),
 }
+#: jobs that run when the page is written, or after it
+LAST_RULES = ("write_report", "export_study")
 #: a plotted table of more bytes stays beside the page
 MOST_CARRIED = 300_000
 
@@ -59,10 +65,10 @@ def write_report(
     settings: Mapping[str, Any],
     missing: Sequence[str],
     datasets: Mapping[str, str],
-    benchmarks: Path,
+    folder: Path,
     pages: Path,
 ) -> None:
-    """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; benchmarks: the results' folder.
+    """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; folder: of the study's results.
 
     pages: the folder of templates and assets, in the project's root; missing: sentences on what the results lack because jobs
     failed, none where they are whole.
@@ -70,20 +76,22 @@ def write_report(
     loaded = CsvTables(tables)
     headline = headline_of(claims, loaded["results"])
     described = {name: storage.read_json(path) for name, path in datasets.items()}
-    measured, records = run.read_benchmarks(benchmarks), run.read_records(benchmarks)
+    records = [record for record in read_records(folder, settings) if record["rule"] not in LAST_RULES]
+    measured = run.read_benchmarks(folder, records)
+    reported = study.reported(settings, loaded["results"])
     audits, contradicted = defences.audits(loaded)
     page = (
         environment(pages)
         .get_template("report.html.j2")
         .render(
             study=settings["study"],
-            scale=study.scale(settings, claims["paper"]),
+            scale=study.scale(reported, claims["paper"]),
             conclusion=verdicts.conclusion(claims, loaded["verdicts"], loaded["results"], loaded["differences"]),
-            claims=verdicts.headline_verdicts(claims, loaded["verdicts"], loaded["results"]),
+            claims=verdicts.headline_verdicts(claims, loaded["verdicts"]),
             headline=headline,
             missing=missing,
             failures=loaded["failures"].to_dict("records"),
-            colours=web_colours(in_order(loaded["results"], "defence")),
+            shown_as=shown_as(loaded["results"], settings),
             figures=figures_by_section(figures),
             sizes=verdicts.sizes_of_study(loaded["results"]),
             tables={
@@ -99,7 +107,8 @@ def write_report(
                 "guarantees": defences.guarantees_table(loaded["guarantees"]),
                 "audits": audits,
                 "projection": defences.projections(loaded["projection"]),
-                "needs": examples.needs_table(attack_needs(settings)),
+                "pairs": study.pairs(reported),
+                "needs": examples.needs_table(attack_needs(reported)),
                 "timings": run.timings(measured),
                 "slowest": run.slowest(measured),
                 "places": run.places(records),
@@ -108,11 +117,11 @@ def write_report(
             contradicted=contradicted,
             exposures=[
                 examples.exposure_view(loaded["exposed"], name, datasets[entry["dataset"]])
-                for name, entry in settings["experiments"].items()
+                for name, entry in reported["experiments"].items()
                 if not pick(loaded["exposed"], experiment=name, defence=BASELINE).empty
             ],
-            limitations=study.limitations(settings, loaded, claims["paper"]),
-            settings=settings,
+            limitations=study.limitations(reported, loaded, claims["paper"]),
+            settings=reported,
             settings_yaml=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120),
             command=study.command(settings["study"], pages.parent),
             datasets=described,
@@ -121,6 +130,12 @@ def write_report(
         )
     )
     storage.write_text(output, page)
+
+
+def shown_as(results: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """How the page shows each defence: its colour, and what it is, for who points at its name."""
+    colours = web_colours(in_order(results, "defence"))
+    return {name: {"colour": colour, "about": study.described(settings, name)} for name, colour in colours.items()}
 
 
 def environment(pages: Path) -> jinja2.Environment:

@@ -1,11 +1,15 @@
 """Sentences made from numbers; nothing here says more than the numbers do."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import pick
 
+#: that a sentence names
+MOST_LISTED = 12
 POINTS = {"attack_accuracy", "auc", "test_accuracy", "train_accuracy", "generalisation_gap"}
 
 
@@ -58,6 +62,21 @@ def required(row: pd.Series) -> str:
     points = row["minus"] and row["metric"] in POINTS
     threshold = f"{100 * row['threshold']:g} points" if points else f"{row['threshold']:g}"
     return f"{readable(row['direction'])} {threshold}"
+
+
+def judged_by(row: pd.Series) -> str:
+    """What a condition measured beside what it demands."""
+    return f"{measured(row)} (required: {required(row)})"
+
+
+def listed(parts: Sequence[str], *, between: str = ", ", most: int = MOST_LISTED) -> str:
+    """The first of these, and how many more there are.
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c"], between="; ", most=2)
+    ('a, b', 'a; b and 1 more')
+    """
+    shown, more = between.join(parts[:most]), len(parts) - most
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def answer(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:

@@ -46,7 +46,8 @@ class CsvTables(Mapping[str, pd.DataFrame]):
 
 
 def _read_table(path: str) -> pd.DataFrame:
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a defence may be called null
+    # A defence may be called null; a single seed is a list of seeds too.
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"seeds": str})
     for column in {"attack", "attacker", "minus", "reason", "metric"} & set(table.columns):
         table[column] = table[column].astype(object).fillna("")
     return table

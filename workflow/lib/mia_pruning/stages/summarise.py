@@ -36,7 +36,7 @@ RESULT_COLUMNS = [
 ]  # fmt: skip
 DIFFERENCE_COLUMNS = [
     "experiment", "defence", "minus", "attack", "attacker", "metric",
-    "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets",
+    "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets", "n_examples", "seeds",
 ]  # fmt: skip
 GUARANTEE_COLUMNS = [
     "experiment", "defence", "seed", "epsilon", "delta", "accountant", "clip", "phases", "not_covered",
@@ -111,10 +111,10 @@ def summarise(
         for defence, by_seed in read.items():
             about = {"experiment": experiment, "defence": defence}
             counts = [storage.read_json(path) for path in releases[experiment][defence].values()]
-            rows = [*_interval_rows(by_seed), *_count_rows(counts)]
+            counted = [{**row, "seeds": _listed(by_seed)} for row in _count_rows(counts)]
             result_rows += [
-                {**about, "protocol": protocols[experiment], **defences[defence], **row, "seeds": " ".join(map(str, by_seed))}
-                for row in rows
+                {**about, "protocol": protocols[experiment], **defences[defence], **row}
+                for row in (*_interval_rows(by_seed), *counted)
             ]
             guarantee_rows += [{**about, **row} for row in _guarantee_rows(dict(zip(by_seed, counts, strict=True)))]
         for minus, defence in itertools.permutations(read, 2):
@@ -136,17 +136,16 @@ def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]
     for key in _common(runs):
         bounds = BOUNDS.get(key.metric, (0.0, 1.0))
         found = interval([run.replicates[key] for run in runs], bounds)
-        n_examples = sum(run.n_examples[key] for run in runs)
-        yield {**_row(key, found), "n_targets": sum(run.n_targets for run in runs), "n_examples": n_examples}
+        yield {**_row(key, found), **_sizes(key, by_seed)}
 
 
 def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
     """first - second, replicate by replicate: both share their draws of targets and examples."""
-    runs = [(first[seed], second[seed]) for seed in first if seed in second]
-    n_targets = sum(run.n_targets for run, _ in runs)
-    for key in _common([run for pair in runs for run in pair]):
-        paired = [a.replicates[key] - b.replicates[key] for a, b in runs]
-        yield {**_row(key, interval(paired, _difference_bounds(key.metric))), "n_targets": n_targets}
+    pairs = {seed: (first[seed], second[seed]) for seed in first if seed in second}
+    for key in _common([run for pair in pairs.values() for run in pair]):
+        paired = [a.replicates[key] - b.replicates[key] for a, b in pairs.values()]
+        found = interval(paired, _difference_bounds(key.metric))
+        yield {**_row(key, found), **_sizes(key, {seed: of_first for seed, (of_first, _) in pairs.items()})}
 
 
 def _common(runs: Iterable[Evaluation]) -> list[Key]:
@@ -186,8 +185,7 @@ def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int,
         if key.metric in PRIVACY_METRICS and width:
             slope = (mean(upper, key) - mean(lower, key)) / width
             matched = [excess(key, *triple) - excess(accuracy, *triple) * slope for triple in triples]
-            row = _row(key, interval(matched, _difference_bounds(key.metric)))
-            yield {**row, "n_targets": sum(run.n_targets for run in runs.values())}
+            yield {**_row(key, interval(matched, _difference_bounds(key.metric))), **_sizes(key, runs)}
 
 
 def _difference_bounds(metric: str) -> tuple[float, float]:
@@ -198,6 +196,17 @@ def _difference_bounds(metric: str) -> tuple[float, float]:
 def _row(key: Key, found: Interval) -> dict[str, Any]:
     of_interval = {name: getattr(found, name) for name in ("low", "high", "standard_error", "degrees_of_freedom")}
     return {**key._asdict(), "value": found.estimate, **of_interval}
+
+
+def _sizes(key: Key, by_seed: Mapping[int, Evaluation]) -> dict[str, Any]:
+    """How much a number rests on: targets and examples of all seeds together, and which seeds these are."""
+    n_targets = sum(run.n_targets for run in by_seed.values())
+    n_examples = sum(run.n_examples[key] for run in by_seed.values())
+    return {"n_targets": n_targets, "n_examples": n_examples, "seeds": _listed(by_seed)}
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return " ".join(map(str, seeds))
 
 
 def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from mia_pruning.reporting.comparison.outcomes import DIFFERS, ONLY_A, ONLY_B, O
 from mia_pruning.reporting.comparison.verdicts import VERDICT, Judged, reached
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
 from mia_pruning.reporting.page.verdicts import verdict_cell
-from mia_pruning.reporting.sentences import POINTS, measured, with_interval
+from mia_pruning.reporting.sentences import POINTS, judged_by, with_interval
 from mia_pruning.reporting.style import readable
 from mia_pruning.types import BASELINE
 
@@ -140,7 +140,7 @@ def changed_verdicts(verdicts: list[Judged]) -> Table:
             *(named(each.names[name]) for name in VERDICT[1:]),
             "yes" if each.headline else "",
             *(verdict_cell(side[column].iloc[0]) for side in (each.a, each.b) for column in ("verdict", "corrected")),
-            *("; ".join(measured(row) for _, row in side.iterrows() if row["metric"]) for side in (each.a, each.b)),
+            *("; ".join(judged_by(row) for _, row in side.iterrows() if row["metric"]) for side in (each.a, each.b)),
         ]
         for each in changed
     ]

@@ -9,6 +9,8 @@ from mia_pruning.reporting.claims import NOT_TESTED
 
 #: what names a verdict
 VERDICT = ["claim", "experiment", "defence", "attack", "attacker"]
+#: and what it asks
+CONDITION = ["metric", "minus", "direction", "threshold"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Judged:
     @property
     def headline(self) -> bool:
         return bool(self.a["headline"].iloc[0] and self.b["headline"].iloc[0])
+
+    @property
+    def same_conditions(self) -> bool:
+        """Whether the claim asks the same in both."""
+        return self.a[CONDITION].to_numpy().tolist() == self.b[CONDITION].to_numpy().tolist()
 
     def changed(self, *columns: str) -> bool:
         """Whether one of these columns, of `verdict` and `corrected`, is not the same in both."""

@@ -35,7 +35,7 @@ def opening(numbers: list[Compared], verdicts: list[Judged]) -> list[str]:
         f"{_verb(counts[WITHIN], 'is', 'are')} the same within intervals and {_verb(counts[DIFFERS], 'differs', 'differ')}"
         f"{_luck(numbers)}."
     ]
-    return [*sentences, *_reproduced(numbers, in_both), _headline(verdicts), *_all_verdicts(verdicts)]
+    return [*sentences, *_reproduced(numbers, in_both), _headline(verdicts), *_all_verdicts(verdicts), *_conditions(verdicts)]
 
 
 def _verb(n: int, one: str, more: str) -> str:
@@ -72,6 +72,12 @@ def _all_verdicts(verdicts: list[Judged]) -> list[str]:
     """How many changed over all claims, defences and attackers, corrected or not; nothing if none did."""
     n_changed = sum(each.changed("verdict", "corrected") for each in verdicts)
     return [f"Of all {len(verdicts):,} verdicts in both, under any attacker, {n_changed:,} changed."] if n_changed else []
+
+
+def _conditions(verdicts: list[Judged]) -> list[str]:
+    """Which claims do not ask the same of both, so that their verdicts are of two questions."""
+    others = dict.fromkeys(each.names["claim"] for each in verdicts if not each.same_conditions)
+    return [f"Other metrics or thresholds are required in B than in A by {', '.join(others)}."] if others else []
 
 
 def _change(judged: Judged) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from mia_pruning.metrics.divergence import LOG_2, accuracy_bound
 from mia_pruning.registry import figure
+from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
@@ -60,5 +61,5 @@ def _finding(table: pd.DataFrame) -> str:
     above = table[table["attack_accuracy_low"] > table["accuracy_bound_high"]]
     extremes = [table.loc[table["js_divergence"].idxmax()], table.loc[table["js_divergence"].idxmin()]]
     most, least = (f"{row['js_divergence']:.4f} nats ({named(row)})" for row in extremes)
-    breakers = ", ".join(named(row) for _, row in above.iterrows()) or "no defence"
+    breakers = listed([named(row) for _, row in above.iterrows()]) or "no defence"
     return f"The divergence is largest at {most}, least at {least}; the attack lies above the bound for {breakers}."

@@ -9,6 +9,7 @@ import pandas as pd
 from mia_pruning.registry import figure
 from mia_pruning.reporting.exposing import HALVES, exposed_examples, lasting
 from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
+from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import colours, in_order, readable, web_colours
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 from mia_pruning.types import BASELINE
@@ -80,12 +81,7 @@ def counted(exposed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(examples: pd.Series) -> str:
-    """
-    >>> _named(pd.Series([5, 7]))
-    '5, 7'
-    """
-    shown, more = ", ".join(map(str, examples[:MOST_NAMED])), len(examples) - MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return listed([*map(str, examples)], most=MOST_NAMED)
 
 
 def _panel(experiment: str, defence: str, points: pd.DataFrame, results: pd.DataFrame) -> Panel:

@@ -8,6 +8,7 @@ import pandas as pd
 from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.registry import figure
 from mia_pruning.reporting.curves import joined
+from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import colours, in_order, name_beside, named
 from mia_pruning.reporting.tables import Drawing, Tables
 
@@ -38,4 +39,4 @@ def _finding(table: pd.DataFrame) -> str:
         return "No defence in these results plays against an inference model."
     ends = table.groupby(["experiment", "defence"], sort=False).agg(highest=("gain", "max"), last=("gain", "last")).reset_index()
     parts = [f"{row['highest']:.3f} at its highest and {row['last']:.3f} at the end ({named(row)})" for _, row in ends.iterrows()]
-    return f"The inference model's gain is {'; '.join(parts)}, against {-LOG_2:.3f} for one that tells nothing."
+    return f"The inference model's gain is {listed(parts, between='; ')}, against {-LOG_2:.3f} for one that tells nothing."

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
+from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import depths, name_beside, named
 from mia_pruning.reporting.tables import Drawing, Tables
 
@@ -55,7 +56,7 @@ def _finding(table: pd.DataFrame) -> str:
         return "No defence in these results is solved by ADMM."
     last = table[table["epoch"] == table.groupby(["experiment", "defence"])["epoch"].transform("max")]
     parts = [_farthest(rows) for _, rows in last.groupby(["experiment", "defence"], sort=False)]
-    return f"After the last epoch the distance to the sparsity set, relative to the weights, is {'; '.join(parts)}."
+    return f"After the last epoch the distance to the sparsity set, relative to the weights, is {listed(parts, between='; ')}."
 
 
 def _farthest(rows: pd.DataFrame) -> str:

@@ -6,10 +6,14 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import figure
 from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
 from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, readable, web_colours
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, pick, wide
+
+#: of attack accuracy, left free above and below
+MARGIN = 0.01
 
 
 @figure(of_attacks=True)
@@ -17,26 +21,43 @@ def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     experiments = in_order(results, "experiment")
     colour = colours(in_order(results, "defence"))
-    drawn, axes = plt.subplots(1, len(experiments), figsize=(6.4 * len(experiments), 4.4), squeeze=False)
+    attacks = [wanted for wanted in (STRONGEST, headline) if len(pick(results, metric="attack_accuracy", **wanted))]
+    size = (6.4 * len(experiments), 4.0 * len(attacks))
+    drawn, axes = plt.subplots(len(attacks), len(experiments), figsize=size, squeeze=False, sharex="col", sharey=True)
     parts = []
-    for axis, experiment in zip(axes[0], experiments, strict=True):
-        table = wide(
-            results,
-            experiment,
-            {"test_accuracy": {"metric": "test_accuracy"}, "attack_accuracy": {"metric": "attack_accuracy", **headline}},
-        )
-        _draw(axis, table, colour)
-        axis.set_title(readable(experiment))
-        parts.append(table.assign(experiment=experiment))
+    for row, attack in zip(axes, attacks, strict=True):
+        for axis, experiment in zip(row, experiments, strict=True):
+            metrics = {"test_accuracy": {"metric": "test_accuracy"}, "attack_accuracy": {"metric": "attack_accuracy", **attack}}
+            table = wide(results, experiment, metrics)
+            _draw(axis, table, colour)
+            axis.set_title(f"{readable(experiment)}: {_named(attack)}")
+            parts.append(table.assign(experiment=experiment, **attack))
+        row[0].set_ylabel(LABELS["attack_accuracy"])
+    for axis in axes[-1]:
+        axis.set_xlabel(LABELS["test_accuracy"])
+    name_beside(axes[0][-1])
     together = pd.concat(parts, ignore_index=True)
+    seen = numbers([min(0.5, together["attack_accuracy_low"].min()) - MARGIN, together["attack_accuracy_high"].max() + MARGIN])
     return Drawing(
         drawn,
         together,
         _finding(together),
-        f"Lower right is better. Attack: {readable(headline['attack'])}, {readable(headline['attacker'])}. "
+        "Lower right is better. The strongest attack is, against each target, the one that was the most accurate on the other "
+        f"targets; the headline attack is {readable(headline['attack'])}, {readable(headline['attacker'])}. "
         "Bars are 95 % intervals over targets and examples. The dotted line is guessing.",
-        [_panel(name, rows, results) for name, rows in together.groupby("experiment", sort=False)],
+        [
+            _panel(rows, results, seen=seen, explained=attack == attacks[-1]["attack"])
+            for (attack, _), rows in together.groupby(["attack", "experiment"], sort=False)
+        ],
     )
+
+
+def _named(attack: Mapping[str, str]) -> str:
+    """
+    >>> _named(STRONGEST), _named({"attack": "shadow_network", "attacker": "adaptive"})
+    ('the strongest attack', 'shadow network')
+    """
+    return "the strongest attack" if dict(attack) == STRONGEST else readable(attack["attack"])
 
 
 def _draw(axis: plt.Axes, table: pd.DataFrame, colour: Mapping[str, tuple]) -> None:
@@ -53,13 +74,14 @@ def _draw(axis: plt.Axes, table: pd.DataFrame, colour: Mapping[str, tuple]) -> N
             label=readable(row["defence"]),
         )
     axis.axhline(0.5, color="grey", linestyle=":", linewidth=1)
-    axis.set_xlabel(LABELS["test_accuracy"])
-    axis.set_ylabel(LABELS["attack_accuracy"])
-    name_beside(axis)
 
 
-def _panel(experiment: str, table: pd.DataFrame, results: pd.DataFrame) -> Panel:
-    """Each defence as a point that tells its numbers and its compression."""
+def _panel(table: pd.DataFrame, results: pd.DataFrame, *, seen: list[float], explained: bool) -> Panel:
+    """Each defence as a point that tells its numbers and its compression.
+
+    seen: the attack accuracies that the panel has room for; explained: whether a legend names the colours.
+    """
+    experiment, attack, attacker = table[["experiment", "attack", "attacker"]].iloc[0]
     compression = pick(results, experiment=experiment, metric="compression").set_index("defence")["value"]
     colour = web_colours(in_order(results, "defence"))
     shown = table.dropna(subset=["test_accuracy", "attack_accuracy"])
@@ -80,8 +102,10 @@ def _panel(experiment: str, table: pd.DataFrame, results: pd.DataFrame) -> Panel
         for _, row in shown.iterrows()
     ]
     ends = [shown["test_accuracy_low"].min(), shown["test_accuracy_high"].max()]
-    axes = {"title": LABELS["test_accuracy"]}, {"title": LABELS["attack_accuracy"]}
-    return panel(readable(experiment), [dotted(ends, [0.5, 0.5]), *points], *axes)
+    axes = {"title": LABELS["test_accuracy"]}, {"title": LABELS["attack_accuracy"], "range": seen}
+    title = f"{readable(experiment)}: {_named({'attack': attack, 'attacker': attacker})}"
+    points = [{**point, "showlegend": explained} for point in points]
+    return panel(title, [dotted(ends, [0.5, 0.5]), *points], *axes)
 
 
 def _bar(row: pd.Series, name: str) -> dict[str, Any]:
@@ -96,12 +120,13 @@ def _interval(row: pd.Series, name: str) -> str:
 def _finding(table: pd.DataFrame) -> str:
     """Which defence has the lowest attack accuracy, and what it costs in test accuracy."""
     sentences = []
-    for experiment, rows in table.dropna(subset=["attack_accuracy"]).groupby("experiment", sort=False):
+    about = ["experiment", "attack", "attacker"]
+    for (experiment, attack, attacker), rows in table.dropna(subset=["attack_accuracy"]).groupby(about, sort=False):
         base, best = rows.iloc[0], rows.loc[rows["attack_accuracy"].astype(float).idxmin()]
         cost = 100 * (base["test_accuracy"] - best["test_accuracy"])
         sentences.append(
-            f"{readable(experiment)}: the lowest attack accuracy is {best['attack_accuracy']:.3f} "
-            f"by {readable(best['defence'])}, against {base['attack_accuracy']:.3f} of the {readable(base['defence'])}, "
-            f"at {abs(cost):.1f} points {'less' if cost > 0 else 'more'} test accuracy."
+            f"{readable(experiment)}, {_named({'attack': attack, 'attacker': attacker})}: the lowest attack accuracy is "
+            f"{best['attack_accuracy']:.3f} by {readable(best['defence'])}, against {base['attack_accuracy']:.3f} of the "
+            f"{readable(base['defence'])}, at {abs(cost):.1f} points {'less' if cost > 0 else 'more'} test accuracy."
         )
     return " ".join(sentences)

@@ -10,7 +10,7 @@ from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.auditing import audit
 from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, rows_by, table_of
-from mia_pruning.reporting.page.verdicts import attacker_column, sizes
+from mia_pruning.reporting.page.verdicts import attacker_column, sizes_of_defence
 from mia_pruning.reporting.sentences import number
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import attack_order, pick
@@ -83,7 +83,7 @@ def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
             cells = [measured_cell(found.get((experiment, defence)), bar=bars.get(m.label)) for m, found in shown]
-            n = sizes(pick(of_experiment, defence=defence))
+            n = sizes_of_defence(pick(of_experiment, defence=defence))
             rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells, n])
     behind = Column("n and seeds", "targets, examples that attacks are tried on, and seeds behind the row's numbers")
     columns = [Column("experiment"), Column("defence"), *(Column(m.label, m.about) for m, _ in shown), behind]

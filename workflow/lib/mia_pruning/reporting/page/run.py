@@ -6,29 +6,25 @@ from typing import Any
 
 import pandas as pd
 
-from mia_pruning import storage
 from mia_pruning.reporting.page.table import Cell, Column, Table, table_of
-from mia_pruning.reporting.sentences import number
+from mia_pruning.reporting.sentences import listed, number
 
-#: rules whose benchmark files carry wildcards in their names
-RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "probe_models", "run_attack", "draw_figure")
-#: of Slurm's numbers in a cell; rows of the slowest jobs; records that the page carries
-MOST_NUMBERS, MOST_SLOW, MOST_RECORDS = 12, 10, 2000
+#: rows of the slowest jobs; records that the page carries
+MOST_SLOW, MOST_RECORDS = 10, 2000
 DIGEST_SHOWN = 12
-#: jobs that run when the report is written, or after it
-LAST_RULES = ("write_report", "export_study")
+MEASURED = {"seconds": float, "cpu_seconds": float, "megabytes": float}
 
 
-def read_benchmarks(folder: Path) -> pd.DataFrame:
-    """Seconds, CPU seconds and megabytes of each job, from Snakemake's benchmark files: one row a job."""
+def read_benchmarks(folder: Path, records: list[Mapping[str, Any]]) -> pd.DataFrame:
+    """Seconds, CPU seconds and megabytes of each job, from the file that Snakemake wrote of it: one row a job."""
     rows = []
-    for path in sorted(folder.rglob("benchmarks/*.tsv")):
-        last = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-        rule = next((rule for rule in RULES if path.stem.startswith(rule)), path.stem)
-        what = str(path.relative_to(folder).with_suffix("")).replace("/benchmarks/", "/")
-        rows.append((rule, what, float(last["s"]), float(last["cpu_time"]), float(last["max_rss"])))
-    table = pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "megabytes"])
-    return table.astype({"seconds": float, "cpu_seconds": float, "megabytes": float})
+    for record in records:
+        of_job = Path(record["log"]).parent.parent / "benchmarks" / Path(record["log"]).with_suffix(".tsv").name
+        if (folder / of_job).is_file():
+            last = pd.read_csv(folder / of_job, sep="\t", na_values="-").iloc[-1]
+            what = str(of_job.with_suffix("")).replace("benchmarks/", "")
+            rows.append((record["rule"], what, float(last["s"]), float(last["cpu_time"]), float(last["max_rss"])))
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "megabytes"]).astype(MEASURED)
 
 
 def timings(benchmarks: pd.DataFrame) -> Table:
@@ -60,15 +56,6 @@ def slowest(benchmarks: pd.DataFrame) -> Table:
 
 def _seconds(value: float) -> Cell:
     return Cell(number(value, ""), float(value))
-
-
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """The record beside the log of each job, with where that log is; the last jobs have none yet."""
-    paths = sorted(folder.rglob("logs/*.provenance.json"))
-    records = [
-        {**storage.read_json(path), "log": str(path.relative_to(folder)).replace(".provenance.json", ".log")} for path in paths
-    ]
-    return [record for record in records if record["rule"] not in LAST_RULES]
 
 
 def records_table(records: list[Mapping[str, Any]]) -> Table:
@@ -113,16 +100,7 @@ def places(records: list[Mapping[str, Any]]) -> Table:
     for record in records:
         by_place.setdefault((record["rule"], record.get("node", "not recorded")), []).append(record["slurm_job"] or "")
     rows = [
-        [rule, node, len(jobs), _listed(sorted(set(filter(None, jobs)), key=int)) or "none"]
+        [rule, node, len(jobs), listed(sorted(set(filter(None, jobs)), key=int)) or "none"]
         for (rule, node), jobs in sorted(by_place.items())
     ]
     return table_of("places", "Where the jobs ran", map(Column, ("rule", "node", "jobs", "Slurm jobs")), rows)
-
-
-def _listed(numbers: list[str]) -> str:
-    """
-    >>> _listed(["1", "2"]), _listed(list("0123456789abcdef"))
-    ('1, 2', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, a, b and 4 more')
-    """
-    shown, more = ", ".join(numbers[:MOST_NUMBERS]), len(numbers) - MOST_NUMBERS
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,15 +1,19 @@
 """What kind of study this is: its scale, its limits by its own numbers, and the command that makes it."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import find
+from mia_pruning.reporting.page.table import Cell, Column, Table, table_of
+from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick
 from mia_pruning.types import BASELINE
@@ -20,6 +24,44 @@ TRACE = 0.01
 FEW = 16
 #: a study at the paper's scale uses so much of its data
 WHOLE = 0.9
+
+
+def reported(settings: Mapping[str, Any], results: pd.DataFrame) -> dict[str, Any]:
+    """The configuration without what the results lack because its jobs failed: the page says nothing of how that was done."""
+    shown = {column: set(results[column]) for column in ("experiment", "defence")}
+    kept = {f"{kind}s": {name: of for name, of in settings[f"{kind}s"].items() if name in shown[kind]} for kind in shown}
+    frontier = settings["frontier"] if set(settings["frontier"]) <= shown["defence"] else []
+    return {**settings, **kept, "frontier": frontier}
+
+
+def described(settings: Mapping[str, Any], defence: str) -> str:
+    """What a defence is: its objective and its constraint as they are configured."""
+    pair = settings["defences"][defence]
+    return "; ".join(f"{axis} {pair[axis]}: {_as_configured(settings, axis, pair[axis])}" for axis in ("objective", "constraint"))
+
+
+def pairs(settings: Mapping[str, Any]) -> Table:
+    """What each defence is."""
+    rows = [
+        [
+            Cell(readable(name), look="defence", hint=name),
+            *(Cell(f"{pair[axis]}: {_as_configured(settings, axis, pair[axis])}") for axis in ("objective", "constraint")),
+        ]
+        for name, pair in settings["defences"].items()
+    ]
+    columns = [
+        Column("defence"),
+        Column("objective", "what is minimised"),
+        Column("constraint", "which weights may be other than zero, and how that is reached"),
+    ]
+    return table_of("pairs", "What each defence is", columns, rows)
+
+
+def _as_configured(settings: Mapping[str, Any], axis: str, name: str) -> str:
+    """The entry of an axis as the configuration has it, in a line."""
+    return (
+        yaml.safe_dump(settings[f"{axis}s"][name], default_flow_style=True, width=math.inf, sort_keys=False).strip().strip("{}")
+    )
 
 
 def scale(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> tuple[str, str]:
@@ -70,7 +112,7 @@ def _of_sampling(settings: Mapping[str, Any]) -> Iterator[str]:
         if split["models"] < FEW:
             yield f"{readable(name)} has {split['models']} targets; the coverage of intervals over so few is approximate."
     if not settings["frontier"]:
-        yield "There are no dense controls of several accuracies, so nothing is compared at matched accuracy."
+        yield "There are no results of dense controls of several accuracies, so nothing is compared at matched accuracy."
 
 
 def _of_results(results: pd.DataFrame) -> Iterator[str]:
@@ -109,7 +151,7 @@ def _of_methods(settings: Mapping[str, Any], projection: pd.DataFrame) -> Iterat
     if left:
         yield (
             "ADMM had not converged when it was stopped: the projection at its end still removed "
-            f"{', '.join(left)} of the weights' norm. More of its steps may give other results."
+            f"{listed(left)} of the weights' norm. More of its steps may give other results."
         )
     private = {pair["objective"] for pair in settings["defences"].values()}
     settings_tried = [name for name in private if settings["objectives"][name]["use"] == "dp_sgd"]

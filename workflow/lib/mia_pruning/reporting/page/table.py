@@ -12,13 +12,17 @@ from mia_pruning.reporting.style import readable
 
 @dataclass(frozen=True)
 class Cell:
-    """order: what the column is sorted by, if not the text; share: the length of its bar, 0 to 1; look: a style of the page."""
+    """order: what the column is sorted by, if not the text; share: the length of its bar, 0 to 1; look: a style of the page.
+
+    hint: for who points at it; of the look `defence` the defence's name; anchor: what a link leads to.
+    """
 
     text: str
     order: float | str | None = None
     share: float | None = None
     look: str = ""
     hint: str = ""
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ def table_of(name: str, caption: str, columns: Iterable[Column], rows: Iterable[
 
 def as_cell(value: Any) -> Cell:
     """
-    >>> as_cell("a_b"), as_cell(3)
-    (Cell(text='a_b', order=None, share=None, look='', hint=''), Cell(text='3', order=3, share=None, look='', hint=''))
+    >>> words, count = as_cell("a_b"), as_cell(3000)
+    >>> words.text, words.order, count.text, count.order
+    ('a_b', None, '3,000', 3000)
     """
     if isinstance(value, Cell):
         return value

@@ -8,7 +8,7 @@ import pandas as pd
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.claims import NOT_TESTED
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
-from mia_pruning.reporting.sentences import measured, required, with_interval
+from mia_pruning.reporting.sentences import judged_by, measured, required, with_interval
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick
 
@@ -16,23 +16,23 @@ ATTACKER = ["attack", "attacker"]
 WHERE = ["experiment", "defence"]
 
 
-def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame, results: pd.DataFrame) -> list[dict[str, Any]]:
+def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     """For each claim its headline judgements: by the headline attack, and, corrected, by the strongest."""
     views = []
     for claim in claims["claims"]:
         rows = pick(verdicts, claim=claim["id"])
-        judged = [_judgement(part, results) for _, part in pick(rows, headline=[True]).groupby(WHERE, sort=False)]
+        judged = [_judgement(part) for _, part in pick(rows, headline=[True]).groupby(WHERE, sort=False)]
         strongest = dict(list(pick(rows, **STRONGEST).groupby(WHERE, sort=False)))
         for entry in judged:
             part = strongest.get((entry["experiment"], entry["defence"]))
-            entry["strongest"] = None if part is None else _by_strongest(part, entry, results)
+            entry["strongest"] = None if part is None else _by_strongest(part, entry)
         views.append({**claim, "judged": judged})
     return views
 
 
-def _by_strongest(rows: pd.DataFrame, headline: Mapping[str, Any], results: pd.DataFrame) -> dict[str, Any]:
+def _by_strongest(rows: pd.DataFrame, headline: Mapping[str, Any]) -> dict[str, Any]:
     """The corrected verdict, with what the strongest attack alone measured."""
-    found = _judgement(rows, results)
+    found = _judgement(rows)
     intervals = [_corrected_interval(row) for _, row in rows.iterrows()]
     both = [{**condition, "corrected": wider} for condition, wider in zip(found["conditions"], intervals, strict=False)]
     own = [condition for condition in both if condition["measured"] not in {c["measured"] for c in headline["conditions"]}]
@@ -48,43 +48,41 @@ def _corrected_interval(row: pd.Series) -> str:
     return f"{ends}, corrected for {row['n_intervals']:.0f} comparisons"
 
 
-def _judgement(rows: pd.DataFrame, results: pd.DataFrame) -> dict[str, Any]:
+def _judgement(rows: pd.DataFrame) -> dict[str, Any]:
     """One verdict with what was measured for each condition, and of how many targets, examples and seeds."""
     first = rows.iloc[0]
     about = {key: first[key] for key in (*WHERE, *ATTACKER, "verdict")}
     if first["verdict"] == NOT_TESTED:
         return {**about, "conditions": [], "reason": first["reason"], "sizes": ""}
     conditions = [{"measured": measured(row), "required": required(row)} for _, row in rows.iterrows()]
-    of_defence = pick(results, **{key: first[key] for key in WHERE})
-    return {**about, "conditions": conditions, "reason": "", "sizes": sizes(of_defence, _asked_about(rows))}
+    counted = rows.dropna(subset=["n_targets"])
+    return {**about, "conditions": conditions, "reason": "", "sizes": sizes(counted.iloc[0]) if len(counted) else ""}
 
 
 def sizes_of_study(results: pd.DataFrame) -> str:
     """What stands behind the figures: the sizes of each experiment, by its first defence.
 
-    >>> row = {"defence": "a", "metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": 0}
+    >>> row = {"defence": "a", "metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"}
     >>> sizes_of_study(pd.DataFrame([{**row, "experiment": "x_y"}, {**row, "experiment": "z"}]))
     'x y: 8 targets, 2,800 examples, seed 0; z: 8 targets, 2,800 examples, seed 0'
     """
-    return "; ".join(f"{readable(name)}: {sizes(pick(results, experiment=name))}" for name in in_order(results, "experiment"))
+    found = {name: sizes_of_defence(pick(results, experiment=name)) for name in in_order(results, "experiment")}
+    return "; ".join(f"{readable(name)}: {of}" for name, of in found.items() if of)
 
 
-def _asked_about(rows: pd.DataFrame) -> str:
-    """The metric whose examples a verdict rests on: attacks are tried on those of training accuracy, some claims on no attack."""
-    return "train_accuracy" if rows.iloc[0]["attack"] else "test_accuracy"
+def sizes_of_defence(results: pd.DataFrame) -> str:
+    """How much stands behind a defence's numbers, by the examples that attacks are tried on; nothing where it has none."""
+    rows = pick(results, metric="train_accuracy")
+    return sizes(rows.iloc[0]) if len(rows) else ""
 
 
-def sizes(results: pd.DataFrame, metric: str = "train_accuracy") -> str:
-    """How many targets, examples and seeds stand behind a defence's numbers; by default the examples that attacks are tried on.
+def sizes(row: Mapping[str, Any]) -> str:
+    """How many targets, examples and seeds stand behind a number.
 
-    >>> sizes(pd.DataFrame([{"metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"}]))
+    >>> sizes({"n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"})
     '8 targets, 2,800 examples, seed 0'
     """
-    rows = pick(results, metric=metric)
-    if rows.empty:
-        return ""
-    row = rows.iloc[0]
-    seeds = str(row["seeds"]).split()
+    seeds = row["seeds"].split()
     named_seeds = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
     return f"{row['n_targets']:.0f} targets, {row['n_examples']:,.0f} examples, {named_seeds}"
 
@@ -94,7 +92,7 @@ def all_verdicts(verdicts: pd.DataFrame) -> Table:
     rows = []
     for (claim, experiment, defence, attack, attacker), part in verdicts.groupby(["claim", *WHERE, *ATTACKER], sort=False):
         first = part.iloc[0]
-        said = "; ".join(f"{measured(row)} (required: {required(row)})" for _, row in part.iterrows() if row["metric"])
+        said = "; ".join(judged_by(row) for _, row in part.iterrows() if row["metric"])
         if first["verdict"] == NOT_TESTED:
             said = first["reason"]
         names = [named(name) for name in (experiment, defence, attack, attacker)]
@@ -119,7 +117,8 @@ def by_attacker(claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: li
         of_claim = pick(verdicts, claim=claim["id"], defence=claim["defences"][0])
         for experiment, part in of_claim.groupby("experiment", sort=False):
             found = {(row["attack"], row["attacker"]): row for _, row in part[::-1].iterrows()}
-            heads = [Cell(claim["id"], hint=claim["statement"]), named(experiment)]
+            anchor = f"attackers-{claim['id']}" if experiment == of_claim["experiment"].iloc[0] else ""
+            heads = [Cell(claim["id"], hint=claim["statement"], anchor=anchor), named(experiment)]
             rows.append([*heads, *(_both(found.get(key, found.get(("", "")))) for key in attackers)])
     columns = [Column("claim"), Column("experiment"), *(attacker_column(*key) for key in attackers)]
     return table_of("verdicts-by-attacker", "Each claim under each attacker", columns, rows, n_heads=2, look="matrix")

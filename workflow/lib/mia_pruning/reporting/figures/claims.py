@@ -1,0 +1,120 @@
+"""Every claim that is about a difference: its interval beside the side on which it would hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from mia_pruning.metrics.stand_ins import STRONGEST
+from mia_pruning.registry import figure
+from mia_pruning.reporting.claims import INCONCLUSIVE, REFUTED, SUPPORTED, side
+from mia_pruning.reporting.sentences import POINTS, listed
+from mia_pruning.reporting.style import in_order, name_beside, readable
+from mia_pruning.reporting.tables import Drawing, Tables, pick
+from mia_pruning.stages.summarise import UTILITY_METRICS
+
+COLOURS = {SUPPORTED: "#0b6249", REFUTED: "#a4262c", INCONCLUSIVE: "#8a6d00"}
+HOLDS = "#dfe6ee"
+HEADLINE, BY_STRONGEST = "headline attack", "strongest attack, corrected"
+#: the mark of each, and how far from the middle of its row
+MARKS = {HEADLINE: ("o", 0.16), BY_STRONGEST: ("s", -0.16)}
+#: of the widest interval, left free beside it
+MARGIN = 0.05
+
+
+@figure()
+def claims(tables: Tables, headline: Mapping[str, str]) -> Drawing:
+    table = differences_of_claims(tables["verdicts"])
+    if table.empty:
+        drawn, axis = plt.subplots(figsize=(5, 1))
+        nothing = "No claim about a difference could be tested."
+        axis.text(0.5, 0.5, nothing, ha="center", va="center")
+        axis.set_axis_off()
+        return Drawing(drawn, table, nothing, "")
+    experiments = in_order(table, "experiment")
+    most = max(part["condition"].nunique() for _, part in table.groupby("experiment"))
+    size = (6.6 * len(experiments), 1.4 + 0.34 * most)
+    drawn, axes = plt.subplots(1, len(experiments), figsize=size, squeeze=False)
+    for axis, experiment in zip(axes[0], experiments, strict=True):
+        _draw(axis, pick(table, experiment=experiment))
+        axis.set(title=readable(experiment), xlabel="difference, points")
+    _explain(axes[0][-1], table)
+    return Drawing(
+        drawn,
+        table,
+        " ".join(_finding(pick(table, experiment=name)) for name in experiments),
+        "A claim holds in the grey part of its row, which begins at its threshold. Circles: the headline attack with its 95 % "
+        "interval; squares: the strongest attack, with an interval so wide that all those of the claim hold at once. What no "
+        "attack is part of has a circle only. Claims of two conditions have two rows and hold if both do.",
+    )
+
+
+def differences_of_claims(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Each claim's conditions on a difference, for its first defence, in points, by the headline attack and by the strongest."""
+    headline = verdicts[verdicts["headline"].astype(bool)]
+    judged = headline[["claim", "experiment", "defence"]].drop_duplicates()
+    strongest = pick(verdicts, **STRONGEST).merge(judged, on=list(judged.columns))
+    of_attacks = strongest[~strongest["metric"].isin(UTILITY_METRICS)]
+    marked = pd.concat([headline.assign(by=HEADLINE), _corrected(of_attacks).assign(by=BY_STRONGEST)])
+    kept = marked[(marked["minus"] != "") & marked["metric"].isin(POINTS)].dropna(subset=["low", "high"])
+    in_points = kept.assign(**{name: 100 * kept[name] for name in ("threshold", "value", "low", "high")})
+    names = [_name(row, kept) for row in kept.to_dict("records")]
+    sides = [side(row["low"], row["high"], **{row["direction"]: row["threshold"]}) for row in kept.to_dict("records")]
+    about = ["claim", "experiment", "defence", "metric", "minus", "direction", "threshold"]
+    columns = [*about, "condition", "by", "value", "low", "high", "outcome"]
+    return in_points.assign(condition=names, outcome=sides)[columns].reset_index(drop=True)
+
+
+def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(low=rows["corrected_low"], high=rows["corrected_high"])
+
+
+def _name(row: Mapping[str, Any], rows: pd.DataFrame) -> str:
+    """The claim, and where it has several conditions what tells them apart."""
+    of_claim = pick(rows, claim=row["claim"])
+    telling = {"metric": readable(row["metric"]), "minus": f"less {readable(row['minus'])}"}
+    return ": ".join([row["claim"], *(words for column, words in telling.items() if len(set(of_claim[column])) > 1)])
+
+
+def _draw(axis: plt.Axes, table: pd.DataFrame) -> None:
+    rows = in_order(table, "condition")[::-1]
+    ends = [*table["low"], *table["high"], *table["threshold"], 0.0]
+    room = MARGIN * (max(ends) - min(ends))
+    left, right = min(ends) - room, max(ends) + room
+    for row in table.drop_duplicates("condition").to_dict("records"):
+        begins = (left, row["threshold"]) if row["direction"] == "below" else (row["threshold"], right)
+        axis.barh(rows.index(row["condition"]), begins[1] - begins[0], left=begins[0], height=0.8, color=HOLDS)
+    for row in table.to_dict("records"):
+        mark, shift = MARKS[row["by"]]
+        axis.errorbar(
+            row["value"],
+            rows.index(row["condition"]) + shift,
+            xerr=[[row["value"] - row["low"]], [row["high"] - row["value"]]],
+            fmt=mark,
+            color=COLOURS[row["outcome"]],
+            capsize=2,
+        )
+    axis.axvline(0.0, color="grey", linestyle=":", linewidth=1)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set_xlim(left, right)
+    axis.set_ylim(-0.6, len(rows) - 0.4)
+
+
+def _explain(axis: plt.Axes, table: pd.DataFrame) -> None:
+    """A legend of the marks and of the colours."""
+    for by in in_order(table, "by"):
+        axis.plot([], [], linestyle="none", marker=MARKS[by][0], color="black", label=by)
+    shown = {outcome: colour for outcome, colour in COLOURS.items() if outcome in set(table["outcome"])}
+    for label, colour in {**shown, "where the claim holds": HOLDS}.items():
+        axis.plot([], [], linewidth=6, solid_capstyle="butt", color=colour, label=label)
+    name_beside(axis)
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """How many of an experiment's differences lie where, by either."""
+    counts = []
+    for by, part in table.groupby("by", sort=False):
+        found = [f"{n} {outcome}" for outcome in COLOURS if (n := (part["outcome"] == outcome).sum())]
+        counts.append(f"by the {by}, of {len(part)} differences {listed(found)}")
+    return f"{readable(table['experiment'].iloc[0])}: {'; '.join(counts)}."
