@@ -80,7 +80,7 @@ def test_a_link_into_what_is_folded_up_opens_it(page):
 
 def test_on_a_narrow_screen_each_claim_is_a_card_that_names_its_parts(opened, report):
     cell = opened(report, width=360).locator("#C1 td").first
-    assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"verdict" ": "'
+    assert cell.evaluate("cell => getComputedStyle(cell, '::before').content") == '"verdict: "'
     assert cell.bounding_box()["width"] > 250
 
 
