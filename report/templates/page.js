@@ -15,7 +15,7 @@ const tables = [...document.querySelectorAll("table.data")].map((table) => {
     pageLength: ROWS_A_PAGE,
     info: rows > ROWS_A_PAGE,
     layout: {
-      topStart: { buttons: [{ extend: "csv", text: "CSV", filename: table.id, title: null, titleAttr: "Download this table as CSV" }] },
+      topStart: { buttons: [{ extend: "csv", text: "CSV", filename: table.id, title: null, titleAttr: "Download the rows that the filter leaves, as CSV" }] },
       topEnd: { search: { placeholder: "filter rows" } },
     },
   });
@@ -81,7 +81,7 @@ function draw(figure) {
       data,
       {
         ...layout,
-        title: { ...layout.title, font: { size: 14 } },
+        title: { ...layout.title, font: { size: 14 }, x: 0, xanchor: "left" },
         xaxis: { ...axis, ...layout.xaxis },
         yaxis: { ...axis, ...layout.yaxis },
         font: { family: "system-ui, sans-serif", size: 13, color: INK },

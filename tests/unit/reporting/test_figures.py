@@ -16,6 +16,12 @@ HEADLINE = {"attack": "net", "attacker": "adaptive"}
 HISTORY = ("experiment", "defence", "stage", "model", "epoch", "train_loss", "train_accuracy", "test_accuracy", "gain")
 
 
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    plt.close("all")
+
+
 def draw(name, **tables):
     return catalogue("figure")[name].load()(tables, HEADLINE)
 
@@ -35,6 +41,7 @@ def results(**metrics):
                 "experiment": "e",
                 "defence": defence,
                 "metric": metric,
+                "frontier": False,
                 **(HEADLINE if metric in ("attack_accuracy", "gain") else {"attack": "", "attacker": ""}),
             }
             for defence, of_defence in metrics.items()
@@ -106,7 +113,7 @@ def test_divergence_names_the_extremes_and_who_lies_above_the_bound():
     assert drawing.table["accuracy_bound"].tolist() == pytest.approx([1.0, 0.5], abs=1e-6)
     assert drawing.finding == (
         "The divergence is largest at 0.6931 nats (open on e), least at 0.0000 nats (shut on e); "
-        "the attack lies above the bound for shut on e."
+        "the headline attack lies above the bound on shut on e."
     )
 
 
@@ -121,17 +128,19 @@ def test_the_farthest_subnetwork_of_each_stage_is_named():
     assert "0.600 when pruned (far on e), 0.200 when retrained (near on e)" in drawing.finding
 
 
-def verdict_row(claim, value, *, half=0.01, wider=0.03, threshold=0.0, **more):
-    about = {
-        "claim": claim,
-        "experiment": "e",
-        "defence": "p",
-        "metric": "attack_accuracy",
-        "minus": "baseline",
-        "headline": True,
-    }
-    ends = {"low": value - half, "high": value + half, "corrected_low": value - wider, "corrected_high": value + wider}
-    return {**about, **HEADLINE, "direction": "below", "threshold": threshold, "value": value, **ends, **more}
+def verdict_row(claim, value, **more):
+    """Half an interval is 0.01, corrected 0.03."""
+    about = {"claim": claim, "experiment": "e", "defence": "p", **HEADLINE, "headline": True}
+    condition = {"metric": "attack_accuracy", "minus": "baseline", "direction": "below", "threshold": 0.0}
+    ends = {"low": value - 0.01, "high": value + 0.01, "corrected_low": value - 0.03, "corrected_high": value + 0.03}
+    row = {**about, **condition, "value": value, **ends, **more}
+    claimed = {"below": row["threshold"] - value, "at_least": value - row["threshold"]}[row["direction"]]
+    return {**row, "outcome": outcome(claimed, 0.01), "corrected_outcome": outcome(claimed, 0.03)}
+
+
+def outcome(claimed, half):
+    """How far on the claimed side the middle of an interval lies, and half of its width."""
+    return "inconclusive" if abs(claimed) < half else "supported" if claimed > 0 else "refuted"
 
 
 BY_STRONGEST = {"attack": "strongest", "attacker": "any", "headline": False}
@@ -177,9 +186,8 @@ def test_the_trade_off_is_drawn_under_the_strongest_attack_and_the_headline_atta
     strongest = measured[measured["attack"] != ""].assign(attack="strongest", attacker="any", value=[0.7, 0.65])
     drawing = draw("trade_off", results=pd.concat([measured, strongest.assign(low=0.6, high=0.75)]))
     assert drawing.finding == (
-        "e, the strongest attack: the lowest attack accuracy is 0.650 by p, against 0.700 of the base, "
-        "at 10.0 points less test accuracy. "
-        "e, net: the lowest attack accuracy is 0.500 by p, against 0.600 of the base, at 10.0 points less test accuracy."
+        "Attack accuracy on e, the strongest attack: base 0.700; lowest of all 0.650 (p) at 10.0 points less test accuracy. "
+        "Attack accuracy on e, net: base 0.600; lowest of all 0.500 (p) at 10.0 points less test accuracy."
     )
     (lower, upper), *others = [panel["layout"]["yaxis"]["range"] for panel in drawing.interactive]
     assert lower < 0.5 < 0.75 < upper
@@ -207,13 +215,26 @@ def roc_tables(rates):
     }
 
 
-def test_the_roc_speaks_of_the_lowest_rate_that_the_study_resolves():
+def test_the_roc_speaks_of_the_lowest_rate_that_the_study_resolves_and_of_what_is_surely_above_nothing():
     rates = {"tpr_at_10_percent_fpr": (0.4, 0.3), "tpr_at_1_percent_fpr": (0.05, 0.06)}
     assert draw("roc", **roc_tables(rates)).finding == (
-        "At 1 % false positives the highest true-positive rate of these attacks is 0.060 (0.050 to 0.070): net on pruned, e."
+        "At 1 % false positives the highest true-positive rate of all adaptive attacks whose interval lies above 0 is "
+        "0.060 (0.050 to 0.070): net on pruned, e."
     )
     lower = draw("roc", **roc_tables({**rates, "tpr_at_0.1_percent_fpr": (0.02, 0.01)}))
-    assert "At 0.1 % false positives the highest true-positive rate of these attacks is 0.020" in lower.finding
+    assert "At 0.1 % false positives" in lower.finding
+    assert "is 0.020 (0.010 to 0.030): net on base, e." in lower.finding
+    unsure = roc_tables({"tpr_at_1_percent_fpr": (0.05, 0.06)})
+    of_pruned = (unsure["results"]["metric"] == "tpr_at_1_percent_fpr") & (unsure["results"]["defence"] == "pruned")
+    unsure["results"].loc[of_pruned, "low"] = 0.0
+    assert "is 0.050 (0.040 to 0.060): net on base, e." in draw("roc", **unsure).finding
+
+
+def test_an_attack_that_is_not_drawn_may_find_the_most():
+    tables = roc_tables({"tpr_at_1_percent_fpr": (0.05, 0.06)})
+    more = tables["results"][tables["results"]["metric"] == "tpr_at_1_percent_fpr"].assign(attack="other", value=0.2, high=0.3)
+    tables["results"] = pd.concat([tables["results"], more], ignore_index=True)
+    assert "is 0.200 (0.040 to 0.300): other on base, e." in draw("roc", **tables).finding
 
 
 def test_without_non_members_enough_the_roc_says_so():
@@ -231,6 +252,10 @@ def test_what_a_guarantee_allows_is_drawn_beside_the_curves():
     wanted = np.minimum(np.minimum(np.exp(1.5) * fpr + 1e-4, 1 - np.exp(-1.5) * (1 - 1e-4 - fpr)), 1)
     np.testing.assert_allclose(limit[:, 1], wanted)
     assert "most by base" not in lines
+    tables["guarantees"]["epsilon"] = 8.0  # allows an attacker everything
+    drawing = draw("roc", **tables)
+    assert "most by pruned" not in {line.get_label() for line in drawing.figure.axes[0].lines}
+    assert "dashed" not in drawing.caption
 
 
 def test_the_baselines_grey_is_nobody_elses_where_the_baseline_is_missing():
@@ -243,7 +268,23 @@ def test_a_trade_off_leaves_out_where_the_headline_attack_has_no_result():
         baseline={"test_accuracy": 0.8, "attack_accuracy": 0.6}, pruned={"test_accuracy": 0.7, "attack_accuracy": 0.5}
     )
     other = results(pruned={"test_accuracy": 0.7}).assign(experiment="f")
-    assert draw("trade_off", results=pd.concat([planted, other])).finding.count("the lowest attack accuracy") == 1
+    assert draw("trade_off", results=pd.concat([planted, other])).finding.count("Attack accuracy on") == 1
+
+
+def test_the_dense_networks_of_the_frontier_are_joined_by_their_test_accuracies():
+    measured = results(
+        late={"test_accuracy": 0.9, "attack_accuracy": 0.7},
+        pruned={"test_accuracy": 0.8, "attack_accuracy": 0.5, "compression": 4.0},
+        early={"test_accuracy": 0.7, "attack_accuracy": 0.6},
+    )
+    drawing = draw("trade_off", results=measured.assign(frontier=measured["defence"] != "pruned"))
+    joined_points = [line.get_xydata().tolist() for axis in drawing.figure.axes for line in axis.lines]
+    assert [[0.7, 0.6], [0.9, 0.7]] in joined_points
+    assert drawing.interactive[0]["data"][1]["x"] == [0.7, 0.9]
+    assert "grey line" in drawing.caption
+    assert "grey line" not in draw("trade_off", results=measured).caption
+    assert "lowest of the pruned 0.500 (pruned) at 10.0 points less test accuracy" in drawing.finding
+    assert "lowest of all" not in drawing.finding
 
 
 def test_a_legend_counts_what_it_has_no_room_for():

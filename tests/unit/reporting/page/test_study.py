@@ -38,7 +38,8 @@ def test_a_study_of_the_papers_model_data_and_nearly_all_examples_is_at_its_scal
         ({}, "50,000 of 70,000 examples of mnist are used"),
         (
             {"examples": 50_000, "use": "fashion_mnist"},
-            "70,000 examples of digits, which is not known to be of the paper",
+            "70,000 images of digits (50,000 attacked, 10,000 test, 10,000 reference); "
+            "the paper is not known to have used digits",
         ),
         ({"examples": 50_000, "model": {"use": "resnet18"}}, "resnet18 is not among the paper's models"),
         ({"examples": 50_000, "model": {"use": "lenet5", "hidden": 16}}, "lenet5 has hidden 16, where 500 is usual"),

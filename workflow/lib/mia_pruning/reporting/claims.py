@@ -23,8 +23,8 @@ SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclu
 FAILED = "{} is missing from the results of {}, wholly or in part, because jobs failed"
 COLUMNS = [
     "claim", "experiment", "defence", "attack", "attacker", "verdict", "corrected", "reason",
-    "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom",
-    "n_intervals", "corrected_low", "corrected_high", "n_targets", "n_examples", "seeds", "headline",
+    "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom", "outcome",
+    "n_intervals", "corrected_low", "corrected_high", "corrected_outcome", "n_targets", "n_examples", "seeds", "headline",
 ]  # fmt: skip
 
 
@@ -54,7 +54,9 @@ def combine(verdicts: list[str]) -> str:
 def judge(
     claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame, missing: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
-    """One row a claim, experiment, defence, attack, attacker and condition; `verdict` is the claim's, over its conditions.
+    """One row a claim, experiment, defence, attack, attacker and condition.
+
+    `verdict` and `corrected` are the claim's, over its conditions; `outcome` and `corrected_outcome` those of the row's own.
 
     missing: the defences of an experiment that the results lack, for one seed at least, because jobs failed.
     """
@@ -86,7 +88,7 @@ def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wider = [{**row, **_wider(row, n_intervals)} for row in rows]
     sides: dict[tuple, list[str]] = {}
     for row in wider:
-        sides.setdefault(_judged(row), []).append(_corrected_side(row))
+        sides.setdefault(_judged(row), []).append(row.get("corrected_outcome", NOT_TESTED))
     return [{**row, "corrected": combine(sides[_judged(row)])} for row in wider]
 
 
@@ -101,13 +103,9 @@ def _wider(row: Mapping[str, Any], n_intervals: int) -> dict[str, Any]:
     half = 0.0
     if row["standard_error"] > 0:
         half = row["standard_error"] * quantile(row["degrees_of_freedom"], 1 - (1 - CONFIDENCE) / n_intervals)
-    return {"n_intervals": n_intervals, "corrected_low": row["value"] - half, "corrected_high": row["value"] + half}
-
-
-def _corrected_side(row: Mapping[str, Any]) -> str:
-    if "value" not in row:
-        return NOT_TESTED
-    return side(row["corrected_low"], row["corrected_high"], **{row["direction"]: row["threshold"]})
+    low, high = row["value"] - half, row["value"] + half
+    outcome = side(low, high, **{row["direction"]: row["threshold"]})
+    return {"n_intervals": n_intervals, "corrected_low": low, "corrected_high": high, "corrected_outcome": outcome}
 
 
 def _judge_defence(
@@ -132,7 +130,7 @@ def _judge_defence(
     for attack, attacker in attackers:
         found = [table.get((attack, attacker), table.get(("", ""))) for table in tables]
         conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
-        verdict = combine([condition.pop("side") for condition in conditions])
+        verdict = combine([condition["outcome"] for condition in conditions])
         absent = [condition for condition, row in zip(conditions, found, strict=True) if row is None]
         reason = _why_absent(absent[0], about, missing) if absent else ""
         by_headline = (attack, attacker) in (("", ""), of_headline)
@@ -172,9 +170,9 @@ def _judge_condition(condition: Mapping[str, Any], row: Mapping[str, Any] | None
         "threshold": threshold,
     }
     if row is None:
-        return {**about, "side": NOT_TESTED}
+        return {**about, "outcome": NOT_TESTED}
     counted = pd.isna(row["low"])
     low, high = (row["value"], row["value"]) if counted else (row["low"], row["high"])
     spread = {key: 0.0 if counted else row[key] for key in ("standard_error", "degrees_of_freedom")}
     sizes = {key: row[key] for key in ("n_targets", "n_examples", "seeds")}
-    return {**about, "value": row["value"], "low": low, "high": high, **spread, **sizes, "side": side(low, high, **limit)}
+    return {**about, "value": row["value"], "low": low, "high": high, **spread, **sizes, "outcome": side(low, high, **limit)}

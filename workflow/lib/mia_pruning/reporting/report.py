@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.jobs import read_records
 from mia_pruning.reporting.needs import attack_needs
-from mia_pruning.reporting.page import defences, examples, run, study, verdicts
+from mia_pruning.reporting.page import answer, defences, examples, run, study, verdicts
 from mia_pruning.reporting.style import in_order, readable, web_colours
 from mia_pruning.reporting.tables import CsvTables, pick
 from mia_pruning.types import BASELINE
@@ -86,7 +87,7 @@ def write_report(
         .render(
             study=settings["study"],
             scale=study.scale(reported, claims["paper"]),
-            conclusion=verdicts.conclusion(claims, loaded["verdicts"], loaded["results"], loaded["differences"]),
+            conclusion=answer.conclusion(claims, loaded["verdicts"], loaded["results"], loaded["differences"], headline),
             claims=verdicts.headline_verdicts(claims, loaded["verdicts"]),
             headline=headline,
             missing=missing,
@@ -127,6 +128,7 @@ def write_report(
             datasets=described,
             confidence_percent=round(100 * CONFIDENCE),
             environment=provenance.environment(),
+            made_at=Counter(record["commit"] for record in records),
         )
     )
     storage.write_text(output, page)

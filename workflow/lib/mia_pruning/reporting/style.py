@@ -1,5 +1,6 @@
 """How figures look, fixed in one place: a colour is a defence, a marker is an attack. Colour-blind safe, legible in grey."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib
@@ -10,14 +11,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from mia_pruning.types import BASELINE
 
 matplotlib.use("svg")
 
 GREY = (0.25, 0.25, 0.25)
-#: entries of a legend's column
-MOST_NAMED = 16
+#: entries of a legend's column, marks of an axis
+MOST_NAMED, MOST_RATES = 16, 8
 MARKERS = "osDv^<>PXd*hp8"
 LABELS = {
     "attack_accuracy": "attack accuracy (balanced)",
@@ -91,6 +93,15 @@ def legend_entries(axis: Axes, most: int) -> list[tuple[Artist, str]]:
     entries = list(zip(*axis.get_legend_handles_labels(), strict=True))
     more = len(entries) - most
     return [*entries[:most], (Line2D([], [], linestyle="none", color="none"), f"and {more} more")] if more > 0 else entries
+
+
+def mark_rates(axis: Axes, rates: Iterable[float]) -> None:
+    """A logarithmic axis of compression with these rates as its marks, or, where they are many, with its usual ones."""
+    axis.set_xscale("log")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if len(shown := sorted({float(f"{rate:.3g}") for rate in rates})) <= MOST_RATES:
+        axis.set_xticks(shown)
+    axis.xaxis.set_major_formatter("{x:g}")
 
 
 def depths(layers: list[str]) -> dict[str, tuple[float, float, float]]:

@@ -31,7 +31,7 @@ BOUNDS = {
 }
 GUARANTEE_METRICS = ("epsilon", "delta")
 RESULT_COLUMNS = [
-    "experiment", "protocol", "defence", "objective", "constraint", "attack", "attacker", "metric",
+    "experiment", "protocol", "defence", "objective", "constraint", "frontier", "attack", "attacker", "metric",
     "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets", "n_examples", "seeds",
 ]  # fmt: skip
 DIFFERENCE_COLUMNS = [
@@ -110,11 +110,11 @@ def summarise(
         read = _read_defences(by_defence)
         for defence, by_seed in read.items():
             about = {"experiment": experiment, "defence": defence}
+            axes = {**defences[defence], "frontier": defence in frontier}
             counts = [storage.read_json(path) for path in releases[experiment][defence].values()]
             counted = [{**row, "seeds": _listed(by_seed)} for row in _count_rows(counts)]
             result_rows += [
-                {**about, "protocol": protocols[experiment], **defences[defence], **row}
-                for row in (*_interval_rows(by_seed), *counted)
+                {**about, "protocol": protocols[experiment], **axes, **row} for row in (*_interval_rows(by_seed), *counted)
             ]
             guarantee_rows += [{**about, **row} for row in _guarantee_rows(dict(zip(by_seed, counts, strict=True)))]
         for minus, defence in itertools.permutations(read, 2):

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, markers, name_beside, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, mark_rates, markers, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 COLUMNS = ["experiment", "defence", "attack", "attacker", "compression", "value", "low", "high"]
@@ -27,8 +27,7 @@ def attack_by_compression(tables: Tables, headline: Mapping[str, str]) -> Drawin
         _draw_attacks(right, pick(rows, attacker=headline["attacker"]))
         left.set_ylabel(f"{readable(experiment)}\n{LABELS['attack_accuracy']}")
         left.set_xlabel(LABELS["compression"])
-        left.set_xscale("log")
-        left.xaxis.set_major_formatter("{x:g}")
+        mark_rates(left, rows["compression"])
         for axis in (left, right):
             axis.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     return Drawing(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import figure
-from mia_pruning.reporting.claims import INCONCLUSIVE, REFUTED, SUPPORTED, side
+from mia_pruning.reporting.claims import INCONCLUSIVE, REFUTED, SUPPORTED
 from mia_pruning.reporting.sentences import POINTS, listed
 from mia_pruning.reporting.style import in_order, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
@@ -46,7 +46,8 @@ def claims(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         " ".join(_finding(pick(table, experiment=name)) for name in experiments),
         "A claim holds in the grey part of its row, which begins at its threshold. Circles: the headline attack with its 95 % "
         "interval; squares: the strongest attack, with an interval so wide that all those of the claim hold at once. What no "
-        "attack is part of has a circle only. Claims of two conditions have two rows and hold if both do.",
+        "attack is part of has a circle only. A claim on two differences has two rows and holds if both do; a condition on a "
+        "counted number, such as the compression, has no interval and no row.",
     )
 
 
@@ -60,14 +61,13 @@ def differences_of_claims(verdicts: pd.DataFrame) -> pd.DataFrame:
     kept = marked[(marked["minus"] != "") & marked["metric"].isin(POINTS)].dropna(subset=["low", "high"])
     in_points = kept.assign(**{name: 100 * kept[name] for name in ("threshold", "value", "low", "high")})
     names = [_name(row, kept) for row in kept.to_dict("records")]
-    sides = [side(row["low"], row["high"], **{row["direction"]: row["threshold"]}) for row in kept.to_dict("records")]
     about = ["claim", "experiment", "defence", "metric", "minus", "direction", "threshold"]
     columns = [*about, "condition", "by", "value", "low", "high", "outcome"]
-    return in_points.assign(condition=names, outcome=sides)[columns].reset_index(drop=True)
+    return in_points.assign(condition=names)[columns].reset_index(drop=True)
 
 
 def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(low=rows["corrected_low"], high=rows["corrected_high"])
+    return rows.assign(low=rows["corrected_low"], high=rows["corrected_high"], outcome=rows["corrected_outcome"])
 
 
 def _name(row: Mapping[str, Any], rows: pd.DataFrame) -> str:

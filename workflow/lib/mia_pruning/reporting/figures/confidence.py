@@ -42,11 +42,13 @@ def confidence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The overlap of the histograms, least and most."""
+    """The overlap of the histograms on each experiment's baseline, least and most."""
     sides = table.pivot_table(index=["experiment", "defence", "low"], columns="member", values="fraction", sort=False)
     overlap = sides.min(axis=1).groupby(level=["experiment", "defence"], sort=False).sum()
-    (_, least), (_, most) = overlap.idxmin(), overlap.idxmax()
-    return (
-        f"Members and non-members overlap by {100 * overlap.min():.0f} % under {readable(least)} "
-        f"and by {100 * overlap.max():.0f} % under {readable(most)}."
-    )
+    sentences = []
+    for experiment, part in overlap.groupby(level="experiment", sort=False):
+        of_defence = part.droplevel("experiment")
+        shown = dict.fromkeys([of_defence.index[0], of_defence.idxmin(), of_defence.idxmax()])
+        words = [f"{100 * of_defence[name]:.0f} % under {readable(name)}" for name in shown]
+        sentences.append(f"{readable(experiment)}: members and non-members overlap by {', '.join(words)}.")
+    return " ".join(sentences)

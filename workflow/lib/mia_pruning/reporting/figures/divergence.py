@@ -43,6 +43,7 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         "Right: the attack accuracy that the divergence allows (Fano), against the one measured. The divergence is that of the "
         "true class's log-odds, counted in 20 bins, less the bias of counting: a lower estimate of that of whole outputs and "
         "labels, so it bounds attackers who see no more than this, and one who sees more can lie above the line. "
+        "Near 0 it can come out below 0. "
         "Bars are 95 % intervals over targets and examples.",
     )
 
@@ -61,5 +62,6 @@ def _finding(table: pd.DataFrame) -> str:
     above = table[table["attack_accuracy_low"] > table["accuracy_bound_high"]]
     extremes = [table.loc[table["js_divergence"].idxmax()], table.loc[table["js_divergence"].idxmin()]]
     most, least = (f"{row['js_divergence']:.4f} nats ({named(row)})" for row in extremes)
-    breakers = listed([named(row) for _, row in above.iterrows()]) or "no defence"
-    return f"The divergence is largest at {most}, least at {least}; the attack lies above the bound for {breakers}."
+    breakers = listed([named(row) for _, row in above.iterrows()])
+    beyond = f"lies above the bound on {breakers}" if breakers else "lies above the bound nowhere"
+    return f"The divergence is largest at {most}, least at {least}; the headline attack {beyond}."

@@ -54,9 +54,9 @@ def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         table,
         " ".join(findings),
         "An example's exposure is the share of pairs of models, one trained on it and one not, in which the first gives its "
-        "label the higher log-odds; 0.5 is none. A point is all examples with the same two exposures, larger where they are "
-        "more; below the dotted line are examples that the defence exposes less. First seed; the first three defences beside "
-        "the baseline.",
+        "label the higher log-odds, the mean of two halves of the models; 0.5 is none. A point is all examples with the same two "
+        "exposures, larger where they are more; below the dotted line are examples that the defence exposes less. First seed; "
+        "the first three defences beside the baseline.",
         [_panel(*where, points, tables["results"]) for where, points in panels],
     )
 

@@ -28,14 +28,15 @@ def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
                 width = 2.0 if layer == WHOLE else 1.0
                 axis.plot(line["epoch"], line[which], color=colour[layer], linewidth=width, label=layer)
             axis.set(title=named(rows.iloc[0]), xlabel="ADMM epoch", ylabel=f"{which} residual / ||W||", yscale="log")
+            axis.xaxis.get_major_locator().set_params(integer=True)
         name_beside(row[1], fontsize="x-small", ncols=1 + len(layers) // 12)
     return Drawing(
         drawn,
         table,
         _finding(table),
         "Primal: ||W - Z||; dual: rho ||Z - Z before||; of each layer, and of all together, relative to ||W||, mean over models; "
-        "light layers are near the input, dark ones near the output. Steps are where rho rises. A line that is broken off has "
-        "come to exactly 0.",
+        "lines of layers near the input are light, of those near the output dark. There is one point a step of ADMM; rho may "
+        "rise from one to the next. A line that is broken off has come to exactly 0.",
     )
 
 

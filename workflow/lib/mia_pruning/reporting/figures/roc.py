@@ -15,6 +15,9 @@ from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 #: where the curve of a guarantee is drawn
 FPR = np.logspace(-3, 0, 61)
+#: the share of members above which a bound cannot be told from the frame
+ALMOST_ALL = 0.95
+DASHED = "a dashed line is the most that any attack can reach against what a defence promises, if members are drawn one by one"
 
 
 @figure(of_attacks=True)
@@ -33,7 +36,7 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         .mean()
         .reset_index()
     )
-    promised = tables["guarantees"].dropna(subset=["epsilon"])
+    promised = _binding(tables["guarantees"])
     size = (4.6 * len(attacks) + 1.6, 4.4 * len(experiments))
     drawn, axes = plt.subplots(len(experiments), len(attacks), figsize=size, squeeze=False, sharex=True, sharey=True)
     for row, experiment in zip(axes, experiments, strict=True):
@@ -42,9 +45,7 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
                 visible = curve[(curve["fpr"] > 0) & (curve["tpr"] > 0)]
                 axis.plot(visible["fpr"], visible["tpr"], color=colour[defence], label=readable(defence))
                 axis.fill_between(visible["fpr"], visible["low"], visible["high"], color=colour[defence], alpha=0.12, linewidth=0)
-            for defence, part in pick(promised, experiment=experiment).groupby("defence", sort=False):
-                weakest = part.loc[part["epsilon"].idxmax()]
-                most = most_true_positives(FPR, weakest["epsilon"], weakest["delta"])
+            for defence, most in promised.get(experiment, {}).items():
                 axis.plot(FPR, most, color=colour[defence], linestyle="--", linewidth=1, label=f"most by {readable(defence)}")
             axis.plot([1e-3, 1], [1e-3, 1], color="grey", linestyle=":", linewidth=1)
             axis.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1), xlabel="false-positive rate")
@@ -54,13 +55,23 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     return Drawing(
         drawn,
         table,
-        _finding(tables["results"], attacks),
+        _finding(tables["results"]),
         "Mean over targets at equal false-positive rates with its 95 % band over targets, which is told where a curve is pointed "
-        "at; adaptive attacker. The dotted line is guessing; a dashed one is the most that any attack can reach against what "
-        "DP-SGD promises, if members are drawn one by one. "
+        f"at; adaptive attacker. The dotted line is guessing{'; ' + DASHED if promised else ''}. "
         f"Shown are the headline attack and the one with the highest AUC on the {readable(reference)}.",
         [_panel(experiment, attack, table, tables["results"]) for experiment in experiments for attack in attacks],
     )
+
+
+def _binding(guarantees: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+    """experiment -> defence -> the most true positives that its weakest promise allows; not where that is all of them."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for (experiment, defence), part in guarantees.dropna(subset=["epsilon"]).groupby(["experiment", "defence"], sort=False):
+        weakest = part.loc[part["epsilon"].idxmax()]
+        most = most_true_positives(FPR, weakest["epsilon"], weakest["delta"])
+        if most.min() < ALMOST_ALL:
+            found.setdefault(experiment, {})[defence] = most
+    return found
 
 
 def _panel(experiment: str, attack: str, table: pd.DataFrame, results: pd.DataFrame) -> Panel:
@@ -96,16 +107,18 @@ def _shown_attacks(aucs: pd.DataFrame, headline: str) -> list[str]:
     return list(dict.fromkeys([headline, strongest])) if headline in set(aucs["attack"]) else [strongest]
 
 
-def _finding(results: pd.DataFrame, attacks: list[str]) -> str:
-    """At the lowest false-positive rate of which the study can speak."""
-    rows = pick(results, attacker="adaptive", attack=attacks)
+def _finding(results: pd.DataFrame) -> str:
+    """At the lowest false-positive rate of which the study can speak, over all adaptive attacks, drawn or not."""
+    rows = pick(results, attacker="adaptive")
     for metric, fpr in sorted(TPR_AT.items(), key=lambda item: item[1]):
         at_rate = pick(rows, metric=metric)
         if len(at_rate):
-            top = at_rate.loc[at_rate["value"].idxmax()]
+            above = at_rate[at_rate["low"] > 0]
+            top = (above if len(above) else at_rate).loc[lambda table: table["value"].idxmax()]
             rate = f"{top['value']:.3f} ({top['low']:.3f} to {top['high']:.3f})"
+            sure = " whose interval lies above 0" if len(above) else ""
             return (
-                f"At {100 * fpr:g} % false positives the highest true-positive rate of these attacks is {rate}: "
+                f"At {100 * fpr:g} % false positives the highest true-positive rate of all adaptive attacks{sure} is {rate}: "
                 f"{readable(top['attack'])} on {readable(top['defence'])}, {readable(top['experiment'])}."
             )
     return "There are too few non-members for a true-positive rate at a low false-positive rate."

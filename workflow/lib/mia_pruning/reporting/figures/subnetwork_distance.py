@@ -7,7 +7,7 @@ import pandas as pd
 
 from mia_pruning.registry import figure
 from mia_pruning.reporting.sentences import listed
-from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, named, readable
+from mia_pruning.reporting.style import LABELS, colours, in_order, mark_rates, name_beside, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 STAGES = {"pruned": ("o", "none"), "retrained": ("s", "full")}
@@ -25,7 +25,8 @@ def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
             row["compression"], row["mean"], yerr=row["deviation"], fmt=marker, fillstyle=fill, color=colour[defence],
             capsize=2, label=label,
         )  # fmt: skip
-    axis.set(xlabel=LABELS["compression"], ylabel="distance of the answers (total variation)", xscale="log")
+    axis.set(xlabel=LABELS["compression"], ylabel="distance of the answers (total variation)")
+    mark_rates(axis, table["compression"])
     if len(table):
         name_beside(axis, fontsize="small")
     return Drawing(

@@ -8,10 +8,14 @@ import pandas as pd
 
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import figure
-from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
+from mia_pruning.reporting.interactive import Panel, dotted, line, numbers, panel
 from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, readable, web_colours
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, pick, wide
 
+DENSE = (
+    " The grey line joins dense networks that were trained for longer or shorter: what lies below it is better than to stop "
+    "training at its accuracy."
+)
 #: of attack accuracy, left free above and below
 MARGIN = 0.01
 
@@ -29,22 +33,26 @@ def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         for axis, experiment in zip(row, experiments, strict=True):
             metrics = {"test_accuracy": {"metric": "test_accuracy"}, "attack_accuracy": {"metric": "attack_accuracy", **attack}}
             table = wide(results, experiment, metrics)
+            axis.plot(*frontier_of(table, results), color="grey", linewidth=1, zorder=0)
             _draw(axis, table, colour)
             axis.set_title(f"{readable(experiment)}: {_named(attack)}")
             parts.append(table.assign(experiment=experiment, **attack))
         row[0].set_ylabel(LABELS["attack_accuracy"])
     for axis in axes[-1]:
         axis.set_xlabel(LABELS["test_accuracy"])
+    for axis in axes.flat:
+        axis.tick_params(labelbottom=True)
     name_beside(axes[0][-1])
     together = pd.concat(parts, ignore_index=True)
     seen = numbers([min(0.5, together["attack_accuracy_low"].min()) - MARGIN, together["attack_accuracy_high"].max() + MARGIN])
     return Drawing(
         drawn,
         together,
-        _finding(together),
+        _finding(together, pick(results, metric="compression").set_index(["experiment", "defence"])["value"]),
         "Lower right is better. The strongest attack is, against each target, the one that was the most accurate on the other "
         f"targets; the headline attack is {readable(headline['attack'])}, {readable(headline['attacker'])}. "
-        "Bars are 95 % intervals over targets and examples. The dotted line is guessing.",
+        "Bars are 95 % intervals over targets and examples. The dotted line is guessing."
+        + (DENSE if results["frontier"].any() else ""),
         [
             _panel(rows, results, seen=seen, explained=attack == attacks[-1]["attack"])
             for (attack, _), rows in together.groupby(["attack", "experiment"], sort=False)
@@ -58,6 +66,13 @@ def _named(attack: Mapping[str, str]) -> str:
     ('the strongest attack', 'shadow network')
     """
     return "the strongest attack" if dict(attack) == STRONGEST else readable(attack["attack"])
+
+
+def frontier_of(table: pd.DataFrame, results: pd.DataFrame) -> tuple[list[float], list[float]]:
+    """The line through the dense networks that others are matched with: their test and attack accuracies, by the former."""
+    names = set(results.loc[results["frontier"], "defence"])
+    dense = table[table["defence"].isin(names)].dropna(subset=["test_accuracy", "attack_accuracy"]).sort_values("test_accuracy")
+    return dense["test_accuracy"].tolist(), dense["attack_accuracy"].tolist()
 
 
 def _draw(axis: plt.Axes, table: pd.DataFrame, colour: Mapping[str, tuple]) -> None:
@@ -105,7 +120,8 @@ def _panel(table: pd.DataFrame, results: pd.DataFrame, *, seen: list[float], exp
     axes = {"title": LABELS["test_accuracy"]}, {"title": LABELS["attack_accuracy"], "range": seen}
     title = f"{readable(experiment)}: {_named({'attack': attack, 'attacker': attacker})}"
     points = [{**point, "showlegend": explained} for point in points]
-    return panel(title, [dotted(ends, [0.5, 0.5]), *points], *axes)
+    dense = {**line(*frontier_of(table, results), "", "#9aa3ad", width=1), "hoverinfo": "skip", "showlegend": False}
+    return panel(title, [dotted(ends, [0.5, 0.5]), dense, *points], *axes)
 
 
 def _bar(row: pd.Series, name: str) -> dict[str, Any]:
@@ -117,16 +133,23 @@ def _interval(row: pd.Series, name: str) -> str:
     return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
 
 
-def _finding(table: pd.DataFrame) -> str:
-    """Which defence has the lowest attack accuracy, and what it costs in test accuracy."""
+def _finding(table: pd.DataFrame, compression: pd.Series) -> str:
+    """Which pruned network has the lowest attack accuracy and which of all networks, and what it costs in test accuracy."""
     sentences = []
     about = ["experiment", "attack", "attacker"]
     for (experiment, attack, attacker), rows in table.dropna(subset=["attack_accuracy"]).groupby(about, sort=False):
-        base, best = rows.iloc[0], rows.loc[rows["attack_accuracy"].astype(float).idxmin()]
-        cost = 100 * (base["test_accuracy"] - best["test_accuracy"])
-        sentences.append(
-            f"{readable(experiment)}, {_named({'attack': attack, 'attacker': attacker})}: the lowest attack accuracy is "
-            f"{best['attack_accuracy']:.3f} by {readable(best['defence'])}, against {base['attack_accuracy']:.3f} of the "
-            f"{readable(base['defence'])}, at {abs(cost):.1f} points {'less' if cost > 0 else 'more'} test accuracy."
-        )
+        base, others = rows.iloc[0], rows.iloc[1:]
+        pruned = others[[compression.get((experiment, name), 1.0) > 1 for name in others["defence"]]]
+        parts = [f"{readable(base['defence'])} {base['attack_accuracy']:.3f}"]
+        lowest = dict.fromkeys(part["attack_accuracy"].astype(float).idxmin() for part in (pruned, rows) if len(part))
+        parts += [_lowest(rows.loc[index], base, pruned.index) for index in lowest]
+        where = f"{readable(experiment)}, {_named({'attack': attack, 'attacker': attacker})}"
+        sentences.append(f"Attack accuracy on {where}: {'; '.join(parts)}.")
     return " ".join(sentences)
+
+
+def _lowest(row: pd.Series, base: pd.Series, pruned: pd.Index) -> str:
+    cost = 100 * (base["test_accuracy"] - row["test_accuracy"])
+    paid = f" at {abs(cost):.1f} points {'less' if cost > 0 else 'more'} test accuracy" if row.name != base.name else ""
+    among = "the pruned" if row.name in pruned else "all"
+    return f"lowest of {among} {row['attack_accuracy']:.3f} ({readable(row['defence'])}){paid}"

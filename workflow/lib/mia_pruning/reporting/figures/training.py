@@ -10,18 +10,22 @@ from mia_pruning.reporting.curves import joined
 from mia_pruning.reporting.style import colours, in_order, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
+#: points of a curve, up to which each has a mark
+FEW = 5
+
 
 @figure
 def training(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = joined(tables["history"])
     experiments = in_order(table, "experiment")
     colour = colours(in_order(tables["results"], "defence"))
-    drawn, axes = plt.subplots(len(experiments), 2, figsize=(10.5, 3.8 * len(experiments)), squeeze=False, sharey="row")
+    drawn, axes = plt.subplots(len(experiments), 2, figsize=(10.5, 3.8 * len(experiments)), squeeze=False)
     for row, experiment in zip(axes, experiments, strict=True):
         for axis, which in zip(row, ("train_accuracy", "test_accuracy"), strict=True):
             for defence, curve in pick(table, experiment=experiment).groupby("defence", sort=False):
                 seen = curve.dropna(subset=[which])
-                axis.plot(seen["total_epoch"], seen[which], color=colour[defence], label=readable(defence))
+                mark = "." if len(seen) <= FEW else ""
+                axis.plot(seen["total_epoch"], seen[which], color=colour[defence], marker=mark, label=readable(defence))
             axis.set(xlabel="epoch", ylabel=f"{readable(experiment)}\n{readable(which)}")
         name_beside(row[1], fontsize="small")
     return Drawing(

@@ -58,7 +58,8 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
         ),
         Measure(
             "attack accuracy, strongest",
-            "balanced accuracy of the attack that was the most accurate on the other targets, chosen for each target",
+            "balanced accuracy of the attack that was the most accurate on the other targets, chosen for each target; by other "
+            "measures another may be the strongest",
             {"metric": "attack_accuracy", **STRONGEST},
             GUESSING,
         ),

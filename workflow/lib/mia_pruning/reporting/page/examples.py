@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from mia_pruning.reporting.exposing import baseline_exposure, exposed_examples, shown_examples
+from mia_pruning.reporting.exposing import baseline_exposure, exposed_examples, most_exposed, shown_examples
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
 from mia_pruning.reporting.style import readable
 from mia_pruning.stages.packed import read_packed
@@ -44,6 +44,8 @@ def exposure_view(exposed: pd.DataFrame, experiment: str, dataset: str) -> dict[
         "table": table_of(f"examples-{experiment}", caption, columns, rows),
         "examples": shown,
         "lowest_shown": lowest,
+        "n_examples": len(baseline_exposure(exposed, experiment)),
+        "n_most": len(most_exposed(baseline_exposure(exposed, experiment))),
         "n_highest": int((baseline_exposure(exposed, experiment) >= lowest).sum()),
     }
 

@@ -12,6 +12,7 @@ from mia_pruning.reporting.sentences import listed, number
 #: rows of the slowest jobs; records that the page carries
 MOST_SLOW, MOST_RECORDS = 10, 2000
 DIGEST_SHOWN = 12
+SECONDS_AN_HOUR = 3600
 MEASURED = {"seconds": float, "cpu_seconds": float, "megabytes": float}
 
 
@@ -43,7 +44,9 @@ def timings(benchmarks: pd.DataFrame) -> Table:
         for rule, part in groups
     ]
     labels = ("rule", "jobs", "wall seconds, sum", "CPU seconds, sum", "longest job, seconds", "peak memory, MB")
-    return table_of("timings", "Time and memory of each stage", map(Column, labels), rows)
+    hours = benchmarks["cpu_seconds"].sum() / SECONDS_AN_HOUR
+    note = f"All {len(benchmarks):,} jobs together took {hours:.2f} hours of CPU time." if len(benchmarks) else ""
+    return table_of("timings", "Time and memory of each stage", map(Column, labels), rows, note=note)
 
 
 def slowest(benchmarks: pd.DataFrame) -> Table:

@@ -20,6 +20,8 @@ from mia_pruning.types import BASELINE
 
 #: of the weights' norm that converged ADMM may leave to the projection
 TRACE = 0.01
+#: objectives that are defences by themselves, and how they are called
+RIVALS = {"min_max": "The Min-Max game", "dp_sgd": "DP-SGD"}
 #: targets, over which intervals are approximate
 FEW = 16
 #: a study at the paper's scale uses so much of its data
@@ -87,7 +89,10 @@ def _below(experiment: Mapping[str, Any], settings: Mapping[str, Any], paper: Ma
     split = experiment["split"]
     used = split["examples"] + split.get("shadow_examples", 0) + split["reference"] + split["test"]
     if data not in paper["datasets"]:
-        yield f"{used:,} examples of {readable(experiment['dataset'])}, which is not known to be of the paper"
+        parts = f"{split['examples'] + split.get('shadow_examples', 0):,} attacked, {split['test']:,} test"
+        reference = f", {split['reference']:,} reference" if split["reference"] else ""
+        name = readable(experiment["dataset"])
+        yield f"{used:,} images of {name} ({parts}{reference}); the paper is not known to have used {name}"
     elif used < WHOLE * paper["datasets"][data]:
         yield f"{used:,} of {paper['datasets'][data]:,} examples of {readable(data)} are used"
 
@@ -153,10 +158,11 @@ def _of_methods(settings: Mapping[str, Any], projection: pd.DataFrame) -> Iterat
             "ADMM had not converged when it was stopped: the projection at its end still removed "
             f"{listed(left)} of the weights' norm. More of its steps may give other results."
         )
-    private = {pair["objective"] for pair in settings["defences"].values()}
-    settings_tried = [name for name in private if settings["objectives"][name]["use"] == "dp_sgd"]
-    if len(settings_tried) == 1:
-        yield "DP-SGD was tried at one setting; another epsilon or another training may do better."
+    objectives = {pair["objective"] for pair in settings["defences"].values()}
+    kinds = [settings["objectives"][name]["use"] for name in sorted(objectives)]
+    once = [RIVALS[kind] for kind in RIVALS if kinds.count(kind) == 1]
+    if once:
+        yield f"{' and '.join(once)} {'was' if len(once) == 1 else 'were each'} tried at one setting; another may do better."
 
 
 def _of_the_paper(settings: Mapping[str, Any], paper: Mapping[str, list[str]]) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""The claims with their verdicts, and the answer in one sentence."""
+"""The claims with their verdicts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,35 +8,38 @@ import pandas as pd
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.claims import NOT_TESTED
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
-from mia_pruning.reporting.sentences import judged_by, measured, required, with_interval
+from mia_pruning.reporting.sentences import judged_by, measured, required
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick
+from mia_pruning.stages.summarise import UTILITY_METRICS
 
 ATTACKER = ["attack", "attacker"]
 WHERE = ["experiment", "defence"]
 
 
 def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[dict[str, Any]]:
-    """For each claim its headline judgements: by the headline attack, and, corrected, by the strongest."""
+    """For each claim its headline judgements: by the headline attack, and, corrected, by the strongest; and of other defences."""
     views = []
     for claim in claims["claims"]:
         rows = pick(verdicts, claim=claim["id"])
-        judged = [_judgement(part) for _, part in pick(rows, headline=[True]).groupby(WHERE, sort=False)]
         strongest = dict(list(pick(rows, **STRONGEST).groupby(WHERE, sort=False)))
-        for entry in judged:
-            part = strongest.get((entry["experiment"], entry["defence"]))
-            entry["strongest"] = None if part is None else _by_strongest(part, entry)
+        judged = []
+        for (experiment, defence), part in pick(rows, headline=[True]).groupby(WHERE, sort=False):
+            entry = _judgement(part)
+            by_strongest = strongest.get((experiment, defence))
+            more = {"strongest": None if by_strongest is None else _by_strongest(by_strongest)}
+            judged.append({**entry, **more, "others": _others(claim, pick(rows, experiment=experiment), entry)})
         views.append({**claim, "judged": judged})
     return views
 
 
-def _by_strongest(rows: pd.DataFrame, headline: Mapping[str, Any]) -> dict[str, Any]:
+def _by_strongest(rows: pd.DataFrame) -> dict[str, Any]:
     """The corrected verdict, with what the strongest attack alone measured."""
-    found = _judgement(rows)
-    intervals = [_corrected_interval(row) for _, row in rows.iterrows()]
-    both = [{**condition, "corrected": wider} for condition, wider in zip(found["conditions"], intervals, strict=False)]
-    own = [condition for condition in both if condition["measured"] not in {c["measured"] for c in headline["conditions"]}]
-    return {**found, "verdict": rows.iloc[0]["corrected"], "conditions": own}
+    shown = rows[~rows["metric"].isin(UTILITY_METRICS)]
+    found = _judgement(shown, outcome="corrected_outcome")
+    intervals = [_corrected_interval(row) for _, row in shown.iterrows()]
+    conditions = [{**condition, "corrected": wider} for condition, wider in zip(found["conditions"], intervals, strict=False)]
+    return {**found, "verdict": rows.iloc[0]["corrected"], "conditions": conditions}
 
 
 def _corrected_interval(row: pd.Series) -> str:
@@ -48,15 +51,28 @@ def _corrected_interval(row: pd.Series) -> str:
     return f"{ends}, corrected for {row['n_intervals']:.0f} comparisons"
 
 
-def _judgement(rows: pd.DataFrame) -> dict[str, Any]:
+def _judgement(rows: pd.DataFrame, outcome: str = "outcome") -> dict[str, Any]:
     """One verdict with what was measured for each condition, and of how many targets, examples and seeds."""
     first = rows.iloc[0]
-    about = {key: first[key] for key in (*WHERE, *ATTACKER, "verdict")}
+    about = {key: first[key] for key in (*WHERE, *ATTACKER, "verdict", "corrected")}
     if first["verdict"] == NOT_TESTED:
         return {**about, "conditions": [], "reason": first["reason"], "sizes": ""}
-    conditions = [{"measured": measured(row), "required": required(row)} for _, row in rows.iterrows()]
+    conditions = [{"measured": measured(row), "required": required(row), "outcome": row[outcome]} for _, row in rows.iterrows()]
     counted = rows.dropna(subset=["n_targets"])
     return {**about, "conditions": conditions, "reason": "", "sizes": sizes(counted.iloc[0]) if len(counted) else ""}
+
+
+def _others(claim: Mapping[str, Any], rows: pd.DataFrame, headline: Mapping[str, str]) -> list[dict[str, str]]:
+    """How the claim fares for its other defences, by the same attack and, corrected, by the strongest."""
+    others = []
+    for defence in claim["defences"][1:]:
+        of_defence = pick(rows, defence=defence)
+        by_same = pick(of_defence, **{key: headline[key] for key in ATTACKER})
+        by_strongest = pick(of_defence, **STRONGEST)
+        if len(by_same) and by_same.iloc[0]["verdict"] != NOT_TESTED:
+            strongest = by_strongest.iloc[0]["corrected"] if len(by_strongest) else ""
+            others.append({"defence": defence, "verdict": by_same.iloc[0]["verdict"], "strongest": strongest})
+    return others
 
 
 def sizes_of_study(results: pd.DataFrame) -> str:
@@ -118,9 +134,9 @@ def by_attacker(claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: li
         for experiment, part in of_claim.groupby("experiment", sort=False):
             found = {(row["attack"], row["attacker"]): row for _, row in part[::-1].iterrows()}
             anchor = f"attackers-{claim['id']}" if experiment == of_claim["experiment"].iloc[0] else ""
-            heads = [Cell(claim["id"], hint=claim["statement"], anchor=anchor), named(experiment)]
+            heads = [named(experiment), Cell(claim["id"], hint=claim["statement"], anchor=anchor, look="fixed")]
             rows.append([*heads, *(_both(found.get(key, found.get(("", "")))) for key in attackers)])
-    columns = [Column("claim"), Column("experiment"), *(attacker_column(*key) for key in attackers)]
+    columns = [Column("experiment"), Column("claim"), *(attacker_column(*key) for key in attackers)]
     return table_of("verdicts-by-attacker", "Each claim under each attacker", columns, rows, n_heads=2, look="matrix")
 
 
@@ -165,88 +181,3 @@ def choices(strongest: pd.DataFrame) -> Table | None:
     columns = [Column("experiment"), Column("defence"), Column("targets"), Column("chosen for how many targets")]
     caption = "Which attack was the strongest, by attack accuracy"
     return table_of("strongest", caption, columns, rows, n_heads=2) if rows else None
-
-
-def conclusion(claims: Mapping[str, Any], verdicts: pd.DataFrame, results: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
-    """The answer: for each experiment a sentence on the first claim's defence, then how many claims fared how."""
-    first = claims["claims"][0]
-    rows = pick(verdicts, claim=first["id"], defence=first["defences"][0])
-    sentences = [_effect(name, pick(rows, experiment=name), results, differences) for name in in_order(rows, "experiment")]
-    return [*sentences, *at_other_rates(claims, verdicts), *tally(claims, verdicts)]
-
-
-#: what a verdict on "lowers" says happened
-DID = {"supported": "lowered", "refuted": "did not lower", "inconclusive": "was not shown to lower"}
-
-
-def _effect(experiment: str, rows: pd.DataFrame, results: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """What the first claim's defence did to the headline attack, to the strongest, and to the network's accuracy."""
-    headline = rows[rows["headline"]].iloc[0]
-    if headline["verdict"] == NOT_TESTED:
-        return f"On {readable(experiment)} nothing can be said of {readable(headline['defence'])}: {headline['reason']}."
-    parts = [f"{DID[headline['verdict']]} the accuracy of the {readable(headline['attack'])} attack ({_points(headline)})"]
-    for _, row in pick(rows, **STRONGEST).iterrows():
-        parts.append(f"{DID[row['corrected']]} that of the strongest attack ({_corrected_points(row)})")
-    of_defence = pick(results, experiment=experiment, defence=headline["defence"]).set_index("metric")["value"]
-    rate = f" at {of_defence['compression']:.4g}x compression" if of_defence.get("compression", 1.0) > 1 else ""
-    about = {"experiment": experiment, "defence": headline["defence"], "minus": headline["minus"]}
-    cost = pick(differences, metric="test_accuracy", **about)
-    accuracy = f", with {with_interval(cost.iloc[0], signed=True)} of test accuracy" if len(cost) else ""
-    return (
-        f"On {readable(experiment)}, {readable(headline['defence'])}{rate} {' and '.join(parts)}{accuracy}, "
-        f"against the {readable(headline['minus'])}."
-    )
-
-
-def _points(row: pd.Series, low: str = "low", high: str = "high") -> str:
-    return f"{100 * row['value']:+.1f} points, {100 * row[low]:+.1f} to {100 * row[high]:+.1f}"
-
-
-def _corrected_points(row: pd.Series) -> str:
-    return f"{_points(row, 'corrected_low', 'corrected_high')}, corrected for {row['n_intervals']:.0f} comparisons"
-
-
-def at_other_rates(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
-    """What the first claim's other defences did to the strongest attack, or to the headline attack where none was chosen."""
-    first = claims["claims"][0]
-    sentences = []
-    for defence in first["defences"][1:]:
-        rows = pick(verdicts, claim=first["id"], defence=defence)
-        for experiment in in_order(rows, "experiment"):
-            tested = rows[(rows["experiment"] == experiment) & (rows["verdict"] != NOT_TESTED)]
-            strongest = pick(tested, **STRONGEST)
-            shown = strongest if len(strongest) else tested[:1]
-            for _, row in shown.iterrows():
-                whose = "the strongest attack" if len(strongest) else f"the {readable(row['attack'])} attack"
-                said = f"{DID[row['corrected']]} the accuracy of {whose} ({_corrected_points(row)})"
-                sentences.append(f"On {readable(experiment)}, {readable(defence)} {said}.")
-    return sentences
-
-
-#: what claims.yaml says where a claim is not the paper's
-OURS = "not the paper's claim"
-
-
-def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
-    """How the paper's claims fared by the headline attack, and, corrected, by the strongest; those of no attack are in both."""
-    papers = [claim["id"] for claim in claims["claims"] if claim["number"] != OURS]
-    judged = verdicts[verdicts["claim"].isin(papers)]
-    headline = judged[judged["headline"]].groupby(["claim", *WHERE], sort=False).first().reset_index()
-    where = [tuple(row) for row in headline[["claim", *WHERE]].to_numpy()]
-    strongest = {key: part.iloc[0]["corrected"] for key, part in pick(judged, **STRONGEST).groupby(["claim", *WHERE], sort=False)}
-    without_attack = headline[headline["attack"] == ""]
-    shared = {tuple(row[key] for key in ("claim", *WHERE)): row["corrected"] for _, row in without_attack.iterrows()}
-    corrected = [{**shared, **strongest}.get(key, NOT_TESTED) for key in where]
-    sentences = [f"Of the paper's claims, by the headline attack: {counted(headline['verdict'])}."] if where else []
-    if strongest:
-        sentences.append(f"By the strongest attack, corrected for all comparisons of a claim: {counted(corrected)}.")
-    return sentences
-
-
-def counted(verdicts: Iterable[str]) -> str:
-    """
-    >>> counted(["refuted", "supported", "refuted"])
-    '1 supported, 2 refuted'
-    """
-    found = list(verdicts)
-    return ", ".join(f"{found.count(name)} {name}" for name in (*DID, NOT_TESTED) if name in found)
