@@ -11,7 +11,7 @@ const tables = [...document.querySelectorAll("table.data")].map((table) => {
   return new DataTable(table, {
     autoWidth: false,
     order: [],
-    paging: rows > ROWS_A_PAGE,
+    paging: rows > ROWS_A_PAGE && !table.classList.contains("whole"),
     pageLength: ROWS_A_PAGE,
     info: rows > ROWS_A_PAGE,
     layout: {
@@ -107,15 +107,6 @@ const near = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "600px" });
 for (const script of document.querySelectorAll("script.interactive")) near.observe(script.closest("figure"));
-
-// A link may lead into what is folded up.
-function reveal() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  for (let folded = target?.closest("details"); folded; folded = folded.parentElement.closest("details")) folded.open = true;
-  target?.scrollIntoView();
-}
-addEventListener("hashchange", reveal);
-if (location.hash) reveal();
 
 // On paper nothing can be opened or turned over.
 let opened = [];

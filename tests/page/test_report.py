@@ -72,9 +72,9 @@ def test_every_link_has_a_target(page, report):
 
 
 def test_a_link_into_what_is_folded_up_opens_it(page):
-    row = page.locator("#attackers-C1")
+    row = page.locator("#attackers-C1-lenet5_fashion")
     assert not row.is_visible()
-    page.locator("a[href='#attackers-C1']").click()
+    page.locator("a[href='#attackers-C1-lenet5_fashion']").click()
     assert row.is_visible()
 
 

@@ -163,15 +163,15 @@ def test_claims_are_drawn_by_the_headline_attack_and_by_the_strongest_with_its_w
     drawing = draw("claims", verdicts=pd.DataFrame(rows), results=results(p={"auc": 0.5}))
     drawn = drawing.table.set_index(["condition", "by"])
     assert drawn["outcome"].to_dict() == {
-        ("C1", "headline attack"): "supported",
-        ("C1", "strongest attack, corrected"): "inconclusive",
-        ("C2: attack accuracy: less game", "headline attack"): "refuted",
-        ("C2: test accuracy: less baseline", "headline attack"): "inconclusive",
-        ("C2: attack accuracy: less game", "strongest attack, corrected"): "refuted",
+        ("C1", "by the headline attack"): "supported",
+        ("C1", "by the strongest attack, corrected"): "inconclusive",
+        ("C2: attack accuracy: less game: below 0", "by the headline attack"): "refuted",
+        ("C2: test accuracy: less baseline: at least -1", "without an attack"): "inconclusive",
+        ("C2: attack accuracy: less game: below 0", "by the strongest attack, corrected"): "refuted",
     }
-    assert drawn.loc[("C1", "strongest attack, corrected"), ["low", "high"]].tolist() == pytest.approx([-5, 1])
+    assert drawn.loc[("C1", "by the strongest attack, corrected"), ["low", "high"]].tolist() == pytest.approx([-5, 1])
     assert drawing.finding == (
-        "e: by the headline attack, of 3 differences 1 supported, 1 refuted, 1 inconclusive; "
+        "e: by the headline attack, of 2 differences 1 supported, 1 refuted; without an attack, of 1 difference 1 inconclusive; "
         "by the strongest attack, corrected, of 2 differences 1 refuted, 1 inconclusive."
     )
 
@@ -285,6 +285,24 @@ def test_the_dense_networks_of_the_frontier_are_joined_by_their_test_accuracies(
     assert "grey line" not in draw("trade_off", results=measured).caption
     assert "lowest of the pruned 0.500 (pruned) at 10.0 points less test accuracy" in drawing.finding
     assert "lowest of all" not in drawing.finding
+
+
+def test_where_the_first_network_is_pruned_it_is_among_the_pruned():
+    measured = {"test_accuracy": 0.8, "compression": 4.0}
+    drawing = draw(
+        "trade_off", results=results(one={**measured, "attack_accuracy": 0.5}, two={**measured, "attack_accuracy": 0.6})
+    )
+    assert drawing.finding == "Attack accuracy on e, net: one 0.500; lowest of the pruned 0.500 (one)."
+
+
+@pytest.mark.parametrize("rates", [[5.0], [1, 5, 15.78, 40], list(range(2, 20)), [30.01 + number / 100 for number in range(40)]])
+def test_a_few_rates_are_marked_on_an_axis_of_compression(rates):
+    _, axis = plt.subplots()
+    axis.plot(rates, rates)
+    style.mark_rates(axis, rates)
+    marks = [label.get_text() for label in axis.get_xticklabels()]
+    assert 1 <= len(marks) <= 8
+    assert all(float(mark) in {float(f"{rate:.3g}") for rate in rates} for mark in marks)
 
 
 def test_a_legend_counts_what_it_has_no_room_for():

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from mia_pruning.reporting.sentences import answer, measured
+from mia_pruning.reporting.sentences import console_summary, measured
 
 CLAIMS = {"C1": "Pruning lowers the attack accuracy."}
 
@@ -19,7 +19,7 @@ def test_the_answer_gives_the_headlines_verdict_and_the_corrected_one_of_the_str
         row("loss", "adaptive", 0.2, "refuted", "refuted"),
     ]
     strongest = row("strongest", "any", 0.011, "refuted", "inconclusive")
-    (sentence,) = answer(pd.DataFrame([*rows, strongest]), CLAIMS)
+    (sentence,) = console_summary(pd.DataFrame([*rows, strongest]), CLAIMS)
     assert sentence == (
         "C1 supported: Pruning lowers the attack accuracy (pruned on lenet5): attack accuracy minus that of baseline: "
         "-3.0 points (-4.0 to -2.0), required below 0 points. "
@@ -29,7 +29,7 @@ def test_the_answer_gives_the_headlines_verdict_and_the_corrected_one_of_the_str
 
 
 def test_without_a_strongest_attack_the_answer_says_nothing_of_it():
-    (sentence,) = answer(pd.DataFrame([row("net", "adaptive", -0.03, "supported", "supported", headline=True)]), CLAIMS)
+    (sentence,) = console_summary(pd.DataFrame([row("net", "adaptive", -0.03, "supported", "supported", headline=True)]), CLAIMS)
     assert sentence.endswith("required below 0 points.")
     assert "strongest" not in sentence
 

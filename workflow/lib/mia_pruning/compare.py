@@ -20,6 +20,7 @@ from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.comparison import records, tables, words
 from mia_pruning.reporting.comparison.outcomes import EFFECT, MEASURED, NUMBER, Compared, compare_numbers, count, only_in_one
 from mia_pruning.reporting.comparison.verdicts import VERDICT, Judged, compare_verdicts
+from mia_pruning.reporting.jobs import all_records
 from mia_pruning.reporting.report import environment
 from mia_pruning.reporting.style import in_order, readable, web_colours
 from mia_pruning.study import read_yaml
@@ -80,7 +81,7 @@ def read_results(folder: Path) -> Results:
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such folder; compare takes the results of two studies, such as results/fashion")
     read = {name: read_table(folder / f"{name}.csv", *columns, WORDS[name]) for name, columns in TABLES.items()}
-    return Results(folder, **read, records=[storage.read_json(path) for path in sorted(folder.rglob("logs/*.provenance.json"))])
+    return Results(folder, **read, records=[*all_records(folder).values()])
 
 
 def read_table(path: Path, names: list[str], numbers: list[str], words: list[str]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from mia_pruning.cluster import Profile, check
 from mia_pruning.missing import LEFT_OUT
 from mia_pruning.missing import NAME as MISSING
 from mia_pruning.partial import find_missing, reason
-from mia_pruning.reporting.sentences import answer
+from mia_pruning.reporting.sentences import console_summary
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.stages.job import CONSOLE_LEVEL
 from mia_pruning.status import Begun, read_begun, read_outputs
@@ -202,7 +202,7 @@ def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
     """The last lines that the user sees."""
     verdicts = CsvTables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
     statements = {claim["id"]: claim["statement"] for claim in read_yaml(CLAIMS)["claims"]}
-    lines = ["", *answer(verdicts, statements)]
+    lines = ["", *console_summary(verdicts, statements)]
     headline = verdicts[verdicts["headline"]]
     tested = set(headline.loc[headline["verdict"] != "not tested", "claim"])
     untested = [claim for claim in pd.unique(headline["claim"]) if claim not in tested]

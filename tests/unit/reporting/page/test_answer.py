@@ -57,8 +57,8 @@ def test_the_answer_says_what_the_corrected_verdicts_say(verdict, value, said, w
         "the accuracy of the strongest attack (+1.1 points, -0.9 to +3.1, from 0.640), "
         "with -0.2 points (-0.4 to +0.0) of test accuracy, against the baseline."
     )
-    assert by_headline == f"Of the paper's claims, by the headline attack: {said} C1."
-    assert by_strongest == "By the strongest attack: inconclusive C1."
+    assert by_headline == f"The paper's claims by the headline attack: {said} C1."
+    assert by_strongest == "The paper's claims by the strongest attack: inconclusive C1."
 
 
 def test_the_answer_says_what_other_rates_did(verdict):
@@ -74,17 +74,28 @@ def test_the_answer_says_what_other_rates_did(verdict):
 
 
 def test_the_answer_says_whether_pruning_beats_stopping_at_its_accuracy(verdict):
+    of_matched = {"claim": "M", "minus": "matched_accuracy"}
     said = answer(
         verdict("net", "adaptive", -0.03, "supported", "supported", headline=True),
-        verdict("net", "adaptive", -0.9, "supported", "supported", claim="M"),
-        verdict("strongest", "any", -0.03, "supported", "supported", claim="M"),
-        verdict("strongest", "any", 0.0, "inconclusive", "inconclusive", claim="M", defence="more_pruned"),
+        verdict("net", "adaptive", -0.9, "supported", "supported", **of_matched),
+        verdict("strongest", "any", -0.03, "supported", "supported", **of_matched),
+        verdict("strongest", "any", 0.0, "inconclusive", "inconclusive", **of_matched, defence="more_pruned"),
+        verdict("net", "adaptive", 0.04, "refuted", "refuted", **of_matched, experiment="vgg16"),
         claims=(CLAIM, MATCHED),
     )
-    assert said[1] == (
+    assert said[1:3] == [
         "On lenet5, beside dense networks of the same test accuracy and by the strongest attack: "
-        "pruned lowered it (-3.0 points, -5.0 to -1.0); more pruned was not shown to lower it (+0.0 points, -2.0 to +2.0)."
-    )
+        "pruned lowered it (-3.0 points, -5.0 to -1.0); more pruned was not shown to lower it (+0.0 points, -2.0 to +2.0).",
+        "On vgg16, beside dense networks of the same test accuracy and by the net attack: "
+        "pruned raised it (+4.0 points, +2.0 to +6.0).",
+    ]
+
+
+def test_only_an_effect_on_attacks_is_told_of_a_claim_with_other_conditions(verdict):
+    by_net = verdict("net", "adaptive", -0.03, "supported", "supported", headline=True)
+    counted = {**by_net, "metric": "compression", "minus": "", "value": 15.78}
+    (effect, _) = answer(counted, by_net)
+    assert "lowered the accuracy of the net attack (-3.0 points, -5.0 to -1.0, from 0.600), with" in effect
 
 
 def test_where_nothing_was_tested_the_answer_gives_the_reason(verdict):
@@ -93,7 +104,7 @@ def test_where_nothing_was_tested_the_answer_gives_the_reason(verdict):
     rows = [verdict("", "", float("nan"), *none.values(), defence=name, reason=reason) for name in CLAIM["defences"]]
     first, second = answer({**rows[0], "headline": True}, rows[1])
     assert first == "On lenet5 nothing can be said of pruned: the study has no defence named pruned."
-    assert second == "Of the paper's claims, by the headline attack: not tested C1."
+    assert second == "The paper's claims that were not tested: C1."
 
 
 def test_the_papers_claims_are_named_once_each_and_ours_not(verdict):
@@ -102,13 +113,14 @@ def test_the_papers_claims_are_named_once_each_and_ours_not(verdict):
     of_accuracy = verdict("", "", 0.0, "supported", "inconclusive", headline=True, claim="B")
     by_strongest = verdict("strongest", "any", 0.0, "supported", "supported", claim="A")
     assert tally(claims, pd.DataFrame([*by_net, of_accuracy, by_strongest])) == [
-        "Of the paper's claims, by the headline attack: refuted A; inconclusive B.",
-        "By the strongest attack: supported A; inconclusive B.",
+        "The paper's claims by the headline attack: refuted A.",
+        "The paper's claims by the strongest attack: supported A.",
+        "The paper's claims of no attack: inconclusive B.",
     ]
 
 
 def test_claims_of_several_experiments_say_which(verdict):
     rows = [verdict("net", "adaptive", 0.0, "refuted", "refuted", headline=True, experiment=name) for name in ("one", "two")]
     assert tally({"claims": [CLAIM]}, pd.DataFrame(rows)) == [
-        "Of the paper's claims, by the headline attack: refuted C1 on one, C1 on two."
+        "The paper's claims by the headline attack: refuted C1 on one, C1 on two."
     ]

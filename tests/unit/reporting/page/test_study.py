@@ -51,17 +51,25 @@ def test_a_smaller_study_says_what_is_smaller(changes, reason):
 
 
 def test_what_failed_is_no_part_of_what_is_told():
-    whole = settings(frontier=("baseline", "pruned"))
-    results = pd.DataFrame([("lenet5_digits", "baseline")], columns=["experiment", "defence"])
-    told = reported({**whole, "experiments": {**whole["experiments"], "other": {}}}, results)
-    assert (list(told["experiments"]), list(told["defences"]), told["frontier"]) == (["lenet5_digits"], ["baseline"], [])
-    both = pd.DataFrame([("lenet5_digits", name) for name in whole["defences"]], columns=["experiment", "defence"])
-    assert reported(whole, both) == whole
+    whole = {**settings(frontier=("baseline", "short")), "attacks": {"net": {}, "loss": {}}}
+    columns = ["experiment", "defence", "attack", "seeds"]
+    results = pd.DataFrame([("lenet5_digits", "baseline", "", "1"), ("lenet5_digits", "baseline", "net", "1")], columns=columns)
+    unmatched = pd.DataFrame([("pruned", "baseline")], columns=["defence", "minus"])
+    told = reported({**whole, "experiments": {**whole["experiments"], "other": {}}}, results, unmatched)
+    assert [list(told[kind]) for kind in ("experiments", "defences", "attacks")] == [["lenet5_digits"], ["baseline"], ["net"]]
+    assert (told["frontier"], told["seeds"]) == ([], [1])
+    every = [("lenet5_digits", name, attack, "0 1") for name in whole["defences"] for attack in ("", *whole["attacks"])]
+    matched = pd.DataFrame([("pruned", "matched_accuracy")], columns=["defence", "minus"])
+    assert reported(whole, pd.DataFrame(every, columns=columns), matched) == whole
 
 
 def test_a_defence_is_described_as_it_is_configured():
     said = described(settings(), "pruned")
     assert said == "objective erm: use: erm; constraint sparse: use: cardinality, solver: admm"
+    filled = settings()
+    filled["constraints"]["none"] |= {"solver": "magnitude", "retrain_epochs": 0}
+    filled["objectives"]["erm"] |= {"model": {}, "training": {"epochs": 5}}
+    assert described(filled, "baseline") == "objective erm: use: erm, training: {epochs: 5}; constraint none: use: none"
 
 
 def tables(*, n_failed=0, rates=("tpr_at_1_percent_fpr",), strongest=True, removed=0.001):

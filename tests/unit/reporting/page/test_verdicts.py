@@ -1,10 +1,13 @@
 """The verdict tables from planted verdicts."""
 
 import pandas as pd
+import pytest
 
 from mia_pruning.reporting.page.verdicts import by_attacker, headline_verdicts
 
-CLAIMS = {"claims": [{"id": "C1", "statement": "Pruning lowers it.", "defences": ["pruned", "more_pruned", "unseen"]}]}
+CLAIM = {"id": "C1", "statement": "Pruning lowers it.", "defences": ["pruned", "more_pruned", "unseen"], "number": "13.6 %"}
+CLAIMS = {"claims": [CLAIM]}
+HEADLINE = {"attack": "net", "attacker": "adaptive"}
 
 
 def utility(row):
@@ -14,7 +17,7 @@ def utility(row):
 
 
 def judged(*rows):
-    ((entry,),) = (claim["judged"] for claim in headline_verdicts(CLAIMS, pd.DataFrame(rows)))
+    ((entry,),) = (claim["judged"] for claim in headline_verdicts(CLAIMS, pd.DataFrame(rows), HEADLINE))
     return entry
 
 
@@ -35,7 +38,24 @@ def test_the_table_gives_the_sizes_and_what_the_strongest_attack_alone_measured(
 
 def test_a_number_that_the_strongest_attack_shares_with_the_headline_attack_is_given_for_both(verdict):
     by_net = verdict("net", "adaptive", -0.03, "supported", "supported", headline=True)
-    assert len(judged(by_net, verdict("strongest", "any", -0.03, "supported", "supported"))["strongest"]["conditions"]) == 1
+    entry = judged(by_net, verdict("strongest", "any", -0.03, "supported", "supported"))
+    (own,), (strongest) = entry["conditions"], entry["strongest"]["conditions"]
+    assert [own["measured"]] == [condition["measured"] for condition in strongest]
+
+
+@pytest.mark.parametrize(
+    ("metric", "minus", "corrected"),
+    [
+        ("tpr_at_1_percent_fpr", "baseline", "-0.040 to 0"),
+        ("auc", "baseline", "-4.0 to +0.0"),
+        ("auc", "", "-0.040 to 0.000"),
+    ],
+)
+def test_a_corrected_interval_is_in_the_unit_of_its_number(verdict, metric, minus, corrected):
+    by_net = verdict("net", "adaptive", -0.03, "supported", "supported", headline=True)
+    by_strongest = verdict("strongest", "any", -0.02, "supported", "inconclusive", metric=metric, minus=minus)
+    (own,) = judged(by_net, by_strongest)["strongest"]["conditions"]
+    assert own["corrected"] == f"{corrected}, corrected for 61 comparisons"
 
 
 def test_a_verdict_rests_on_its_own_seeds(verdict):
@@ -53,6 +73,18 @@ def test_other_defences_are_judged_beside_it_where_they_were_tested(verdict):
         verdict("", "", float("nan"), "not tested", "not tested", defence="unseen"),
     )
     assert entry["others"] == [{"defence": "more_pruned", "verdict": "refuted", "strongest": "inconclusive"}]
+
+
+def test_other_defences_are_told_of_where_the_first_was_not_tested(verdict):
+    entry = judged(
+        verdict("", "", float("nan"), "not tested", "not tested", headline=True, reason="it failed"),
+        verdict("net", "adaptive", 0.03, "refuted", "inconclusive", defence="more_pruned"),
+        verdict("strongest", "any", 0.03, "refuted", "supported", defence="unseen"),
+    )
+    assert entry["others"] == [
+        {"defence": "more_pruned", "verdict": "refuted", "strongest": ""},
+        {"defence": "unseen", "verdict": "", "strongest": "supported"},
+    ]
 
 
 def test_a_claim_of_no_attack_has_its_verdict_under_every_attacker(verdict):

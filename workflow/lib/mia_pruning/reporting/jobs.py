@@ -5,32 +5,40 @@ from pathlib import Path
 from typing import Any
 
 from mia_pruning import storage
+from mia_pruning.types import BASELINE
 
 SUFFIX = ".provenance.json"
 
 
 def read_records(folder: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The record of each job with where its log is; what an earlier form of the study left behind is passed over."""
-    paths = sorted(folder.rglob(f"logs/*{SUFFIX}"))
-    read = [{**storage.read_json(path), "log": str(path.relative_to(folder)).replace(SUFFIX, ".log")} for path in paths]
-    return [record for record in read if is_of(record["wildcards"], settings)]
+    """The record of each job, with where its log is; not of what an earlier form of the study left behind."""
+    read = all_records(folder).items()
+    records = [{**record, "log": str(path.relative_to(folder)).replace(SUFFIX, ".log")} for path, record in read]
+    return [record for record in records if is_of(record["wildcards"], settings)]
+
+
+def all_records(folder: Path) -> dict[Path, dict[str, Any]]:
+    return {path: storage.read_json(path) for path in sorted(folder.rglob(f"logs/*{SUFFIX}"))}
 
 
 def is_of(wildcards: Mapping[str, str], settings: Mapping[str, Any]) -> bool:
-    """Whether a study has what a job's wildcards name.
+    """Whether a study has the experiment, the seed, the defence or dense network, and the attack that a job is about.
 
-    >>> defences = {"d": {"objective": "erm", "constraint": "none"}}
-    >>> study = {"experiments": {"e": {}}, "seeds": [0], "defences": defences, "attacks": {}}
-    >>> is_of({"experiment": "e", "objective": "erm"}, study), is_of({"experiment": "e", "seed": "1"}, study)
-    (True, False)
+    >>> study = {"experiments": {"e": {}}, "seeds": [0], "attacks": {"loss": {}}}
+    >>> baseline, other = {"objective": "erm", "constraint": "none"}, {"objective": "game", "constraint": "c"}
+    >>> study["defences"] = {"baseline": baseline, "other": other}
+    >>> pairs = [("erm", "none"), ("game", "c"), ("game", "none"), ("erm", "c")]
+    >>> [is_of({"experiment": "e", "objective": objective, "constraint": constraint}, study) for objective, constraint in pairs]
+    [True, True, True, False]
+    >>> is_of({"seed": "1"}, study), is_of({"attack": "other"}, study), is_of({"experiment": "f"}, study)
+    (False, False, False)
     """
-    pairs = [(pair["objective"], pair["constraint"]) for pair in settings["defences"].values()]
-    named = {
-        "experiment": settings["experiments"],
-        "seed": [*map(str, settings["seeds"])],
-        "objective": [objective for objective, _ in pairs],
-        "attack": settings["attacks"],
-    }
+    pairs = {(pair["objective"], pair["constraint"]) for pair in settings["defences"].values()}
+    objectives = {objective for objective, _ in pairs}
+    if BASELINE in settings["defences"]:  # attackers who see the dense release ask the dense networks of any objective
+        pairs |= {(objective, settings["defences"][BASELINE]["constraint"]) for objective in objectives}
     if "constraint" in wildcards and (wildcards["objective"], wildcards["constraint"]) not in pairs:
         return False
+    seeds = [*map(str, settings["seeds"])]
+    named = {"experiment": settings["experiments"], "seed": seeds, "objective": objectives, "attack": settings["attacks"]}
     return all(value in named.get(name, [value]) for name, value in wildcards.items())

@@ -79,7 +79,7 @@ def write_report(
     described = {name: storage.read_json(path) for name, path in datasets.items()}
     records = [record for record in read_records(folder, settings) if record["rule"] not in LAST_RULES]
     measured = run.read_benchmarks(folder, records)
-    reported = study.reported(settings, loaded["results"])
+    reported = study.reported(settings, loaded["results"], loaded["differences"])
     audits, contradicted = defences.audits(loaded)
     page = (
         environment(pages)
@@ -88,7 +88,7 @@ def write_report(
             study=settings["study"],
             scale=study.scale(reported, claims["paper"]),
             conclusion=answer.conclusion(claims, loaded["verdicts"], loaded["results"], loaded["differences"], headline),
-            claims=verdicts.headline_verdicts(claims, loaded["verdicts"]),
+            claims=verdicts.headline_verdicts(claims, loaded["verdicts"], headline),
             headline=headline,
             missing=missing,
             failures=loaded["failures"].to_dict("records"),
@@ -128,7 +128,7 @@ def write_report(
             datasets=described,
             confidence_percent=round(100 * CONFIDENCE),
             environment=provenance.environment(),
-            made_at=Counter(record["commit"] for record in records),
+            made_at=Counter((record["commit"], bool(record["dirty"])) for record in records),
         )
     )
     storage.write_text(output, page)

@@ -38,12 +38,21 @@ def with_interval(row: pd.Series, *, signed: bool = False) -> str:
     >>> with_interval(pd.Series({"metric": "auc", "value": 0.61, "low": 0.6, "high": 0.62}))
     '0.610 (0.600 to 0.620)'
     """
-    value = number(row["value"], row["metric"], signed=signed)
+    value, ends = number(row["value"], row["metric"], signed=signed), interval(row, signed=signed)
+    return f"{value} ({ends})" if ends else value
+
+
+def interval(row: pd.Series, *, signed: bool = False) -> str:
+    """The ends of an interval in the unit of its value; nothing of what is counted.
+
+    >>> interval(pd.Series({"metric": "auc", "value": 0.01, "low": -0.01, "high": 0.03}), signed=True)
+    '-1.0 to +3.0'
+    """
     if pd.isna(row["low"]) or row["low"] == row["high"]:
-        return value
+        return ""
     if signed and row["metric"] in POINTS:
-        return f"{value} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
-    return f"{value} ({number(row['low'], row['metric'])} to {number(row['high'], row['metric'])})"
+        return f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+    return f"{number(row['low'], row['metric'])} to {number(row['high'], row['metric'])}"
 
 
 def measured(row: pd.Series) -> str:
@@ -79,7 +88,7 @@ def listed(parts: Sequence[str], *, between: str = ", ", most: int = MOST_LISTED
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 
-def answer(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:
+def console_summary(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:
     """The headline verdicts, one sentence a claim that was tested, with what the strongest attack makes of it."""
     tested = verdicts[verdicts["headline"] & (verdicts["verdict"] != "not tested")]
     sentences = []

@@ -96,11 +96,11 @@ def legend_entries(axis: Axes, most: int) -> list[tuple[Artist, str]]:
 
 
 def mark_rates(axis: Axes, rates: Iterable[float]) -> None:
-    """A logarithmic axis of compression with these rates as its marks, or, where they are many, with its usual ones."""
+    """A logarithmic axis of compression with these rates as its marks, or, where they are many, with some of them."""
     axis.set_xscale("log")
     axis.xaxis.set_minor_formatter(NullFormatter())
-    if len(shown := sorted({float(f"{rate:.3g}") for rate in rates})) <= MOST_RATES:
-        axis.set_xticks(shown)
+    shown = sorted({float(f"{rate:.3g}") for rate in rates})
+    axis.set_xticks(shown[:: -(-len(shown) // MOST_RATES) or 1])
     axis.xaxis.set_major_formatter("{x:g}")
 
 

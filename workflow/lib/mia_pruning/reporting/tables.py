@@ -10,6 +10,8 @@ from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.interactive import Panel
 
 Tables = Mapping[str, pd.DataFrame]
+#: columns that name what a number is of, and by whom
+WHERE, ATTACKER = ["experiment", "defence"], ["attack", "attacker"]
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,27 @@ from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import figure
 from mia_pruning.reporting.claims import INCONCLUSIVE, REFUTED, SUPPORTED
-from mia_pruning.reporting.sentences import POINTS, listed
+from mia_pruning.reporting.sentences import POINTS
 from mia_pruning.reporting.style import in_order, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
-from mia_pruning.stages.summarise import UTILITY_METRICS
+from mia_pruning.stages.summarise import PRIVACY_METRICS
 
 COLOURS = {SUPPORTED: "#0b6249", REFUTED: "#a4262c", INCONCLUSIVE: "#8a6d00"}
 HOLDS = "#dfe6ee"
-HEADLINE, BY_STRONGEST = "headline attack", "strongest attack, corrected"
+HEADLINE, BY_STRONGEST, WITHOUT = "by the headline attack", "by the strongest attack, corrected", "without an attack"
 #: the mark of each, and how far from the middle of its row
-MARKS = {HEADLINE: ("o", 0.16), BY_STRONGEST: ("s", -0.16)}
+MARKS = {HEADLINE: ("o", 0.16), BY_STRONGEST: ("s", -0.16), WITHOUT: ("D", 0.0)}
 #: of the widest interval, left free beside it
 MARGIN = 0.05
 
 
-@figure()
+@figure
 def claims(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = differences_of_claims(tables["verdicts"])
     if table.empty:
@@ -33,20 +34,19 @@ def claims(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         axis.set_axis_off()
         return Drawing(drawn, table, nothing, "")
     experiments = in_order(table, "experiment")
-    most = max(part["condition"].nunique() for _, part in table.groupby("experiment"))
-    size = (6.6 * len(experiments), 1.4 + 0.34 * most)
-    drawn, axes = plt.subplots(1, len(experiments), figsize=size, squeeze=False)
-    for axis, experiment in zip(axes[0], experiments, strict=True):
+    heights = [1.4 + 0.34 * pick(table, experiment=experiment)["condition"].nunique() for experiment in experiments]
+    drawn, axes = plt.subplots(len(experiments), 1, figsize=(8.0, sum(heights)), height_ratios=heights, squeeze=False)
+    for axis, experiment in zip(axes.flat, experiments, strict=True):
         _draw(axis, pick(table, experiment=experiment))
         axis.set(title=readable(experiment), xlabel="difference, points")
-    _explain(axes[0][-1], table)
+    _explain(axes[0][0], table)
     return Drawing(
         drawn,
         table,
         " ".join(_finding(pick(table, experiment=name)) for name in experiments),
         "A claim holds in the grey part of its row, which begins at its threshold. Circles: the headline attack with its 95 % "
-        "interval; squares: the strongest attack, with an interval so wide that all those of the claim hold at once. What no "
-        "attack is part of has a circle only. A claim on two differences has two rows and holds if both do; a condition on a "
+        "interval; squares: the strongest attack, with an interval so wide that all those of the claim hold at once; diamonds: "
+        "what no attack is part of. A claim on two differences has two rows and holds if both do; a condition on a "
         "counted number, such as the compression, has no interval and no row.",
     )
 
@@ -56,8 +56,9 @@ def differences_of_claims(verdicts: pd.DataFrame) -> pd.DataFrame:
     headline = verdicts[verdicts["headline"].astype(bool)]
     judged = headline[["claim", "experiment", "defence"]].drop_duplicates()
     strongest = pick(verdicts, **STRONGEST).merge(judged, on=list(judged.columns))
-    of_attacks = strongest[~strongest["metric"].isin(UTILITY_METRICS)]
-    marked = pd.concat([headline.assign(by=HEADLINE), _corrected(of_attacks).assign(by=BY_STRONGEST)])
+    attacked, by_strongest = (rows["metric"].isin(PRIVACY_METRICS) for rows in (headline, strongest))
+    by = np.where(attacked, HEADLINE, WITHOUT)
+    marked = pd.concat([headline.assign(by=by), _corrected(strongest[by_strongest]).assign(by=BY_STRONGEST)])
     kept = marked[(marked["minus"] != "") & marked["metric"].isin(POINTS)].dropna(subset=["low", "high"])
     in_points = kept.assign(**{name: 100 * kept[name] for name in ("threshold", "value", "low", "high")})
     names = [_name(row, kept) for row in kept.to_dict("records")]
@@ -73,7 +74,11 @@ def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
 def _name(row: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """The claim, and where it has several conditions what tells them apart."""
     of_claim = pick(rows, claim=row["claim"])
-    telling = {"metric": readable(row["metric"]), "minus": f"less {readable(row['minus'])}"}
+    telling = {
+        "metric": readable(row["metric"]),
+        "minus": f"less {readable(row['minus'])}",
+        "direction": f"{readable(row['direction'])} {100 * row['threshold']:g}",
+    }
     return ": ".join([row["claim"], *(words for column, words in telling.items() if len(set(of_claim[column])) > 1)])
 
 
@@ -116,5 +121,5 @@ def _finding(table: pd.DataFrame) -> str:
     counts = []
     for by, part in table.groupby("by", sort=False):
         found = [f"{n} {outcome}" for outcome in COLOURS if (n := (part["outcome"] == outcome).sum())]
-        counts.append(f"by the {by}, of {len(part)} differences {listed(found)}")
+        counts.append(f"{by}, of {len(part)} difference{'s' if len(part) > 1 else ''} {', '.join(found)}")
     return f"{readable(table['experiment'].iloc[0])}: {'; '.join(counts)}."

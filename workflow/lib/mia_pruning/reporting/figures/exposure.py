@@ -11,15 +11,14 @@ from mia_pruning.reporting.exposing import HALVES, exposed_examples, lasting
 from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
 from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import colours, in_order, readable, web_colours
-from mia_pruning.reporting.tables import Drawing, Tables, pick
+from mia_pruning.reporting.tables import WHERE, Drawing, Tables, pick
 from mia_pruning.types import BASELINE
 
 #: defences with a panel of their own, in the study's order; examples that a point names
 MOST_SHOWN, MOST_NAMED = 3, 6
-WHERE = ["experiment", "defence"]
 
 
-@figure()
+@figure
 def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     exposed = tables["exposed"]
     table = counted(exposed)

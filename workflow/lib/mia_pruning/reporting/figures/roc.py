@@ -57,7 +57,7 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         table,
         _finding(tables["results"]),
         "Mean over targets at equal false-positive rates with its 95 % band over targets, which is told where a curve is pointed "
-        f"at; adaptive attacker. The dotted line is guessing{'; ' + DASHED if promised else ''}. "
+        f"at; adaptive attacker. The dotted line is guessing{'; ' + DASHED if set(promised) & set(experiments) else ''}. "
         f"Shown are the headline attack and the one with the highest AUC on the {readable(reference)}.",
         [_panel(experiment, attack, table, tables["results"]) for experiment in experiments for attack in attacks],
     )

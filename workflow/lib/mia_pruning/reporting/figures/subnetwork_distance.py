@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import LABELS, colours, in_order, mark_rates, name_beside, named, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
@@ -55,4 +54,4 @@ def _finding(table: pd.DataFrame) -> str:
         return "These results hold no pruned network."
     of = {stage: rows.loc[rows["mean"].idxmax()] for stage, rows in table.groupby("stage")}
     parts = [f"{row['mean']:.3f} when {stage} ({named(row)})" for stage, row in of.items()]
-    return f"The largest mean distance from the dense network is {listed(parts)}."
+    return f"The largest mean distance from the dense network is {', '.join(parts)}."

@@ -105,6 +105,7 @@ def _panel(table: pd.DataFrame, results: pd.DataFrame, *, seen: list[float], exp
             "type": "scatter",
             "mode": "markers",
             "name": readable(row["defence"]),
+            "showlegend": explained,
             "x": numbers([row["test_accuracy"]]),
             "y": numbers([row["attack_accuracy"]]),
             "error_x": _bar(row, "test_accuracy"),
@@ -119,7 +120,6 @@ def _panel(table: pd.DataFrame, results: pd.DataFrame, *, seen: list[float], exp
     ends = [shown["test_accuracy_low"].min(), shown["test_accuracy_high"].max()]
     axes = {"title": LABELS["test_accuracy"]}, {"title": LABELS["attack_accuracy"], "range": seen}
     title = f"{readable(experiment)}: {_named({'attack': attack, 'attacker': attacker})}"
-    points = [{**point, "showlegend": explained} for point in points]
     dense = {**line(*frontier_of(table, results), "", "#9aa3ad", width=1), "hoverinfo": "skip", "showlegend": False}
     return panel(title, [dotted(ends, [0.5, 0.5]), dense, *points], *axes)
 
@@ -138,8 +138,8 @@ def _finding(table: pd.DataFrame, compression: pd.Series) -> str:
     sentences = []
     about = ["experiment", "attack", "attacker"]
     for (experiment, attack, attacker), rows in table.dropna(subset=["attack_accuracy"]).groupby(about, sort=False):
-        base, others = rows.iloc[0], rows.iloc[1:]
-        pruned = others[[compression.get((experiment, name), 1.0) > 1 for name in others["defence"]]]
+        base = rows.iloc[0]
+        pruned = rows[[compression.get((experiment, name), 1.0) > 1 for name in rows["defence"]]]
         parts = [f"{readable(base['defence'])} {base['attack_accuracy']:.3f}"]
         lowest = dict.fromkeys(part["attack_accuracy"].astype(float).idxmin() for part in (pruned, rows) if len(part))
         parts += [_lowest(rows.loc[index], base, pruned.index) for index in lowest]

@@ -8,11 +8,11 @@ import pandas as pd
 from mia_pruning.metrics.stand_ins import MATCHED, STRONGEST
 from mia_pruning.reporting.claims import INCONCLUSIVE, NOT_TESTED, REFUTED, SUPPORTED
 from mia_pruning.reporting.sentences import with_interval
-from mia_pruning.reporting.style import in_order, readable
-from mia_pruning.reporting.tables import pick
+from mia_pruning.reporting.style import readable
+from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
 
-ATTACKER = ["attack", "attacker"]
-WHERE = ["experiment", "defence"]
+#: what an effect on attacks is an effect on
+ATTACKED = "attack_accuracy"
 #: what claims.yaml says where a claim is not the paper's
 OURS = "not the paper's claim"
 
@@ -26,12 +26,11 @@ def conclusion(
 ) -> list[str]:
     """What each defence of the first claim did to the headline attack and to the strongest, all intervals corrected."""
     first = claims["claims"][0]
-    judged = pick(verdicts, claim=first["id"])
+    judged = pick(verdicts, claim=first["id"], defence=first["defences"])
     sentences = [
-        _effect(pick(judged, experiment=experiment, defence=defence), results, differences, headline)
-        for experiment in in_order(judged, "experiment")
-        for defence in first["defences"]
-        if defence == first["defences"][0] or _tested(pick(judged, experiment=experiment, defence=defence))
+        _effect(rows, results, differences, headline)
+        for (_, defence), rows in judged.groupby(WHERE, sort=False)
+        if defence == first["defences"][0] or _tested(rows)
     ]
     return [*sentences, *_at_matched_accuracy(claims, verdicts, headline), *tally(claims, verdicts)]
 
@@ -43,15 +42,15 @@ def _tested(rows: pd.DataFrame) -> bool:
 def _effect(rows: pd.DataFrame, results: pd.DataFrame, differences: pd.DataFrame, headline: Mapping[str, str]) -> str:
     """What one defence did to the attacks, and to the network's accuracy."""
     about = {key: rows.iloc[0][key] for key in WHERE}
-    tested = rows[rows["verdict"] != NOT_TESTED]
+    tested = rows[(rows["verdict"] != NOT_TESTED) & (rows["metric"] == ATTACKED) & (rows["minus"] != "")]
     shown = [row for attack in (headline, STRONGEST) for _, row in pick(tested, **attack).iterrows()]
     if not shown:
-        reasons = rows.loc[rows["verdict"] == NOT_TESTED, "reason"]
-        return f"On {readable(about['experiment'])} nothing can be said of {readable(about['defence'])}: {reasons.iloc[0]}."
+        reasons = [*rows.loc[rows["verdict"] == NOT_TESTED, "reason"], f"the claim {rows.iloc[0]['claim']} is about no attack"]
+        return f"On {readable(about['experiment'])} nothing can be said of {readable(about['defence'])}: {reasons[0]}."
     parts = [f"{_did(row)} the accuracy of {_whose(row)} ({_points(row)}{_from(row, results)})" for row in shown]
     of_defence = pick(results, **about).set_index("metric")["value"]
     rate = f"{of_defence.get('compression', 1.0):.4g}x"
-    at_rate = f" at {rate} compression" if rate != "1x" and rate not in about["defence"] else ""
+    at_rate = f" at {rate} compression" if rate != "1x" and rate not in about["defence"].split("_") else ""
     minus = shown[0]["minus"]
     cost = pick(differences, metric="test_accuracy", minus=minus, **about)
     accuracy = f", with {with_interval(cost.iloc[0], signed=True)} of test accuracy" if len(cost) else ""
@@ -92,34 +91,37 @@ def _at_matched_accuracy(claims: Mapping[str, Any], verdicts: pd.DataFrame, head
     asking = [claim for claim in claims["claims"] if any(each.get("minus") == MATCHED for each in claim["conditions"])]
     if not asking:
         return
-    judged = pick(verdicts, claim=asking[0]["id"])
+    judged = pick(verdicts, claim=asking[0]["id"], metric=ATTACKED, minus=MATCHED)
     tested = judged[judged["verdict"] != NOT_TESTED]
-    by_one = next((rows for attack in (STRONGEST, headline) if len(rows := pick(tested, **attack))), tested[:0])
-    for experiment, rows in by_one.groupby("experiment", sort=False):
-        parts = [f"{readable(row['defence'])} {_did(row)} it ({_points(row)})" for _, row in rows.iterrows()]
-        yield (
-            f"On {readable(experiment)}, beside dense networks of the same test accuracy and by {_whose(rows.iloc[0])}: "
-            f"{'; '.join(parts)}."
-        )
+    for experiment, of_experiment in tested.groupby("experiment", sort=False):
+        by_one = [rows for attack in (STRONGEST, headline) if len(rows := pick(of_experiment, **attack))]
+        for rows in by_one[:1]:
+            parts = [f"{readable(row['defence'])} {_did(row)} it ({_points(row)})" for _, row in rows.iterrows()]
+            yield (
+                f"On {readable(experiment)}, beside dense networks of the same test accuracy and by {_whose(rows.iloc[0])}: "
+                f"{'; '.join(parts)}."
+            )
 
 
 def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
-    """How the paper's claims fared, corrected, by the headline attack and by the strongest; those of no attack are in both."""
+    """How the paper's claims fared, corrected: by the headline attack, by the strongest, and those that no attack is part of."""
     papers = [claim["id"] for claim in claims["claims"] if claim["number"] != OURS]
     judged = verdicts[verdicts["claim"].isin(papers)]
     headline = judged[judged["headline"].astype(bool)].groupby(["claim", *WHERE], sort=False).first().reset_index()
-    if headline.empty:
-        return []
     strongest = {key: part.iloc[0]["corrected"] for key, part in pick(judged, **STRONGEST).groupby(["claim", *WHERE], sort=False)}
     several = len(set(headline["experiment"])) > 1
-    by_headline, by_strongest = [], []
+    found: dict[str, list[tuple[str, str]]] = {"by the headline attack": [], "by the strongest attack": [], "of no attack": []}
+    untested = []
     for row in headline.to_dict("records"):
         name = f"{row['claim']} on {readable(row['experiment'])}" if several else row["claim"]
-        key = tuple(row[column] for column in ("claim", *WHERE))
-        by_headline.append((name, row["corrected"]))
-        by_strongest.append((name, strongest.get(key, NOT_TESTED if row["attack"] else row["corrected"])))
-    sentences = [f"Of the paper's claims, by the headline attack: {_named(by_headline)}."]
-    return [*sentences, f"By the strongest attack: {_named(by_strongest)}."] if strongest else sentences
+        if row["verdict"] == NOT_TESTED:
+            untested.append(name)
+        else:
+            found["by the headline attack" if row["attack"] else "of no attack"].append((name, row["corrected"]))
+        if (key := tuple(row[column] for column in ("claim", *WHERE))) in strongest:
+            found["by the strongest attack"].append((name, strongest[key]))
+    sentences = [f"The paper's claims {how}: {_named(claimed)}." for how, claimed in found.items() if claimed]
+    return [*sentences, *([f"The paper's claims that were not tested: {', '.join(untested)}."] if untested else [])]
 
 
 def _named(verdicts: Iterable[tuple[str, str]]) -> str:
@@ -130,5 +132,5 @@ def _named(verdicts: Iterable[tuple[str, str]]) -> str:
     found: dict[str, list[str]] = {}
     for name, verdict in verdicts:
         found.setdefault(verdict, []).append(name)
-    order = (SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED)
+    order = (SUPPORTED, REFUTED, INCONCLUSIVE)
     return "; ".join(f"{verdict} {', '.join(found[verdict])}" for verdict in order if verdict in found)

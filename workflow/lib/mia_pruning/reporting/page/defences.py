@@ -13,10 +13,9 @@ from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell,
 from mia_pruning.reporting.page.verdicts import attacker_column, sizes_of_defence
 from mia_pruning.reporting.sentences import number
 from mia_pruning.reporting.style import in_order, readable
-from mia_pruning.reporting.tables import attack_order, pick
+from mia_pruning.reporting.tables import WHERE, attack_order, pick
 from mia_pruning.types import BASELINE
 
-WHERE = ["experiment", "defence"]
 KEYS = [*WHERE, "attack", "attacker"]
 #: false-positive rates that are shown even where there are too few non-members for them
 LOW_FPR = (0.01, 0.001)

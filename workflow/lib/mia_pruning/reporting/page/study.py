@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from mia_pruning.metrics.operating import TPR_AT
-from mia_pruning.metrics.stand_ins import STRONGEST
+from mia_pruning.metrics.stand_ins import MATCHED, STRONGEST
 from mia_pruning.registry import find
 from mia_pruning.reporting.page.table import Cell, Column, Table, table_of
 from mia_pruning.reporting.sentences import listed
@@ -28,12 +28,13 @@ FEW = 16
 WHOLE = 0.9
 
 
-def reported(settings: Mapping[str, Any], results: pd.DataFrame) -> dict[str, Any]:
+def reported(settings: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame) -> dict[str, Any]:
     """The configuration without what the results lack because its jobs failed: the page says nothing of how that was done."""
-    shown = {column: set(results[column]) for column in ("experiment", "defence")}
+    shown = {column: set(results[column]) for column in ("experiment", "defence", "attack")}
     kept = {f"{kind}s": {name: of for name, of in settings[f"{kind}s"].items() if name in shown[kind]} for kind in shown}
-    frontier = settings["frontier"] if set(settings["frontier"]) <= shown["defence"] else []
-    return {**settings, **kept, "frontier": frontier}
+    seeds = {seed for listed_seeds in results["seeds"].dropna() for seed in listed_seeds.split()}
+    matched = settings["frontier"] if MATCHED in set(differences["minus"]) else []
+    return {**settings, **kept, "seeds": [seed for seed in settings["seeds"] if str(seed) in seeds], "frontier": matched}
 
 
 def described(settings: Mapping[str, Any], defence: str) -> str:
@@ -60,10 +61,13 @@ def pairs(settings: Mapping[str, Any]) -> Table:
 
 
 def _as_configured(settings: Mapping[str, Any], axis: str, name: str) -> str:
-    """The entry of an axis as the configuration has it, in a line."""
-    return (
-        yaml.safe_dump(settings[f"{axis}s"][name], default_flow_style=True, width=math.inf, sort_keys=False).strip().strip("{}")
-    )
+    """The entry of an axis as the configuration has it, in a line, without what has no effect."""
+    entry = settings[f"{axis}s"][name]
+    idle = {"solver"} if entry["use"] == "none" else set()
+    said = {
+        key: value for key, value in entry.items() if key not in idle and value != {} and (key, value) != ("retrain_epochs", 0)
+    }
+    return yaml.safe_dump(said, default_flow_style=True, width=math.inf, sort_keys=False).strip()[1:-1]
 
 
 def scale(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,17 +7,19 @@ import pandas as pd
 
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.claims import NOT_TESTED
+from mia_pruning.reporting.page.answer import OURS
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
-from mia_pruning.reporting.sentences import judged_by, measured, required
+from mia_pruning.reporting.sentences import interval, judged_by, measured, required
 from mia_pruning.reporting.style import in_order, readable
-from mia_pruning.reporting.tables import pick
-from mia_pruning.stages.summarise import UTILITY_METRICS
+from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
+from mia_pruning.stages.summarise import PRIVACY_METRICS
 
-ATTACKER = ["attack", "attacker"]
-WHERE = ["experiment", "defence"]
+NO_ATTACK = dict.fromkeys(ATTACKER, "")
+#: what claims.yaml says where the paper gives no figure
+UNPUBLISHED = "not published"
 
 
-def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]) -> list[dict[str, Any]]:
     """For each claim its headline judgements: by the headline attack, and, corrected, by the strongest; and of other defences."""
     views = []
     for claim in claims["claims"]:
@@ -28,14 +30,14 @@ def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list
             entry = _judgement(part)
             by_strongest = strongest.get((experiment, defence))
             more = {"strongest": None if by_strongest is None else _by_strongest(by_strongest)}
-            judged.append({**entry, **more, "others": _others(claim, pick(rows, experiment=experiment), entry)})
-        views.append({**claim, "judged": judged})
+            judged.append({**entry, **more, "others": _others(claim, pick(rows, experiment=experiment), headline)})
+        views.append({**claim, "judged": judged, "published_figure": claim["number"] not in (OURS, UNPUBLISHED)})
     return views
 
 
 def _by_strongest(rows: pd.DataFrame) -> dict[str, Any]:
     """The corrected verdict, with what the strongest attack alone measured."""
-    shown = rows[~rows["metric"].isin(UTILITY_METRICS)]
+    shown = rows[rows["metric"].isin(PRIVACY_METRICS)]
     found = _judgement(shown, outcome="corrected_outcome")
     intervals = [_corrected_interval(row) for _, row in shown.iterrows()]
     conditions = [{**condition, "corrected": wider} for condition, wider in zip(found["conditions"], intervals, strict=False)]
@@ -44,11 +46,10 @@ def _by_strongest(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _corrected_interval(row: pd.Series) -> str:
     """The interval that holds at once with all of the claim."""
-    if pd.isna(row["corrected_low"]):
-        return ""
-    scale, low, high = (100 if row["minus"] else 1), row["corrected_low"], row["corrected_high"]
-    ends = f"{scale * low:+.1f} to {scale * high:+.1f}" if row["minus"] else f"{low:.3f} to {high:.3f}"
-    return f"{ends}, corrected for {row['n_intervals']:.0f} comparisons"
+    wider = row.copy()
+    wider[["low", "high"]] = row[["corrected_low", "corrected_high"]].to_numpy()
+    found = interval(wider, signed=bool(row["minus"]))
+    return f"{found}, corrected for {row['n_intervals']:.0f} comparisons" if found else ""
 
 
 def _judgement(rows: pd.DataFrame, outcome: str = "outcome") -> dict[str, Any]:
@@ -63,15 +64,17 @@ def _judgement(rows: pd.DataFrame, outcome: str = "outcome") -> dict[str, Any]:
 
 
 def _others(claim: Mapping[str, Any], rows: pd.DataFrame, headline: Mapping[str, str]) -> list[dict[str, str]]:
-    """How the claim fares for its other defences, by the same attack and, corrected, by the strongest."""
+    """How the claim fares for its other defences, by the headline attack or by none, and, corrected, by the strongest."""
     others = []
     for defence in claim["defences"][1:]:
-        of_defence = pick(rows, defence=defence)
-        by_same = pick(of_defence, **{key: headline[key] for key in ATTACKER})
-        by_strongest = pick(of_defence, **STRONGEST)
-        if len(by_same) and by_same.iloc[0]["verdict"] != NOT_TESTED:
+        tested = pick(rows, defence=defence)
+        tested = tested[tested["verdict"] != NOT_TESTED]
+        own = [part for wanted in (headline, NO_ATTACK) if len(part := pick(tested, **wanted))]
+        by_strongest = pick(tested, **STRONGEST)
+        if len(tested):
+            verdict = own[0].iloc[0]["verdict"] if own else ""
             strongest = by_strongest.iloc[0]["corrected"] if len(by_strongest) else ""
-            others.append({"defence": defence, "verdict": by_same.iloc[0]["verdict"], "strongest": strongest})
+            others.append({"defence": defence, "verdict": verdict, "strongest": strongest})
     return others
 
 
@@ -133,11 +136,11 @@ def by_attacker(claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: li
         of_claim = pick(verdicts, claim=claim["id"], defence=claim["defences"][0])
         for experiment, part in of_claim.groupby("experiment", sort=False):
             found = {(row["attack"], row["attacker"]): row for _, row in part[::-1].iterrows()}
-            anchor = f"attackers-{claim['id']}" if experiment == of_claim["experiment"].iloc[0] else ""
+            anchor = f"attackers-{claim['id']}-{experiment}"
             heads = [named(experiment), Cell(claim["id"], hint=claim["statement"], anchor=anchor, look="fixed")]
             rows.append([*heads, *(_both(found.get(key, found.get(("", "")))) for key in attackers)])
     columns = [Column("experiment"), Column("claim"), *(attacker_column(*key) for key in attackers)]
-    return table_of("verdicts-by-attacker", "Each claim under each attacker", columns, rows, n_heads=2, look="matrix")
+    return table_of("verdicts-by-attacker", "Each claim under each attacker", columns, rows, n_heads=2, look="matrix whole")
 
 
 def attacker_column(attack: str, attacker: str) -> Column:
