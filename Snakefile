@@ -35,6 +35,8 @@ rule all:
     input:
         f"results/{STUDY.name}/report.html",
         f"results/{STUDY.name}/ro-crate-metadata.json",
+        expand(f"results/{STUDY.name}/figures/{{figure}}.svg", figure=FIGURES),
+        expand(f"results/{STUDY.name}/{{table}}.csv", table=LINKED),
 
 
 rule prefetch:  # all that needs a network, for runs where there is none

@@ -199,7 +199,8 @@ def test_a_report_that_fails_is_not_tried_again(runs, capsys):
 
 def test_a_claim_is_called_untested_if_no_experiment_tests_it(tmp_path):
     rows = [("C1", "e", "supported"), ("C1", "f", "not tested"), ("C2", "e", "not tested"), ("C2", "f", "not tested")]
-    about = dict.fromkeys(("metric", "attack", "attacker", "minus"), "") | {"defence": "a", "corrected": "", "headline": True}
+    about = dict.fromkeys(("attack", "attacker", "minus"), "") | {"defence": "a", "corrected": "", "headline": True}
+    about |= {"metric": "compression", "value": 4.0, "low": 4.0, "high": 4.0, "direction": "at_least", "threshold": 2.0}
     table = [{"claim": claim, "experiment": experiment, "verdict": verdict, **about} for claim, experiment, verdict in rows]
     pd.DataFrame(table).to_csv(tmp_path / "verdicts.csv", index=False)
     assert "Not tested by this study: C2." in reproduce.summary(tmp_path, unchanged=True, seconds=1.0)

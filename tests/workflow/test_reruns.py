@@ -126,6 +126,17 @@ def test_a_lost_part_of_the_packed_data_is_made_again_for_who_needs_it(name, smo
     assert str(array.relative_to(smoke)) in plan.pending
 
 
+@pytest.mark.parametrize("name", ["figures/trade_off.svg", "differences.csv", "verdicts.csv"])
+def test_what_the_report_leads_to_is_made_again_where_it_was_lost(name, smoke, project):
+    lost = smoke / "results/smoke" / name
+    hidden = lost.rename(lost.with_name("hidden"))
+    try:
+        plan = project.plan(smoke, project.smoke)
+    finally:
+        hidden.rename(lost)
+    assert str(lost.relative_to(smoke)) in plan.pending
+
+
 def test_an_altered_data_file_is_refused(smoke, project, edit):
     name = "workflow/resources/fashion_mnist/t10k-labels-idx1-ubyte.gz"
     edit(name, lambda content: content[:-1] + bytes([content[-1] ^ 1]))

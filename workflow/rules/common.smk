@@ -37,6 +37,8 @@ except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 FIGURES = list(registry.catalogue("figure"))
+#: tables that the report leads to
+LINKED = ["results", "differences", "verdicts", "operating", "projection"]
 #: where the pages' parts lie; relative, so that a project which moves with its results draws nothing anew
 PAGES = Path(os.path.relpath(BASE / "report"))
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")

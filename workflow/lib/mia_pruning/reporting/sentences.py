@@ -55,6 +55,14 @@ def interval(row: pd.Series, *, signed: bool = False) -> str:
     return f"{number(row['low'], row['metric'])} to {number(row['high'], row['metric'])}"
 
 
+def corrected_interval(row: pd.Series) -> str:
+    """The interval that holds at once with all of the claim."""
+    wider = row.copy()
+    wider[["low", "high"]] = row[["corrected_low", "corrected_high"]].to_numpy()
+    found = interval(wider, signed=bool(row["minus"]))
+    return f"{found}, corrected for {row['n_intervals']:.0f} comparisons" if found else ""
+
+
 def measured(row: pd.Series) -> str:
     """What a verdict's condition measured, as a clause."""
     metric = readable(row["metric"])
@@ -89,25 +97,17 @@ def listed(parts: Sequence[str], *, between: str = ", ", most: int = MOST_LISTED
 
 
 def console_summary(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:
-    """The headline verdicts, one sentence a claim that was tested, with what the strongest attack makes of it."""
+    """Lines on each claim that was tested: both verdicts, what it claims, and what either attack measured."""
     tested = verdicts[verdicts["headline"] & (verdicts["verdict"] != "not tested")]
-    sentences = []
+    lines = []
     for (claim, experiment), rows in tested.groupby(["claim", "experiment"], sort=False):
         first = rows.iloc[0]
         strongest = pick(verdicts, claim=claim, experiment=experiment, defence=first["defence"], **STRONGEST)
-        worst_case = (
-            f" Under the strongest attack, corrected for all comparisons of the claim, {strongest.iloc[0]['corrected']}: "
-            f"{_clauses(strongest)}."
-            if len(strongest)
-            else ""
-        )
-        sentences.append(
-            f"{claim} {first['verdict']}: {claims[claim].rstrip('.')} "
-            f"({readable(first['defence'])} on {readable(experiment)}): {_clauses(rows)}.{worst_case}"
-        )
-    return sentences
-
-
-def _clauses(rows: pd.DataFrame) -> str:
-    tested = rows[rows["metric"] != ""]
-    return "; ".join(f"{measured(row)}, required {required(row)}" for _, row in tested.iterrows())
+        corrected = f"; by the strongest attack, corrected: {strongest.iloc[0]['corrected']}" if len(strongest) else ""
+        lines.append(f"{claim} {first['verdict']}{corrected}")
+        lines.append(f"    {claims[claim].rstrip('.')} ({readable(first['defence'])} on {readable(experiment)})")
+        lines += [f"    {judged_by(row)}" for _, row in rows.iterrows()]
+        known = set(map(judged_by, (row for _, row in rows.iterrows())))
+        own = [row for _, row in strongest.iterrows() if judged_by(row) not in known]
+        lines += [f"    strongest: {measured(row)}; {corrected_interval(row)} (required: {required(row)})" for row in own]
+    return lines

@@ -9,7 +9,7 @@ from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.claims import NOT_TESTED
 from mia_pruning.reporting.page.answer import OURS
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_of
-from mia_pruning.reporting.sentences import interval, judged_by, measured, required
+from mia_pruning.reporting.sentences import corrected_interval, judged_by, measured, required
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
 from mia_pruning.stages.summarise import PRIVACY_METRICS
@@ -39,17 +39,9 @@ def _by_strongest(rows: pd.DataFrame) -> dict[str, Any]:
     """The corrected verdict, with what the strongest attack alone measured."""
     shown = rows[rows["metric"].isin(PRIVACY_METRICS)]
     found = _judgement(shown, outcome="corrected_outcome")
-    intervals = [_corrected_interval(row) for _, row in shown.iterrows()]
+    intervals = [corrected_interval(row) for _, row in shown.iterrows()]
     conditions = [{**condition, "corrected": wider} for condition, wider in zip(found["conditions"], intervals, strict=False)]
     return {**found, "verdict": rows.iloc[0]["corrected"], "conditions": conditions}
-
-
-def _corrected_interval(row: pd.Series) -> str:
-    """The interval that holds at once with all of the claim."""
-    wider = row.copy()
-    wider[["low", "high"]] = row[["corrected_low", "corrected_high"]].to_numpy()
-    found = interval(wider, signed=bool(row["minus"]))
-    return f"{found}, corrected for {row['n_intervals']:.0f} comparisons" if found else ""
 
 
 def _judgement(rows: pd.DataFrame, outcome: str = "outcome") -> dict[str, Any]:
