@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from mia_pruning.reporting.report import TABLES, write_report
 from mia_pruning.study import complete, read_yaml
@@ -22,6 +22,8 @@ FLAGS = [
     "--disable-sync",
 ]  # fmt: skip
 
+#: milliseconds, in which a browser draws a few frames
+FRAMES = 50
 #: every figure that has panels shows them
 ALL_ARE_DRAWN = """() => [...document.querySelectorAll("script.interactive")].every(
     (script) => script.closest("figure").querySelectorAll(".panel .main-svg").length)"""
@@ -108,16 +110,26 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("console", lambda said: page.complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.on("request", lambda request: page.complaints.append(request.url) if _leaves(request.url, path) else None)
         page.goto(path.as_uri())
-        for figure in page.locator("figure[data-name]").all():
-            figure.scroll_into_view_if_needed()
-        if options.get("java_script_enabled", True):
-            page.wait_for_function(ALL_ARE_DRAWN)
-        page.evaluate("scrollTo(0, 0)")
+        drawn = ALL_ARE_DRAWN if options.get("java_script_enabled", True) else "true"
+        try:
+            _draw_all(page, drawn)
+        except TimeoutError:  # a browser without a screen now and then stops drawing for good; what never draws fails again
+            page.reload()
+            _draw_all(page, drawn)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
+
+
+def _draw_all(page: Page, drawn: str) -> None:
+    """Scroll through the page, so that every figure comes near and is drawn, and back. drawn: what is then true in the page."""
+    for figure in page.locator("figure[data-name]").all():
+        figure.evaluate("figure => figure.scrollIntoView()")
+        page.wait_for_timeout(FRAMES)
+    page.wait_for_function(drawn, polling=FRAMES)
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _leaves(url: str, path: Path) -> bool:
