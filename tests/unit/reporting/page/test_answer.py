@@ -47,7 +47,7 @@ def answer(*rows, claims=(CLAIM,)):
     ],
 )
 def test_the_answer_says_what_the_corrected_verdicts_say(verdict, value, said, words):
-    effect, by_headline, by_strongest = answer(
+    effect, fared = answer(
         verdict("net", "adaptive", value, "supported", said, headline=True),
         verdict("strongest", "any", 0.011, "refuted", "inconclusive"),
     )
@@ -57,8 +57,9 @@ def test_the_answer_says_what_the_corrected_verdicts_say(verdict, value, said, w
         "the accuracy of the strongest attack (+1.1 points, -0.9 to +3.1, from 0.640), "
         "with -0.2 points (-0.4 to +0.0) of test accuracy, against the baseline."
     )
-    assert by_headline == f"The paper's claims by the headline attack: {said} C1."
-    assert by_strongest == "The paper's claims by the strongest attack: inconclusive C1."
+    assert fared == (
+        f"The paper's claims by the headline attack: {said} C1. The paper's claims by the strongest attack: inconclusive C1."
+    )
 
 
 def test_the_answer_says_what_other_rates_did(verdict):

@@ -32,7 +32,8 @@ def conclusion(
         for (_, defence), rows in judged.groupby(WHERE, sort=False)
         if defence == first["defences"][0] or _tested(rows)
     ]
-    return [*sentences, *_at_matched_accuracy(claims, verdicts, headline), *tally(claims, verdicts)]
+    fared = tally(claims, verdicts)
+    return [*sentences, *_at_matched_accuracy(claims, verdicts, headline), *([" ".join(fared)] if fared else [])]
 
 
 def _tested(rows: pd.DataFrame) -> bool:
