@@ -58,7 +58,8 @@ def test_the_answer_says_what_the_corrected_verdicts_say(verdict, value, said, w
         "with -0.2 points (-0.4 to +0.0) of test accuracy, against the baseline."
     )
     assert fared == (
-        f"The paper's claims by the headline attack: {said} C1. The paper's claims by the strongest attack: inconclusive C1."
+        f"The paper's claims, each on its first defence and corrected, by the headline attack: {said} C1. "
+        "Those by the strongest attack: inconclusive C1."
     )
 
 
@@ -114,14 +115,13 @@ def test_the_papers_claims_are_named_once_each_and_ours_not(verdict):
     of_accuracy = verdict("", "", 0.0, "supported", "inconclusive", headline=True, claim="B")
     by_strongest = verdict("strongest", "any", 0.0, "supported", "supported", claim="A")
     assert tally(claims, pd.DataFrame([*by_net, of_accuracy, by_strongest])) == [
-        "The paper's claims by the headline attack: refuted A.",
-        "The paper's claims by the strongest attack: supported A.",
-        "The paper's claims of no attack: inconclusive B.",
+        "The paper's claims, each on its first defence and corrected, by the headline attack: refuted A. "
+        "Those by the strongest attack: supported A. Those that involve no attack: inconclusive B."
     ]
 
 
 def test_claims_of_several_experiments_say_which(verdict):
     rows = [verdict("net", "adaptive", 0.0, "refuted", "refuted", headline=True, experiment=name) for name in ("one", "two")]
     assert tally({"claims": [CLAIM]}, pd.DataFrame(rows)) == [
-        "The paper's claims by the headline attack: refuted C1 on one, C1 on two."
+        "The paper's claims, each on its first defence and corrected, by the headline attack: refuted C1 on one, C1 on two."
     ]

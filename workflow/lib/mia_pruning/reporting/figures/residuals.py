@@ -57,7 +57,7 @@ def _finding(table: pd.DataFrame) -> str:
         return "No defence in these results is solved by ADMM."
     last = table[table["epoch"] == table.groupby(["experiment", "defence"])["epoch"].transform("max")]
     parts = [_farthest(rows) for _, rows in last.groupby(["experiment", "defence"], sort=False)]
-    return f"After the last epoch the distance to the sparsity set, relative to the weights, is {listed(parts, between='; ')}."
+    return f"After the last epoch the primal residual, relative to the weights, is {listed(parts, between='; ')}."
 
 
 def _farthest(rows: pd.DataFrame) -> str:

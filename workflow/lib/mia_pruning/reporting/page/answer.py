@@ -111,17 +111,22 @@ def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
     headline = judged[judged["headline"].astype(bool)].groupby(["claim", *WHERE], sort=False).first().reset_index()
     strongest = {key: part.iloc[0]["corrected"] for key, part in pick(judged, **STRONGEST).groupby(["claim", *WHERE], sort=False)}
     several = len(set(headline["experiment"])) > 1
-    found: dict[str, list[tuple[str, str]]] = {"by the headline attack": [], "by the strongest attack": [], "of no attack": []}
+    found: dict[str, list[tuple[str, str]]] = {
+        "by the headline attack": [],
+        "by the strongest attack": [],
+        "that involve no attack": [],
+    }
     untested = []
     for row in headline.to_dict("records"):
         name = f"{row['claim']} on {readable(row['experiment'])}" if several else row["claim"]
         if row["verdict"] == NOT_TESTED:
             untested.append(name)
         else:
-            found["by the headline attack" if row["attack"] else "of no attack"].append((name, row["corrected"]))
+            found["by the headline attack" if row["attack"] else "that involve no attack"].append((name, row["corrected"]))
         if (key := tuple(row[column] for column in ("claim", *WHERE))) in strongest:
             found["by the strongest attack"].append((name, strongest[key]))
-    sentences = [f"The paper's claims {how}: {_named(claimed)}." for how, claimed in found.items() if claimed]
+    shown = [f"{how}: {_named(claimed)}" for how, claimed in found.items() if claimed]
+    sentences = [f"The paper's claims, each on its first defence and corrected, {'. Those '.join(shown)}."] if shown else []
     return [*sentences, *([f"The paper's claims that were not tested: {', '.join(untested)}."] if untested else [])]
 
 
