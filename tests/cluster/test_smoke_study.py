@@ -40,8 +40,7 @@ def test_the_three_commands_end_with_the_report_and_nothing_left(there, said):
     prefetched, reproduced, status = said
     assert "fetch_dataset" in prefetched
     assert f"Report: {there.results / 'smoke' / 'report.html'}" in reproduced
-    done, wanted = re.search(r"Study smoke: (\d+) of (\d+) jobs done, 0 begun, 0 failed\.", status).groups()
-    assert done == wanted
+    assert "Study smoke: 118 of 118 jobs done, 0 begun, 0 failed." in status
     assert "Nothing is left to do." in status
 
 

@@ -219,6 +219,12 @@ def test_the_record_of_the_run_lists_the_report_and_every_table_figure_and_expor
     assert crate.get("#run")["startTime"] < crate.get("#run")["endTime"]
 
 
+def test_seeds_are_whole_numbers_in_every_table_and_on_the_page(results):
+    for table in ("results", "differences", "verdicts"):
+        assert set(pd.read_csv(results / f"{table}.csv", dtype=str)["seeds"].dropna()) == {"0"}
+    assert "seed 0.0" not in (results / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def reported(results, project, tmp_path):
     """A function that writes the report of this study with some tables changed, and returns its text."""

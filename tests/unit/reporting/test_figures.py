@@ -165,15 +165,22 @@ def test_claims_are_drawn_by_the_headline_attack_and_by_the_strongest_with_its_w
     assert drawn["outcome"].to_dict() == {
         ("C1", "by the headline attack"): "supported",
         ("C1", "by the strongest attack, corrected"): "inconclusive",
-        ("C2: attack accuracy: less game: below 0", "by the headline attack"): "refuted",
-        ("C2: test accuracy: less baseline: at least -1", "without an attack"): "inconclusive",
-        ("C2: attack accuracy: less game: below 0", "by the strongest attack, corrected"): "refuted",
+        ("C2: attack accuracy", "by the headline attack"): "refuted",
+        ("C2: test accuracy", "without an attack"): "inconclusive",
+        ("C2: attack accuracy", "by the strongest attack, corrected"): "refuted",
     }
     assert drawn.loc[("C1", "by the strongest attack, corrected"), ["low", "high"]].tolist() == pytest.approx([-5, 1])
     assert drawing.finding == (
         "e: by the headline attack, of 2 differences 1 supported, 1 refuted; without an attack, of 1 difference 1 inconclusive; "
         "by the strongest attack, corrected, of 2 differences 1 refuted, 1 inconclusive."
     )
+
+
+def test_conditions_of_a_claim_are_told_apart_by_no_more_than_it_takes():
+    rows = [verdict_row("C1", -0.02), verdict_row("C1", -0.02, minus="game"), verdict_row("C2", -0.02, threshold=0.01)]
+    rows.append(verdict_row("C2", -0.02, direction="at_least", threshold=-0.01))
+    drawing = draw("claims", verdicts=pd.DataFrame(rows))
+    assert drawing.table["condition"].tolist() == ["C1: less baseline", "C1: less game", "C2: below 1", "C2: at least -1"]
 
 
 def test_without_a_tested_claim_the_figure_says_so():

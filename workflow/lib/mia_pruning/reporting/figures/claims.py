@@ -73,13 +73,17 @@ def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _name(row: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """The claim, and where it has several conditions what tells them apart."""
-    of_claim = pick(rows, claim=row["claim"])
+    alike, said = pick(rows, claim=row["claim"]), [row["claim"]]
     telling = {
         "metric": readable(row["metric"]),
         "minus": f"less {readable(row['minus'])}",
         "direction": f"{readable(row['direction'])} {100 * row['threshold']:g}",
     }
-    return ": ".join([row["claim"], *(words for column, words in telling.items() if len(set(of_claim[column])) > 1)])
+    for column, words in telling.items():
+        if len(set(alike[column])) > 1:
+            said.append(words)
+            alike = pick(alike, **{column: [row[column]]})
+    return ": ".join(said)
 
 
 def _draw(axis: plt.Axes, table: pd.DataFrame) -> None:

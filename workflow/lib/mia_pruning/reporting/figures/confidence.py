@@ -42,7 +42,7 @@ def confidence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The overlap of the histograms on each experiment's baseline, least and most."""
+    """The overlap of the histograms under each experiment's first defence, and the least and the most."""
     sides = table.pivot_table(index=["experiment", "defence", "low"], columns="member", values="fraction", sort=False)
     overlap = sides.min(axis=1).groupby(level=["experiment", "defence"], sort=False).sum()
     sentences = []
