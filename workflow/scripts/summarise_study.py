@@ -1,7 +1,11 @@
 """Gather the evaluations of a study into tidy tables."""
 
+from mia_pruning.stages.evaluate import COLUMNS as OF_EVALUATION
 from mia_pruning.stages.job import job
 from mia_pruning.stages.summarise import collect_tables, nested, summarise
+from mia_pruning.tables import ABOUT, OF_TRAINING
+
+COLUMNS = {name: (*ABOUT, *columns) for name, columns in OF_EVALUATION.items()} | OF_TRAINING
 
 with job(snakemake):
     about = snakemake.params.about
@@ -29,4 +33,5 @@ with job(snakemake):
         "projection": "pruning",
         "distance": "distance",
     }.items():
-        collect_tables(snakemake.output[table], zip(about[keys], snakemake.input[table], strict=True))
+        parts = zip(about[keys], snakemake.input[table], strict=True)
+        collect_tables(snakemake.output[table], parts, COLUMNS[table])

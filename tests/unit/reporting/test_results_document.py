@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mia_pruning.constraints.solving import RESIDUALS
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting import claims
-from mia_pruning.stages import distance, evaluate, summarise
-from mia_pruning.stages.prune import PROJECTION
-from mia_pruning.training.loop import HISTORY
+from mia_pruning.stages import evaluate, summarise
+from mia_pruning.tables import ABOUT, OF_TRAINING
 
 ROOT = Path(__file__).parents[3]
-ABOUT = ["experiment", "seed", "defence"]
 WRITTEN = {
     "results": summarise.RESULT_COLUMNS,
     "differences": summarise.DIFFERENCE_COLUMNS,
@@ -21,10 +18,7 @@ WRITTEN = {
     "guarantees": summarise.GUARANTEE_COLUMNS,
     "verdicts": claims.COLUMNS,
     **{name: [*ABOUT, *columns] for name, columns in evaluate.COLUMNS.items()},
-    "history": [*ABOUT, "stage", "model", *HISTORY],
-    "residuals": [*ABOUT, "model", "layer", *RESIDUALS],
-    "projection": [*ABOUT, "model", *PROJECTION],
-    "distance": [*ABOUT, *distance.COLUMNS],
+    **{name: [*columns] for name, columns in OF_TRAINING.items()},
 }
 METRICS = [
     *summarise.PRIVACY_METRICS, *summarise.UTILITY_METRICS, *summarise.THEORY_METRICS, *summarise.RELEASE_METRICS,

@@ -20,6 +20,7 @@ from mia_pruning.stages.summarise import (
     read_evaluation,
     summarise,
 )
+from mia_pruning.types import StudyError
 
 CELLS = [
     {"attack": "", "attacker": "", "metric": "test_accuracy"},
@@ -196,7 +197,7 @@ def test_collected_tables_say_what_each_row_is_about(tmp_path):
     pd.DataFrame({"x": [1, 2]}).to_csv(tmp_path / "a.csv", index=False)
     pd.DataFrame({"x": [3]}).to_csv(tmp_path / "b.csv", index=False)
     parts = [({"defence": "baseline", "seed": 0}, tmp_path / "a.csv"), ({"defence": "pruned", "seed": 1}, tmp_path / "b.csv")]
-    collect_tables(tmp_path / "all.csv", parts)
+    collect_tables(tmp_path / "all.csv", parts, ["defence", "seed", "x"])
     assert (tmp_path / "all.csv").read_text() == "defence,seed,x\nbaseline,0,1\nbaseline,0,2\npruned,1,3\n"
 
 
@@ -225,8 +226,14 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
 
 
 def test_a_table_of_no_parts_is_its_columns_alone(tmp_path):
-    collect_tables(tmp_path / "none.csv", [])
-    assert pd.read_csv(tmp_path / "none.csv").columns.tolist() == ["experiment", "seed", "defence"]
+    collect_tables(tmp_path / "none.csv", [], ["experiment", "seed", "x"])
+    assert pd.read_csv(tmp_path / "none.csv").columns.tolist() == ["experiment", "seed", "x"]
+
+
+def test_a_part_with_other_columns_is_named_with_what_was_expected(tmp_path):
+    pd.DataFrame({"y": [1]}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(StudyError, match=r"a\.csv: its columns are y, expected are x; delete it"):
+        collect_tables(tmp_path / "all.csv", [({"seed": 0}, tmp_path / "a.csv")], ["seed", "x"])
 
 
 ACCURACY, AUC = Key("", "", "test_accuracy"), Key("net", "adaptive", "auc")

@@ -11,9 +11,6 @@ from mia_pruning.registry import find, options_of
 from mia_pruning.training.objective import Callback, Plan, Task
 from mia_pruning.types import StudyError
 
-#: columns of what an iterative solver records of each layer after each epoch
-RESIDUALS = ("epoch", "rho", "primal", "dual", "weight_norm")
-
 
 class SparsitySet(Protocol):
     def budgets(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]: ...

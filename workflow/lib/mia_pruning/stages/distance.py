@@ -9,10 +9,9 @@ from scipy.special import softmax
 from mia_pruning import storage
 from mia_pruning.stages.networks import build, read_weights, resident
 from mia_pruning.stages.packed import read_packed, read_split
+from mia_pruning.tables import DISTANCE
 from mia_pruning.training.data import device
 from mia_pruning.training.loop import predict
-
-COLUMNS = ["model", "stage", "total_variation", "largest_total_variation", "relative_logit_distance", "answers_changed"]
 
 
 def measure_distance(dataset: str, split: str, models: Mapping[str, list[str]], settings: Mapping[str, Any], output: str) -> None:
@@ -28,7 +27,7 @@ def measure_distance(dataset: str, split: str, models: Mapping[str, list[str]], 
             network.load_state_dict(held[row])
             logits[stage] = predict(network, data).numpy().astype(np.float64)
         rows += [{"model": row, "stage": stage, **distances(logits["dense"], logits[stage])} for stage in ("pruned", "retrained")]
-    storage.write_table(output, rows, COLUMNS)
+    storage.write_table(output, rows, [*DISTANCE])
 
 
 def distances(one: np.ndarray, other: np.ndarray) -> dict[str, float]:

@@ -13,9 +13,10 @@ from mia_pruning.seeds import stream, torch_seed
 from mia_pruning.stages.job import identity, logger
 from mia_pruning.stages.networks import build_seeded, make_objective, read_models, resident
 from mia_pruning.stages.packed import PackedData, read_packed, read_split
+from mia_pruning.tables import HISTORY
 from mia_pruning.training.checkpoint import Checkpoint
 from mia_pruning.training.data import ResidentData, device
-from mia_pruning.training.loop import HISTORY, NonFiniteLoss, Recipe, Trainer
+from mia_pruning.training.loop import NonFiniteLoss, Recipe, Trainer
 from mia_pruning.training.objective import Callback, Task
 
 RECIPE_KEYS = ("batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision", "schedule")

@@ -9,16 +9,14 @@ import torch
 from torch import Tensor
 
 from mia_pruning import storage
-from mia_pruning.constraints.solving import RESIDUALS, Solution, make_constraint, prunable_weights
+from mia_pruning.constraints.solving import Solution, make_constraint, prunable_weights
 from mia_pruning.seeds import stream
 from mia_pruning.stages.fitting import Batch, finished, fit, read_starts, remove_checkpoints, write_history
 from mia_pruning.stages.networks import read_models, write_models
+from mia_pruning.tables import PROJECTION, RESIDUALS
 from mia_pruning.training.loop import Trainer, predict
 from mia_pruning.training.masking import KeepMasked, apply_masks_
 from mia_pruning.training.objective import Callback
-
-#: what the hard projection at a solver's end did: norms by layer, and in the row `all` what became of the test examples' answers
-PROJECTION = ("layer", "weight_norm", "removed_norm", "accuracy_before", "accuracy_after", "answers_changed")
 
 
 def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, projection: str) -> None:

@@ -14,7 +14,7 @@ from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import MATCHED
-from mia_pruning.types import BASELINE
+from mia_pruning.types import BASELINE, StudyError
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", *TPR_AT)
 UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
@@ -255,13 +255,26 @@ def nested(about: Iterable[Mapping[str, Any]], paths: Iterable[str]) -> dict[str
     return tree
 
 
-def collect_tables(output: str, parts: Iterable[tuple[Mapping[str, Any], str]]) -> None:
-    """One table of many, each preceded by columns that say what it is about; of none, these columns alone."""
-    tables = [pd.DataFrame(columns=["experiment", "seed", "defence"])]
-    for about, path in parts:
-        table = pd.read_csv(path)
-        for position, (column, value) in enumerate(about.items()):
-            table.insert(position, column, value)
-        tables.append(table)
+def collect_tables(output: str, parts: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str]) -> None:
+    """Write one table of many, each preceded by columns that say what it is about.
+
+    columns: of the result, which has them without any part too. A part with other columns raises
+    StudyError.
+    """
+    tables = [_part(about, path, columns) for about, path in parts]
+    gathered = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     with storage.atomic(output) as temporary:
-        pd.concat(tables[1:] or tables, ignore_index=True).to_csv(temporary, index=False, lineterminator="\n")
+        gathered.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _part(about: Mapping[str, Any], path: str, columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    for position, (column, value) in enumerate(about.items()):
+        table.insert(position, column, value)
+    if list(table.columns) != list(columns):
+        own = [column for column in columns if column not in about]
+        raise StudyError(
+            f"{path}: its columns are {', '.join(table.columns[len(about) :])}, expected are "
+            f"{', '.join(own)}; delete it and run again"
+        )
+    return table

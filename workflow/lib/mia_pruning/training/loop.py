@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mia_pruning.tables import HISTORY
 from mia_pruning.training.data import ResidentData
 from mia_pruning.training.objective import Callback, Objective, Task
 from mia_pruning.training.optimizers import OPTIMIZERS, load_optimizer_state_, optimizer_state
@@ -34,9 +35,6 @@ class Recipe:
     momentum: float
     precision: str
     schedule: str = "constant"
-
-
-HISTORY = ("epoch", "train_loss", "train_accuracy", "test_accuracy", "gain", "sample_passes")
 
 
 @dataclass
