@@ -221,11 +221,8 @@ def _attack_network(n: int, n_epochs: int = 6) -> tuple[Callable[[], np.ndarray]
     rng = np.random.default_rng(0)
     members = rng.random(n) < 0.5
     rows = torch.from_numpy((rng.normal(size=(n, 10)) + members[:, np.newaxis]).astype(np.float32))
-    # With a patience of all epochs but one it watches its held-back rows and trains all of them, whatever it finds.
-    fitting = Fitting(
-        max_epochs=n_epochs, patience=n_epochs - 1, batch_size=1000, learning_rate=1e-3, held_back=0.1, precision="bfloat16"
-    )
-    return lambda: learnt_scores(_attack_layers, [rows], members, [[rows[:1]]], rng, fitting), 0.9 * n * n_epochs
+    fitting = Fitting(n_epochs, min_steps=1, batch_size=250, learning_rate=2e-3, precision="bfloat16")
+    return lambda: learnt_scores(_attack_layers, [rows], members, [[rows[:1]]], rng, fitting), n * n_epochs
 
 
 def _attack_layers() -> nn.Module:

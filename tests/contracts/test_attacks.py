@@ -16,9 +16,9 @@ from mia_pruning.types import Signals
 ATTACKS = registry.catalogue("attack")
 #: fewer and smaller steps than in a study, which suffice for a toy
 OPTIONS = {
-    "neural_network": {"max_epochs": 3, "batch_size": 100, "learning_rate": 0.003},
-    "samia": {"max_epochs": 4, "batch_size": 50, "learning_rate": 0.003},
-    "loss_trajectory": {"max_epochs": 6, "batch_size": 50},
+    "neural_network": {"epochs": 3, "min_steps": 50, "batch_size": 100},
+    "samia": {"epochs": 4, "min_steps": 100, "batch_size": 50, "learning_rate": 0.003},
+    "loss_trajectory": {"epochs": 6, "batch_size": 50},
     "ensemble": {"n_trees": 15},
     "quantile_regression": {"n_trees": 10},
 }

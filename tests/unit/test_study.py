@@ -29,7 +29,7 @@ defences:
   baseline: {objective: erm, constraint: none}
   pruned: {objective: erm, constraint: admm}
 attacks:
-  shadow_network: {use: neural_network, max_epochs: 3}
+  shadow_network: {use: neural_network, epochs: 3}
   correctness: {use: correctness}
 """
 GONE = object()
@@ -74,7 +74,7 @@ def test_defaults_of_the_schema_and_of_plug_ins_are_filled_in():
         "use": "cardinality", "solver": "admm", "retrain_epochs": 0, "compression": 10, "keep": None,
         "allocation": "erdos_renyi", "rho": [0.001, 0.01, 0.1], "epochs": 15, "step_epochs": 1,
     }  # fmt: skip
-    assert filled["attacks"]["shadow_network"]["max_epochs"] == 3
+    assert filled["attacks"]["shadow_network"]["epochs"] == 3
     assert filled["attacks"]["shadow_network"]["targets_per_group"] == 2
 
 

@@ -29,7 +29,7 @@ UNKNOWN_KEYS = {  # the key -> the nearest known one
     "constraints.admm.compresion": "compression",
     "constraints.admm.retrain_epoch": "retrain_epochs",
     "defences.mia_pruning.constrant": "constraint",
-    "attacks.shadow_network.max_epoch": "max_epochs",
+    "attacks.shadow_network.epoch": "epochs",
     "attacks.correctness.target_per_group": "targets_per_group",
 }
 UNKNOWN_NAMES = {  # the key -> the wrong value and the nearest known one
@@ -59,8 +59,8 @@ WRONG_VALUES = [  # key, value, words of the message
     ("attacks", {}, ["non-empty"]),
     ("attacks.correctness", None, ["object"]),
     ("attacks.correctness.use", 5, ["string"]),
-    ("attacks.shadow_network.max_epochs", 0, ["int >= 1"]),
-    ("attacks.shadow_network.max_epochs", "3", ["int >= 1"]),
+    ("attacks.shadow_network.epochs", 0, ["int >= 1"]),
+    ("attacks.shadow_network.epochs", "3", ["int >= 1"]),
     ("attacks.modified_entropy.per_class", "yes", ["bool"]),
     ("attacks.correctness.targets_per_group", 0, [">= 2"]),
     ("attacks.correctness.targets_per_group", 3, ["even"]),

@@ -5,7 +5,7 @@ import torch
 from mia_pruning.attacks import learnt as module
 from mia_pruning.attacks.learnt import Fitting, learnt_scores
 
-OPTIONS = {"max_epochs": 20, "patience": 5, "batch_size": 50, "learning_rate": 0.01, "held_back": 0.1}
+FITTING = Fitting(epochs=10, min_steps=1, batch_size=50, learning_rate=0.3)
 
 
 class Line(torch.nn.Linear):
@@ -13,53 +13,57 @@ class Line(torch.nn.Linear):
         return super().forward(values).squeeze(1)
 
 
-def learnt(**options):
-    """The scores of 50 rows of a target after learning from 400 of noise."""
-    values = torch.from_numpy(np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32))
-    members = np.random.default_rng(1).random(400) < 0.5
-    fitting = Fitting(**{**OPTIONS, **options})
-    return learnt_scores(lambda: Line(3, 1), [values], members, [[values[:50]]], np.random.default_rng(2), fitting)
+def learnt(fitting=FITTING, n_rows=400, leak=0.0):
+    """Scores of 200 new rows of a target, and their membership."""
+    rng = np.random.default_rng(0)
+    members = rng.random(n_rows + 200) < 0.5
+    values = (rng.normal(size=(n_rows + 200, 3)) + leak * members[:, np.newaxis]).astype(np.float32)
+    known, asked = torch.from_numpy(values[:n_rows]), torch.from_numpy(values[n_rows:])
+    rng = np.random.default_rng(2)
+    scores = learnt_scores(lambda: Line(3, 1), [known], members[:n_rows], [[asked]], rng, fitting)
+    return scores[0], members[n_rows:]
 
 
-@pytest.fixture
-def staged(monkeypatch):
-    """Epoch k makes the network answer k everywhere; held-back losses are as planned. Returns the epochs that were trained."""
-    epochs = []
+def test_members_score_above_the_threshold_and_non_members_below():
+    scores, members = learnt(leak=3.0)
+    assert ((scores > 0) == members).mean() > 0.97
 
-    def plan(losses):
-        def train_epoch(network, *arguments):
-            epochs.append(len(epochs) + 1)
-            with torch.no_grad():
-                network.weight.zero_()
-                network.bias.fill_(len(epochs))
 
-        monkeypatch.setattr(module, "_train_epoch", train_epoch)
-        monkeypatch.setattr(module, "_mean_loss", lambda network, rows: losses[len(epochs) - 1])
-        monkeypatch.setattr(module, "best_threshold", lambda scores, members: 0.0)
-        return epochs
+def count_steps(monkeypatch, fitting, n_rows):
+    sizes = []
 
-    return plan
+    class Counting(torch.optim.Adam):
+        def step(self, *arguments, **options):
+            sizes.append(1)
+            return super().step(*arguments, **options)
+
+    monkeypatch.setattr(module.torch.optim, "Adam", Counting)
+    learnt(fitting, n_rows)
+    return len(sizes)
 
 
 @pytest.mark.parametrize(
-    ("losses", "patience", "max_epochs", "trained", "best"),
-    [
-        ([3.0, 2.0, 2.5, 2.2, 2.1, 1.0], 3, 20, 5, 2),
-        ([3.0, 2.0, 2.5, 2.2, 1.0, 2.0, 2.0, 2.0], 3, 20, 8, 5),
-        ([3.0, 2.0, 2.0, 1.0], 1, 20, 3, 2),
-        ([3.0, 2.0, 1.0], 3, 3, 3, 3),
-    ],
+    ("epochs", "min_steps", "n_rows", "steps"),
+    [(4, 1, 400, 32), (4, 32, 400, 32), (4, 33, 400, 40), (1, 100, 120, 102), (2, 1, 20, 2)],
 )
-def test_it_stops_when_patience_ends_and_answers_with_the_best_epoch(staged, losses, patience, max_epochs, trained, best):
-    epochs = staged(losses)
-    scores = learnt(patience=patience, max_epochs=max_epochs)
-    assert len(epochs) == trained
-    assert (scores == best).all()
+def test_it_takes_its_epochs_or_its_fewest_steps(monkeypatch, epochs, min_steps, n_rows, steps):
+    fitting = Fitting(epochs, min_steps, batch_size=50, learning_rate=0.01)
+    assert count_steps(monkeypatch, fitting, n_rows) == steps
 
 
-def test_held_back_rows_are_not_trained_on_and_the_rest_is(monkeypatch):
-    sizes = []
-    monkeypatch.setattr(module, "_train_epoch", lambda network, optimizer, rows, *arguments: sizes.append(len(rows[0])))
-    monkeypatch.setattr(module, "_mean_loss", lambda network, rows: sizes.append(len(rows[0])) or 1.0)
-    learnt(held_back=0.25, max_epochs=1)
-    assert sizes == [300, 100]
+def test_the_learning_rate_rises_and_falls_to_nearly_nothing(monkeypatch):
+    rates = []
+
+    class Watched(torch.optim.Adam):
+        def step(self, *arguments, **options):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(*arguments, **options)
+
+    monkeypatch.setattr(module.torch.optim, "Adam", Watched)
+    learnt(Fitting(10, 1, 50, 0.01))
+    top = int(np.argmax(rates))
+    assert rates[top] == pytest.approx(0.01, rel=0.05)
+    assert top == pytest.approx(module.WARM_UP * len(rates), abs=1)
+    assert (np.diff(rates[: top + 1]) > 0).all()
+    assert (np.diff(rates[top:]) < 0).all()
+    assert rates[-1] < 1e-5

@@ -114,10 +114,9 @@ def test_a_probe_that_trains_costs_more_with_more_to_train_on():
 
 
 def test_an_attack_that_may_train_longer_is_expected_to_cost_more():
-    options = {"use": "neural_network", "patience": 2, "batch_size": 50, "learning_rate": 0.001, "held_back": 0.1}
+    options = {"use": "neural_network", "min_steps": 1, "batch_size": 50, "learning_rate": 0.001}
     short, long = (
-        measure_attack({**options, "precision": "float32", "max_epochs": epochs}, (8, 8, 1), 3, n_examples=200)
-        for epochs in (4, 100)
+        measure_attack({**options, "precision": "float32", "epochs": epochs}, (8, 8, 1), 3, n_examples=200) for epochs in (4, 100)
     )
     assert long > 3 * short
 

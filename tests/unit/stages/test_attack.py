@@ -295,7 +295,7 @@ def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tm
         attack={
             "use": attack,
             "targets_per_group": 2,
-            **({"max_epochs": 20, "batch_size": 25} if attack == "neural_network" else {}),
+            **({"epochs": 10, "batch_size": 25} if attack == "neural_network" else {}),
         },
         attacker="known_members",
         seed=5,

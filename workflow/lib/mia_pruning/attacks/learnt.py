@@ -1,6 +1,5 @@
-"""What attacks share that train a network to tell shadow models' members from their non-members."""
+"""Networks that learn to tell shadow models' members from their non-members."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,23 +10,38 @@ from torch import Tensor, nn
 from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.training.loop import autocast
 
-#: rows that are scored at a time
+#: Rows that are scored at a time.
 SCORED_AT_ONCE = 50_000
+#: Share of the steps in which the learning rate rises; in the others it falls to nothing.
+WARM_UP = 0.2
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """How such a network is trained.
+    """How such a network is trained: by a fixed number of steps, one learning-rate cycle.
 
-    Training stops when the loss on the share of rows that is held back has not fallen for `patience` epochs.
+    epochs: passes over the rows, or as many as `min_steps` steps take if these are more. A network that
+    stops when a held-back loss has not fallen for some epochs often stops at guessing where little
+    leaks; a fixed cycle does not.
     """
 
-    max_epochs: int
-    patience: int
+    epochs: int
+    min_steps: int
     batch_size: int
     learning_rate: float
-    held_back: float
     precision: str = "float32"
+
+    def n_epochs(self, n_rows: int) -> int:
+        """Number of passes over this many rows.
+
+        >>> Fitting(4, 150, 250, 0.001).n_epochs(1_000), Fitting(4, 150, 250, 0.001).n_epochs(20_000)
+        (38, 4)
+        """
+        steps = self.n_batches(n_rows)
+        return max(self.epochs, -(-self.min_steps // steps))
+
+    def n_batches(self, n_rows: int) -> int:
+        return -(-n_rows // self.batch_size)
 
 
 def learnt_scores(
@@ -38,57 +52,46 @@ def learnt_scores(
     rng: np.random.Generator,
     fitting: Fitting,
 ) -> np.ndarray:
-    """The log-odds of membership, less the threshold that is best on the shadow rows, (n_targets, n_examples).
+    """Log-odds of membership minus the threshold that is best on the shadow rows, (n_targets, n_examples).
 
-    known: the network's inputs of the shadows' rows, whose membership (n_rows,) is known; targets: those of each target.
+    known: the network's inputs of the shadows' rows, whose membership (n_rows,) is known.
+    targets: the inputs of each target.
     """
-    order = torch.from_numpy(rng.permutation(len(members)))
-    rows = [tensor[order] for tensor in (*known, torch.from_numpy(members.astype(np.float32)))]
-    n_held = max(1, round(fitting.held_back * len(order)))
     torch.manual_seed(int(rng.integers(1 << 63)))
     network = make_network()
-    _fit(network, [tensor[n_held:] for tensor in rows], [tensor[:n_held] for tensor in rows], rng, fitting)
-    *inputs, kept_members = rows
-    threshold = best_threshold(_log_odds(network, inputs), kept_members.numpy() > 0)
-    return np.stack([_log_odds(network, of_one_model) for of_one_model in targets]) - threshold
+    _fit(network, [*known, torch.from_numpy(members.astype(np.float32))], rng, fitting)
+    threshold = best_threshold(_log_odds(network, known, fitting.precision), members)
+    scores = [_log_odds(network, of_one_model, fitting.precision) for of_one_model in targets]
+    return np.stack(scores) - threshold
 
 
-def _fit(network: nn.Module, kept: list[Tensor], held: list[Tensor], rng: np.random.Generator, fitting: Fitting) -> None:
-    """Leaves the network as it was after its best epoch."""
+def _fit(network: nn.Module, rows: list[Tensor], rng: np.random.Generator, fitting: Fitting) -> None:
+    """Train the network, in place, on rows whose last tensor is the membership (n_rows,)."""
+    n_rows = len(rows[-1])
+    n_epochs = fitting.n_epochs(n_rows)
     optimizer = torch.optim.Adam(network.parameters(), lr=fitting.learning_rate, fused=True)
-    best_loss, best_state, waited = np.inf, copy.deepcopy(network.state_dict()), 0
-    for _ in range(fitting.max_epochs):
-        with autocast(torch.device("cpu"), fitting.precision):
-            _train_epoch(network, optimizer, kept, fitting.batch_size, rng)
-        loss = _mean_loss(network, held)
-        waited = 0 if loss < best_loss else waited + 1
-        if loss < best_loss:
-            best_loss, best_state = loss, copy.deepcopy(network.state_dict())
-        if waited == fitting.patience:
-            break
-    network.load_state_dict(best_state)
-
-
-def _train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Tensor], batch_size: int, rng: np.random.Generator
-) -> None:
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        fitting.learning_rate,
+        total_steps=n_epochs * fitting.n_batches(n_rows),
+        pct_start=WARM_UP,
+    )
     network.train()
-    for batch in torch.from_numpy(rng.permutation(len(rows[0]))).split(batch_size):
-        *inputs, members = (tensor[batch] for tensor in rows)
-        loss = nn.functional.binary_cross_entropy_with_logits(network(*inputs), members)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-
-def _mean_loss(network: nn.Module, rows: list[Tensor]) -> float:
-    *inputs, members = rows
-    answers = torch.from_numpy(_log_odds(network, inputs))
-    return float(nn.functional.binary_cross_entropy_with_logits(answers, members.double()))
+    for _ in range(n_epochs):
+        for batch in torch.from_numpy(rng.permutation(n_rows)).split(fitting.batch_size):
+            *inputs, members = (tensor[batch] for tensor in rows)
+            with autocast(torch.device("cpu"), fitting.precision):
+                answers = network(*inputs)
+            loss = nn.functional.binary_cross_entropy_with_logits(answers.float(), members)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
 
 
 @torch.no_grad()
-def _log_odds(network: nn.Module, inputs: Sequence[Tensor]) -> np.ndarray:
+def _log_odds(network: nn.Module, inputs: Sequence[Tensor], precision: str) -> np.ndarray:
     network.eval()
     parts = zip(*(tensor.split(SCORED_AT_ONCE) for tensor in inputs), strict=True)
-    return torch.cat([network(*part) for part in parts]).double().numpy()
+    with autocast(torch.device("cpu"), precision):
+        return torch.cat([network(*part) for part in parts]).double().numpy()

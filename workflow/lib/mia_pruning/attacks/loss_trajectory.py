@@ -21,13 +21,12 @@ def loss_trajectory(
     shadows: Signals,
     rng: np.random.Generator,
     *,
-    max_epochs: Annotated[int, ">= 1"] = 20,
-    patience: Annotated[int, ">= 1"] = 5,
-    batch_size: Annotated[int, ">= 1"] = 1000,
-    learning_rate: Annotated[float, "> 0"] = 0.001,
-    held_back: Annotated[float, "> 0, < 1"] = 0.1,
+    epochs: Annotated[int, ">= 1"] = 6,
+    min_steps: Annotated[int, ">= 1"] = 200,
+    batch_size: Annotated[int, ">= 1"] = 250,
+    learning_rate: Annotated[float, "> 0"] = 0.002,
 ) -> np.ndarray:
-    """The log-odds of membership, less the threshold that is best on the shadow rows.
+    """Log-odds of membership minus the threshold that is best on the shadow rows.
 
     Differs: the model's own loss is given as the log-odds of the label, which does not end where the loss rounds to 0.
     """
@@ -35,7 +34,7 @@ def loss_trajectory(
     known = _inputs(logits, labels, shadows.probes["distillation"][shadows.candidates])
     asked = zip(targets.logits, targets.probes["distillation"], strict=True)
     of_targets = [[_inputs(own, targets.labels, of_student)] for own, of_student in asked]
-    fitting = Fitting(max_epochs, patience, batch_size, learning_rate, held_back)
+    fitting = Fitting(epochs, min_steps, batch_size, learning_rate)
     return learnt_scores(lambda: TrajectoryNetwork(known.shape[1]), [known], members, of_targets, rng, fitting)
 
 

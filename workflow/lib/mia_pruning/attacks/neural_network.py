@@ -1,15 +1,24 @@
-"""The paper's attack: the inference network of Nasr et al. on prediction vector and label, trained on shadow models' outputs."""
+"""The paper's attack: the inference network of Nasr et al. on prediction vector and label.
+
+Differs: the prediction branch reads the log-odds of the classes instead of their probabilities, the
+label's first and the others descending, standardised over the shadow models' rows. With probabilities in
+the order of the classes the same network stays at guessing where little leaks (attack accuracy 0.506
+where correctness alone has 0.530) and on 100 classes.
+"""
 
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from scipy.special import softmax
 
 from mia_pruning.attacks.learnt import Fitting, learnt_scores
+from mia_pruning.attacks.predictions import label_first
 from mia_pruning.models.inference_network import InferenceNetwork
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
+
+#: A standard deviation below it is taken as it: the column is constant on the shadow models' rows.
+LEAST_DEVIATION = 1e-6
 
 
 @attack
@@ -18,25 +27,30 @@ def neural_network(
     shadows: Signals,
     rng: np.random.Generator,
     *,
-    max_epochs: Annotated[int, ">= 1"] = 20,
-    patience: Annotated[int, ">= 1"] = 5,
-    batch_size: Annotated[int, ">= 1"] = 1000,
+    epochs: Annotated[int, ">= 1"] = 4,
+    min_steps: Annotated[int, ">= 1"] = 150,
+    batch_size: Annotated[int, ">= 1"] = 250,
     learning_rate: Annotated[float, "> 0"] = 0.001,
-    held_back: Annotated[float, "> 0, < 1"] = 0.1,
     precision: Literal["float32", "bfloat16"] = "float32",
 ) -> np.ndarray:
-    """The log-odds of membership, less the threshold that is best on the shadow rows.
+    """Log-odds of membership minus the threshold of the highest balanced accuracy on shadow rows.
 
-    Training stops when the loss on held-back shadow rows has not fallen for `patience` epochs; with two of them it often stops at
-    guessing before it has found a weak leak. precision: of the wide layers; the first and the last are always in float32.
+    epochs: passes over the shadow rows; more where these make fewer than `min_steps` steps.
+    precision: of the wide layers. The first and the last are always in float32.
     """
-    fitting = Fitting(max_epochs, patience, batch_size, learning_rate, held_back, precision)
+    fitting = Fitting(epochs, min_steps, batch_size, learning_rate, precision)
     logits, labels, members = shadows.known_rows()
-    of_targets = [_inputs(of_one_model, targets.labels) for of_one_model in targets.logits]
-    make_network = lambda: InferenceNetwork(logits.shape[-1])  # noqa: E731
-    return learnt_scores(make_network, _inputs(logits, labels), members, of_targets, rng, fitting)
+    known = label_first(logits, labels)
+    centre = known.mean(axis=0)
+    deviation = np.maximum(known.std(axis=0), LEAST_DEVIATION)
 
+    def inputs(features: np.ndarray, of_labels: np.ndarray) -> list[torch.Tensor]:
+        standardised = ((features - centre) / deviation).astype(np.float32)
+        return [torch.from_numpy(standardised), torch.from_numpy(of_labels.astype(np.int64))]
 
-def _inputs(logits: np.ndarray, labels: np.ndarray) -> list[torch.Tensor]:
-    probabilities = softmax(logits.astype(np.float32), axis=-1)
-    return [torch.from_numpy(probabilities), torch.from_numpy(labels.astype(np.int64))]
+    of_targets = [inputs(label_first(of_one_model, targets.labels), targets.labels) for of_one_model in targets.logits]
+
+    def make_network() -> InferenceNetwork:
+        return InferenceNetwork(logits.shape[-1])
+
+    return learnt_scores(make_network, inputs(known, labels), members, of_targets, rng, fitting)

@@ -25,13 +25,12 @@ def samia(
     rng: np.random.Generator,
     *,
     max_rows: Annotated[int, ">= 2"] = 20_000,
-    max_epochs: Annotated[int, ">= 1"] = 15,
-    patience: Annotated[int, ">= 1"] = 4,
+    epochs: Annotated[int, ">= 1"] = 6,
+    min_steps: Annotated[int, ">= 1"] = 200,
     batch_size: Annotated[int, ">= 1"] = 200,
     learning_rate: Annotated[float, "> 0"] = 0.001,
-    held_back: Annotated[float, "> 0, < 1"] = 0.1,
 ) -> np.ndarray:
-    """The log-odds of membership, less the threshold that is best on the shadow rows.
+    """Log-odds of membership minus the threshold that is best on the shadow rows.
 
     max_rows: shadow rows that it learns from, drawn at random where there are more.
     """
@@ -40,7 +39,7 @@ def samia(
     known = tokens(logits[chosen], shadows.probes["sensitivity"][shadows.candidates][chosen], labels[chosen])
     asked = zip(targets.logits, targets.probes["sensitivity"], strict=True)
     of_targets = [[tokens(*of_one_model, targets.labels)] for of_one_model in asked]
-    fitting = Fitting(max_epochs, patience, batch_size, learning_rate, held_back)
+    fitting = Fitting(epochs, min_steps, batch_size, learning_rate)
     return learnt_scores(TokenNetwork, [known], members[chosen], of_targets, rng, fitting)
 
 

@@ -5,7 +5,6 @@ Every piece runs once unmeasured, unless that once took so long that it must do.
 
 import copy
 import json
-import math
 import os
 import subprocess
 import sys
@@ -265,7 +264,7 @@ def measure_probe(
 
 
 def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int, n_examples: int = 1000) -> float:
-    """Of made-up signals of six shadows and two targets; an attack that trains does so for `expected_epochs`."""
+    """Of made-up signals of six shadows and two targets; an attack that trains does so for as many epochs as it says."""
     plug_in = find("attack", entry["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
     shadows = made_up_signals(6, n_examples, image_shape, n_classes, plug_in.traits)
@@ -274,20 +273,12 @@ def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int,
     def seconds(**changes: Any) -> float:
         return seconds_of(lambda: function(targets, shadows, np.random.default_rng(0), **{**options, **changes}))
 
-    if "max_epochs" not in options:
-        return seconds() / shadows.candidates.sum()
-    one, three = (seconds(max_epochs=epochs, patience=epochs) for epochs in (1, 3))
-    further = expected_epochs(options["max_epochs"], options["patience"]) - 1
-    return (one + further * max(0.0, three - one) / 2) / shadows.candidates.sum()
-
-
-def expected_epochs(max_epochs: int, patience: int) -> int:
-    """Epochs that an attack with early stopping is assumed to take: half of those allowed, but not less than its patience asks.
-
-    >>> expected_epochs(20, 2), expected_epochs(5, 2), expected_epochs(2, 2)
-    (10, 3, 2)
-    """
-    return min(max_epochs, max(patience + 1, math.ceil(max_epochs / 2)))
+    n_rows = shadows.candidates.sum()
+    if "min_steps" not in options:
+        return seconds() / n_rows
+    one, three = (seconds(epochs=epochs, min_steps=1) for epochs in (1, 3))
+    further = options["epochs"] - 1
+    return (one + further * max(0.0, three - one) / 2) / n_rows
 
 
 def made_up_signals(
