@@ -28,6 +28,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from mia_pruning import provenance
+from mia_pruning.attacks.base import base_offline, base_online
+from mia_pruning.attacks.bavaria import bavaria_offline, bavaria_online
 from mia_pruning.attacks.calibrated_loss import calibrated_loss
 from mia_pruning.attacks.confidence import confidence
 from mia_pruning.attacks.correctness import correctness
@@ -36,6 +38,7 @@ from mia_pruning.attacks.learnt import Fitting, learnt_scores
 from mia_pruning.attacks.lira import lira_offline, lira_online
 from mia_pruning.attacks.loss import loss
 from mia_pruning.attacks.modified_entropy import modified_entropy
+from mia_pruning.attacks.pmia import pmia
 from mia_pruning.attacks.rmia import rmia_offline, rmia_online
 from mia_pruning.constraints.admm import Admm
 from mia_pruning.constraints.cardinality import Cardinality
@@ -234,6 +237,7 @@ def _attack_layers() -> nn.Module:
 SCORE_BASED = (
     correctness, confidence, entropy, loss, modified_entropy, calibrated_loss,
     lira_offline, lira_online, rmia_offline, rmia_online,
+    base_offline, base_online, bavaria_offline, bavaria_online, pmia,
 )  # fmt: skip
 
 
