@@ -179,7 +179,8 @@ SECOND = registry.PlugIn("solver", "second", "m", "second", {"epochs": Option("e
     [
         ("count", 1), ("rate", 1), ("rate", 0.5), ("rate", None), ("flag", True), ("name", "y"), ("rates", [0.1, 2]),
         ("sizes", [6, 12]), ("keep", {"fc1": 0.5}), ("keep", None), ("free", -1),
-        ("share", 0.99), ("share", 1e-9), ("kind", "pooled"), ("weight", "auto"), ("weight", 0), ("weight", 0.3), ("weight", 1), ("queries", 17),
+        ("share", 0.99), ("share", 1e-9), ("kind", "pooled"),
+        ("weight", "auto"), ("weight", 0), ("weight", 0.3), ("weight", 1), ("queries", 17),
     ],
 )  # fmt: skip
 def test_a_value_of_the_type_and_in_the_range_is_accepted(name, value):
@@ -193,7 +194,8 @@ def test_a_value_of_the_type_and_in_the_range_is_accepted(name, value):
         ("rate", 0), ("rate", 1.1), ("rate", True), ("rate", float("nan")), ("flag", 1), ("flag", "true"), ("name", 3),
         ("rates", 0.1), ("rates", [0.1, 0]), ("rates", ["a"]), ("keep", [1]), ("free", "1"), ("free", False),
         ("share", 0), ("share", 1), ("share", 1.5), ("kind", "both"), ("kind", 1), ("kind", None),
-        ("weight", "automatic"), ("weight", "0.3"), ("weight", 1.1), ("weight", -0.1), ("weight", None), ("weight", True), ("weight", float("nan")), ("weight", ["auto"]),
+        ("weight", "automatic"), ("weight", "0.3"), ("weight", 1.1), ("weight", -0.1), ("weight", None),
+        ("weight", True), ("weight", float("nan")), ("weight", ["auto"]),
         ("queries", 6), ("queries", "5"), ("queries", True),
     ],
 )  # fmt: skip
