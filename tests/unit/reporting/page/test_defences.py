@@ -73,7 +73,7 @@ def test_a_rate_that_non_members_do_not_resolve_says_so():
 
 def test_a_rate_that_the_population_does_not_resolve_names_the_size_that_would():
     counts = {"experiment": "lenet5", "attack": "net", "attacker": "adaptive", "false_positives": 3, "others": 400}
-    by_seed = [{**counts, "defence": "baseline", "allowed_fpr": 0.01, "population_needed": n} for n in (np.nan, 1250)]
+    by_seed = [{**counts, "defence": "baseline", "allowed_fpr": 0.01, "population_needed": n} for n in (1000, 1250)]
     table = every_attack(RESULTS, pd.DataFrame(by_seed))
     cells = next(cells for cells in table.rows if (cells[1].text, cells[2].text) == ("baseline", "net"))
     found = cells[labels(table).index("TPR at 1 % FPR")].text

@@ -30,7 +30,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 
 from mia_pruning.attacks.ratios import Means, log_odds, log_ratio, majority, share_beaten
-from mia_pruning.attacks.references import check_enough, pairs
+from mia_pruning.attacks.references import FEWEST_POPULATION, check_enough, pairs
 from mia_pruning.metrics.membership import auc, best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
@@ -38,8 +38,6 @@ from mia_pruning.types import Signals
 logger = logging.getLogger(__name__)
 #: The values among which `auto` chooses.
 GRID_OF_A, TEMPERATURES = tuple(step / 10 for step in range(11)), (1.0, 2.0)
-#: With fewer examples the share beaten has steps of more than a tenth.
-FEWEST_POPULATION = 10
 
 
 @attack(by_example=True, inside=True, population=True)
