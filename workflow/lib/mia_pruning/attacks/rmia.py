@@ -19,7 +19,8 @@ What the authors ran (ml_privacy_meter, research/2024_rmia, CIFAR-10) is this:
       rmia_as_published: {use: rmia_offline_augmented, softmax: taylor, temperature: 2, gamma: 2}
 
 Its 18 queries are the image and 17 copies; `a` is left at `auto`.
-Differs: they drop the lowest and highest fifth of the models from each mean; here all count.
+Differs: they drop the lowest and highest fifth of the models from each mean; here all count. They
+also ask about copies of z, where here z is asked about once.
 """
 
 import logging
@@ -84,10 +85,7 @@ def rmia_online_augmented(
     softmax: Literal["plain", "taylor"] = "plain",
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """The online form, where the example and its augmented copies vote on each z.
-
-    Differs: the authors ask about copies of z as well; here z is asked about once.
-    """
+    """The online form, where the example and its augmented copies vote on each z."""
     kind = Kind(softmax, gamma, online=True, augmented=True)
     return _guesses(targets, shadows, kind, 1.0, temperature)
 
@@ -103,10 +101,7 @@ def rmia_offline_augmented(
     softmax: Literal["plain", "taylor"] = "plain",
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """The offline form, where the example and its augmented copies vote on each z.
-
-    Differs: the authors ask about copies of z as well; here z is asked about once.
-    """
+    """The offline form, where the example and its augmented copies vote on each z."""
     return _guesses(targets, shadows, Kind(softmax, gamma, augmented=True), a, temperature)
 
 
