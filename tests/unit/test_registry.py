@@ -165,6 +165,9 @@ OPTIONS = {
         Option("keep", "dict | None", "", None),
         Option("free", "float", "", 0.0),
         Option("share", "float", "> 0, < 1", 0.1),
+        Option("kind", "Literal['pooled', 'own']", "", "own"),
+        Option("weight", "Literal['auto'] | float", ">= 0, <= 1", "auto"),
+        Option("queries", "Literal[5, 17]", "", 5),
     )
 }
 FIRST = registry.PlugIn("constraint", "first", "m", "first", OPTIONS)
@@ -176,7 +179,8 @@ SECOND = registry.PlugIn("solver", "second", "m", "second", {"epochs": Option("e
     [
         ("count", 1), ("rate", 1), ("rate", 0.5), ("rate", None), ("flag", True), ("name", "y"), ("rates", [0.1, 2]),
         ("sizes", [6, 12]), ("keep", {"fc1": 0.5}), ("keep", None), ("free", -1),
-        ("share", 0.99), ("share", 1e-9),
+        ("share", 0.99), ("share", 1e-9), ("kind", "pooled"),
+        ("weight", "auto"), ("weight", 0), ("weight", 0.3), ("weight", 1), ("queries", 17),
     ],
 )  # fmt: skip
 def test_a_value_of_the_type_and_in_the_range_is_accepted(name, value):
@@ -189,13 +193,30 @@ def test_a_value_of_the_type_and_in_the_range_is_accepted(name, value):
         ("count", True), ("count", 1.0), ("count", "1"), ("count", None), ("count", 0), ("count", [1]),
         ("rate", 0), ("rate", 1.1), ("rate", True), ("rate", float("nan")), ("flag", 1), ("flag", "true"), ("name", 3),
         ("rates", 0.1), ("rates", [0.1, 0]), ("rates", ["a"]), ("keep", [1]), ("free", "1"), ("free", False),
-        ("share", 0), ("share", 1), ("share", 1.5),
+        ("share", 0), ("share", 1), ("share", 1.5), ("kind", "both"), ("kind", 1), ("kind", None),
+        ("weight", "automatic"), ("weight", "0.3"), ("weight", 1.1), ("weight", -0.1), ("weight", None),
+        ("weight", True), ("weight", float("nan")), ("weight", ["auto"]),
+        ("queries", 6), ("queries", "5"), ("queries", True),
     ],
 )  # fmt: skip
 def test_a_value_of_another_type_or_out_of_range_is_refused_with_what_is_allowed(name, value):
     with pytest.raises(StudyError) as refusal:
         check_options({"count": 3, name: value}, [FIRST], "constraints.c")
     assert str(refusal.value) == f"constraints.c.{name} = {value!r}: allowed is {OPTIONS[name].allowed}"
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("count", "int >= 1"),
+        ("rate", "float | None > 0, <= 1"),
+        ("kind", "one of pooled, own"),
+        ("weight", "float >= 0, <= 1, or the word auto"),
+        ("queries", "one of 5, 17"),
+    ],
+)
+def test_what_is_allowed_names_types_range_and_words(name, allowed):
+    assert OPTIONS[name].allowed == allowed
 
 
 @pytest.mark.parametrize(("name", "value"), [("sizes", ["a"]), ("sizes", [1.5]), ("rates", [True]), ("rates", [[1]])])

@@ -33,6 +33,7 @@ attacks:
   correctness: {use: correctness}
 """
 GONE = object()
+FEW_TESTED = {"protocol": "pool", "examples": 400, "models": 6, "reference": 100, "test": 9}
 DISJOINT = {
     "protocol": "disjoint", "examples": 400, "models": 4, "shadow_examples": 400, "shadow_models": 4,
     "reference": 100, "test": 400,
@@ -129,6 +130,14 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
         ({"attacks__correctness__targets_per_group": 3}, "attacks.correctness.targets_per_group = 3: groups are whole pairs"),
         ({"attacks__correctness__targets_per_group": 4}, "attacks.correctness.targets_per_group = 4: experiments.e has 4"),
         ({"attacks__lira": {"use": "lira_offline"}}, "attacks.lira: lira_offline needs at least 4 shadow models, and"),
+        (
+            {"attacks__r": {"use": "rmia_offline"}, "experiments__e__split": FEW_TESTED},
+            "experiments.e.split.test = 9: attacks.r compares with these examples as its population and needs at least 10",
+        ),
+        (
+            {"attacks__r": {"use": "rmia_offline", "a": "automatic"}},
+            "attacks.r.a = 'automatic': allowed is float >= 0, <= 1, or the word auto",
+        ),
         (
             {"attacks__lira": {"use": "lira_online", "variance": "per_example"}},
             "attacks.lira: lira_online needs at least 6 shadow models, and",

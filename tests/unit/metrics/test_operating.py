@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mia_pruning.metrics.operating import Counts, at_most, guessed, resolves
+from mia_pruning.metrics.operating import Counts, at_most, guessed, population_needed, resolves
 
 
 @given(seed=st.integers(0, 1000), n=st.integers(4, 30), fpr=st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0]))
@@ -45,3 +45,14 @@ def test_counts_of_targets_add_up():
 )
 def test_a_rate_needs_ten_expected_false_positives_and_one_of_each_target(others, fpr, resolved):
     assert resolves(fpr, others) == resolved
+
+
+@pytest.mark.parametrize("fpr", [0.1, 0.01, 0.001, 0.0001])
+@pytest.mark.parametrize("n_targets", [1, 8, 12, 100])
+def test_the_population_needed_is_the_least_that_would_resolve_the_rate(fpr, n_targets):
+    """As if each target had so many non-members."""
+    needed = population_needed(fpr, n_targets, 0)
+    assert resolves(fpr, [needed + 1] * n_targets)
+    assert not resolves(fpr, [needed - 1] * n_targets)
+    assert population_needed(fpr, n_targets, needed - 1) == needed
+    assert population_needed(fpr, n_targets, needed) is None

@@ -9,7 +9,7 @@ from torch import nn
 
 from mia_pruning.plan.counting import random_data
 from mia_pruning.probes.asked import Asked
-from mia_pruning.probes.augmented import augmented, copies
+from mia_pruning.probes.augmented import all_copies, augmented, copies
 from mia_pruning.probes.distillation import distillation
 from mia_pruning.probes.gradient_norm import gradient_norm
 from mia_pruning.probes.noisy import noisy
@@ -89,6 +89,28 @@ def test_the_copies_are_the_mirror_image_and_the_four_shifts():
     placed = {(dy, dx) for s in (up, down, left, right) for dy in (0, 2, 4) for dx in (0, 2, 4)
               if torch.equal(s[:, :, dy : dy + 2, dx : dx + 2], inner)}  # fmt: skip
     assert placed == {(0, 2), (4, 2), (2, 0), (2, 4)}
+
+
+def test_seventeen_copies_are_all_moves_and_all_their_mirror_images():
+    images = random_data(5, SHAPE, N_CLASSES).images
+    found = all_copies(images, 1)
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
+    height, width = images.shape[2:]
+    wanted = [
+        queried
+        for dy in range(3)
+        for dx in range(3)
+        for moved in [padded[:, :, dy : dy + height, dx : dx + width]]
+        for queried in (moved, moved.flip(-1))
+        if not torch.equal(queried, images)
+    ]
+    assert len(found) == len(wanted) == 17
+    assert {copy_.numpy().tobytes() for copy_ in found} == {query.numpy().tobytes() for query in wanted}
+
+
+def test_the_number_of_copies_is_that_of_the_answers():
+    given = asked(Pixel(2, 2))
+    assert [augmented(given, n_copies=n).shape[1] for n in (5, 17)] == [5, 17]
 
 
 def test_augmented_answers_are_those_of_the_copies():

@@ -33,6 +33,10 @@ def of_images(targets, shadows, rng):
     calls.append((targets, shadows, 0))
     return targets.logits[..., 0]
 
+@attack(population=True)
+def of_population(targets, shadows, rng):
+    return targets.logits[..., 0]
+
 @attack
 def broken(targets, shadows, rng):
     return np.where(targets.logits[..., 0] == 3, np.nan, 1.0)
@@ -94,6 +98,7 @@ def attacked(tmp_path, monkeypatch):
         )
         found = storage.read_arrays(tmp_path / "scores.npz")
         run.unknown, run.failure = found["unknown"], str(found["failure"])
+        run.population = int(found["population"])
         return found["scores"], list(spying_attack.calls), split, labels
 
     return run
@@ -111,6 +116,13 @@ def test_targets_carry_no_membership_and_shadows_their_own(attacked):
         np.testing.assert_array_equal(shadows.candidates, split.candidates[model_numbers(shadows)])
         np.testing.assert_array_equal(targets.candidates, split.candidates[model_numbers(targets)])
         np.testing.assert_array_equal(targets.labels, labels[split.pool])
+
+
+def test_the_population_is_counted_of_an_attack_that_compares_with_it(attacked):
+    _, _, split, _ = attacked(name="of_population")
+    assert attacked.population == split.test.size > 0
+    attacked()
+    assert attacked.population == 0
 
 
 def test_neither_a_target_nor_its_twin_is_among_its_shadows(attacked):

@@ -33,7 +33,7 @@ def evaluated(request, tmp_path):
     storage.write_array(tmp_path / "images.npy", np.zeros((N_LABELLED, 1, 1, 1), np.uint8))
     storage.write_array(tmp_path / "labels.npy", LABELS)
     storage.write_array(tmp_path / "signals.npy", logits)
-    told = {"unknown": split.candidates[split.is_target], "failure": np.array("")}
+    told = {"unknown": split.candidates[split.is_target], "failure": np.array(""), "population": np.array(0)}
     storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores, **told)
 
     def run(name="a", seed=0, attacks=None, menu=("net",)):
@@ -151,6 +151,19 @@ def test_operating_points_count_over_all_targets_at_thresholds_of_each_ones_own(
     assert [row[2] for row in counts[2:]] == [4, 0, 0]
 
 
+def test_a_rate_that_the_population_does_not_resolve_is_marked_with_the_size_that_would(evaluated):
+    """Four targets: 10 % need 25 examples, 1 % 250, 0.1 % 2,500; the attack without a population needs none."""
+    run, split, _, scores, folder = evaluated
+    told = {"unknown": split.candidates[split.is_target], "failure": np.array("")}
+    storage.write_arrays(folder / "share.npz", {}, scores=scores, population=np.array(250), **told)
+    attacks = {("share", "adaptive"): "share.npz", ("net", "adaptive"): "scores.npz"}
+    run(attacks={key: folder / file for key, file in attacks.items()})
+    table = pd.read_csv(folder / "a_operating.csv")
+    needed = table["population_needed"].fillna(0).groupby(table["attack"]).apply(list)
+    assert needed["share"] == [0, 0, 0, 2500, 25000]
+    assert needed["net"] == [0, 0, 0, 0, 0]
+
+
 def test_a_rate_is_a_metric_where_the_non_members_resolve_it(evaluated):
     run, split, _, scores, folder = evaluated
     found, candidates = run(), split.candidates[split.is_target]
@@ -158,7 +171,8 @@ def test_a_rate_is_a_metric_where_the_non_members_resolve_it(evaluated):
     counted = pd.read_csv(folder / "a_operating.csv").set_index("allowed_fpr")["tpr"]
     assert rate.mean() == pytest.approx(counted[0.1])
     few = candidates & (np.cumsum(candidates, axis=1) <= 40)  # some 80 non-members, of which a tenth are eight
-    storage.write_arrays(folder / "few.npz", {}, scores=scores, unknown=few, failure=np.array(""))
+    told = {"unknown": few, "failure": np.array(""), "population": np.array(0)}
+    storage.write_arrays(folder / "few.npz", {}, scores=scores, **told)
     found = run(attacks={("few", "adaptive"): folder / "few.npz"})
     assert {key.metric for key in found.replicates if key.attack == "few"} == {"attack_accuracy", "auc", "gain"}
 
@@ -239,7 +253,7 @@ def test_examples_that_the_attacker_was_told_about_do_not_count(evaluated):
     candidates = split.candidates[split.is_target]
     unknown = candidates & (np.cumsum(candidates, axis=1) % 2 == 0)
     spoilt = np.where(unknown, scores, np.where(split.membership[split.is_target], 100.0, -100.0))
-    told = {"unknown": unknown, "failure": np.array("")}
+    told = {"unknown": unknown, "failure": np.array(""), "population": np.array(0)}
     storage.write_arrays(folder / "spoilt.npz", {}, scores=spoilt, **told)
     storage.write_arrays(folder / "honest.npz", {}, scores=np.where(unknown, scores, 0.0), **told)
     names = ("spoilt", "honest")
@@ -305,7 +319,7 @@ def test_with_one_pair_of_targets_there_is_no_strongest():
 
 def test_the_strongest_is_one_of_the_attacks_that_every_defence_is_tried_with(evaluated):
     run, split, _, scores, folder = evaluated
-    told = {"unknown": split.candidates[split.is_target], "failure": np.array("")}
+    told = {"unknown": split.candidates[split.is_target], "failure": np.array(""), "population": np.array(0)}
     storage.write_arrays(folder / "best.npz", {}, scores=scores + 9 * split.membership[split.is_target], **told)
     attacks = {("net", "adaptive"): folder / "scores.npz", ("costly", "adaptive"): folder / "best.npz"}
     for menu, chosen in ((("net", "costly"), "costly"), (("net",), "net")):

@@ -5,7 +5,8 @@ keyword-only arguments, or a dataclass's fields, are its options; a class `OneSh
 from the source text, not by importing: planning a study then costs milliseconds instead of torch's three seconds, and a change
 in one plug-in's file concerns that plug-in alone.
 
-An annotation `Annotated[float, ">= 1"]` states the range of an option, `Literal["this", "that"]` the words that it takes.
+An annotation `Annotated[float, ">= 1"]` states the range of an option, `Literal["this", "that"]` the words that it takes. Both
+may be joined: `Annotated[Literal["auto"] | float, ">= 1"]` takes the word, or a number in the range.
 """
 
 import ast
@@ -14,7 +15,7 @@ import importlib
 import importlib.util
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -54,24 +55,36 @@ class Option:
 
     @property
     def allowed(self) -> str:
-        return f"one of {', '.join(self._words)}" if self._words else f"{self.annotation} {self.range}".strip()
+        """What the option takes, for a message.
+
+        >>> Option("a", "Literal['auto'] | float", ">= 0, <= 1", 0.5).allowed
+        'float >= 0, <= 1, or the word auto'
+        """
+        words, types = self._alternatives
+        listed = ", ".join(map(str, words))
+        typed = f"{' | '.join(types)} {self.range}".strip()
+        if not words:
+            return typed
+        return f"{typed}, or the word {listed}" if types else f"one of {listed}"
 
     @property
-    def _words(self) -> tuple[str, ...]:
-        """Of an annotation Literal["this", "that"]."""
-        kind, _, words = self.annotation.partition("[")
-        return ast.literal_eval(f"({words[:-1]},)") if kind == "Literal" else ()
+    def _alternatives(self) -> tuple[tuple[Any, ...], list[str]]:
+        """The words of `Literal["this", "that"]`, and the other types of the annotation."""
+        parts = list(_parts(ast.parse(self.annotation, mode="eval").body))
+        literals = [part for part in parts if isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Literal"]
+        words = [word for part in literals for word in _words(part)]
+        return tuple(words), [ast.unparse(part) for part in parts if part not in literals]
 
     def accepts(self, value: Any) -> bool:
-        """Whether a value read from YAML has the option's type and lies in its range."""
-        if self._words:
-            return value in self._words
-        alternatives = [part.strip() for part in self.annotation.split("|")]
+        """Whether a value read from YAML is one of the option's words, or has its type and lies in its range."""
+        words, types = self._alternatives
+        if any(value == word and type(value) is type(word) for word in words):
+            return True
         if value is None:
-            return "None" in alternatives
+            return "None" in types
         fits_type = any(
             isinstance(value, _TYPES[kind]) and (not isinstance(value, bool) or kind == "bool")
-            for kind in (part.split("[")[0] for part in alternatives)
+            for kind in (part.split("[")[0] for part in types)
             if kind in _TYPES
         )
         if isinstance(value, list | tuple):
@@ -104,6 +117,21 @@ class PlugIn:
     def load(self) -> Callable:
         """The function or class itself; this imports its module."""
         return getattr(importlib.import_module(self.module), self.symbol)
+
+
+def _parts(annotation: ast.expr) -> Iterator[ast.expr]:
+    """The alternatives of an annotation that are joined by `|`, in their order."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        yield from _parts(annotation.left)
+        yield from _parts(annotation.right)
+    else:
+        yield annotation
+
+
+def _words(literal: ast.Subscript) -> list[Any]:
+    """The words of an annotation `Literal["this", "that"]`."""
+    listed = literal.slice.elts if isinstance(literal.slice, ast.Tuple) else [literal.slice]
+    return [ast.literal_eval(word) for word in listed]
 
 
 def _is_finite(value: Any) -> bool:

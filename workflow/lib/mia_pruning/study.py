@@ -18,7 +18,7 @@ import jsonschema
 import yaml
 
 from mia_pruning import registry
-from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_SHADOWS
+from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_POPULATION, FEWEST_SHADOWS
 from mia_pruning.data.sources import check_sources
 from mia_pruning.data.split import check_size
 from mia_pruning.provenance import code_digest, fingerprint, module_file
@@ -478,6 +478,11 @@ def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: st
             raise StudyError(
                 f"{where}: {attack['use']} needs at least {needed} shadow models, and experiments.{name} has {n_shadows} "
                 "for each group of targets; allowed are more models or fewer targets_per_group"
+            )
+        if traits.get("population") and split["test"] < FEWEST_POPULATION:
+            raise StudyError(
+                f"experiments.{name}.split.test = {split['test']}: {where} compares with these "
+                f"examples as its population and needs at least {FEWEST_POPULATION} of them"
             )
 
 

@@ -1,5 +1,6 @@
 """Tables of defences from planted results."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -60,6 +61,7 @@ def test_in_the_matrix_a_bar_is_what_exceeds_guessing_and_the_strongest_comes_fi
 
 def test_a_rate_that_non_members_do_not_resolve_says_so():
     counts = {"experiment": "lenet5", "attack": "net", "attacker": "adaptive", "false_positives": 3, "others": 400}
+    counts["population_needed"] = np.nan
     operating = pd.DataFrame([{**counts, "defence": name, "allowed_fpr": 0.01} for name in ("baseline", "pruned")])
     table = every_attack(RESULTS, operating)
     column = labels(table).index("TPR at 1 % FPR")
@@ -67,6 +69,15 @@ def test_a_rate_that_non_members_do_not_resolve_says_so():
     assert found[("baseline", "net")] == "0.050 (0.040 to 0.060) at 0.0075"
     assert found[("pruned", "net")] == "n too small: 400"
     assert found[("baseline", "strongest")] == ""
+
+
+def test_a_rate_that_the_population_does_not_resolve_names_the_size_that_would():
+    counts = {"experiment": "lenet5", "attack": "net", "attacker": "adaptive", "false_positives": 3, "others": 400}
+    by_seed = [{**counts, "defence": "baseline", "allowed_fpr": 0.01, "population_needed": n} for n in (1000, 1250)]
+    table = every_attack(RESULTS, pd.DataFrame(by_seed))
+    cells = next(cells for cells in table.rows if (cells[1].text, cells[2].text) == ("baseline", "net"))
+    found = cells[labels(table).index("TPR at 1 % FPR")].text
+    assert found == "0.050 (0.040 to 0.060) at 0.0075; population below 1,250"
 
 
 def test_changes_are_those_against_the_baseline():

@@ -6,12 +6,12 @@ import numpy as np
 from scipy.special import log_softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from mia_pruning.attacks import rmia
 from mia_pruning.attacks.calibrated_loss import calibrated, negative_loss
 from mia_pruning.attacks.lira import answers, offline
 from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.attacks.modified_entropy import negative_modified_entropy
 from mia_pruning.attacks.references import raw_scores
-from mia_pruning.attacks.rmia import label_probability, offline_share
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
@@ -23,7 +23,7 @@ def ensemble(targets: Signals, shadows: Signals, rng: np.random.Generator, *, n_
     """
     by_reference = [
         raw_scores(targets, shadows, answers, offline("pooled")),
-        raw_scores(targets, shadows, label_probability, lambda _: offline_share(gamma=1.0, a=0.3)),
+        rmia.raw_scores(targets, shadows, rmia.Kind(), a=0.3, temperature=1.0),
         raw_scores(targets, shadows, negative_loss, lambda _: calibrated),
     ]
     of_targets, of_shadows = (

@@ -14,6 +14,8 @@ from mia_pruning.types import Signals
 
 #: two pairs of twins, so that one can be attacked by the other; for deviations at each example three
 FEWEST_SHADOWS, FEWEST_PER_EXAMPLE = 4, 6
+#: With fewer examples in the population, a share of it has steps of more than a tenth.
+FEWEST_POPULATION = 10
 
 
 @dataclass(frozen=True)

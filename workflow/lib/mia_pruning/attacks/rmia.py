@@ -1,71 +1,301 @@
-"""The robust attack (Zarifzadeh et al., ICML 2024): how many examples of the population does an example beat?
+"""RMIA, the robust attack (Zarifzadeh et al., ICML 2024): which share of a population is beaten?
 
-The likelihood ratio of an example, p(x | target) / p(x), is compared with that of each example z on which nobody was trained; p
-is the probability of the true label, and p(x) its mean over shadow models. The score is the share of z whose ratio, gamma times,
-is smaller: exact, by one sort of the population and a search for each example.
+An example's likelihood ratio is p(x | target) / p(x). Here p is the probability of the true label,
+and p(x) its mean over shadow models. The ratio is compared with that of each example z of the
+population, on which no model was trained. The score is the share of z whose ratio, times gamma, is
+smaller. It is exact: one sort of the population, and a search for each example. Ties are broken by
+the ratio.
+
+`auto` is chosen on the shadow models, each attacked by the others without its twin: the value with
+the highest AUC. The authors choose `a` in this way, with one reference model as the target. An `a`
+near 0 suits networks that memorise, an `a` near 1 those that hardly do. A temperature of 2 helps
+where most probabilities of members are near 1. Differs: the authors fix the temperature.
+
+What the authors ran (ml_privacy_meter, research/2024_rmia, CIFAR-10) is this:
+
+    probes:
+      augmented: {use: augmented, n_copies: 17}
+    attacks:
+      rmia_as_published: {use: rmia_offline_augmented, softmax: taylor, temperature: 2, gamma: 2}
+
+Its 18 queries are the image and 17 copies; `a` is left at `auto`.
+Differs: they drop the lowest and highest fifth of the models from each mean; here all count. They
+also ask about copies of z, where here z is asked about once.
 """
 
-from typing import Annotated
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from scipy.special import log_softmax
 
-from mia_pruning.attacks.references import Moments, References, Score, scores_by_references
-from mia_pruning.attacks.thresholds import of_label
+from mia_pruning.attacks.ratios import Means, log_odds, log_ratio, majority, share_beaten
+from mia_pruning.attacks.references import FEWEST_POPULATION, check_enough, pairs
+from mia_pruning.metrics.membership import auc, best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
+logger = logging.getLogger(__name__)
+#: The values among which `auto` chooses.
+GRID_OF_A, TEMPERATURES = tuple(step / 10 for step in range(11)), (1.0, 2.0)
 
-@attack(by_example=True, inside=True)
+
+@attack(by_example=True, inside=True, population=True)
 def rmia_online(
-    targets: Signals, shadows: Signals, rng: np.random.Generator, *, gamma: Annotated[float, "> 0"] = 1.0
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    gamma: Annotated[float, "> 0"] = 1.0,
+    softmax: Literal["plain", "taylor"] = "plain",
+    temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """p(x) is the mean over shadows that were trained on x and over those that were not, both with equal weight."""
+    """Scores with p(x) from shadows that were trained on x and shadows that were not.
 
-    def score(p: np.ndarray, p_population: np.ndarray, others: References) -> np.ndarray:
-        expected = (others.inside.mean + others.outside.mean) / 2
-        return share_beaten(_ratio(p, expected), _ratio(p_population, others.population.mean), gamma)
-
-    return scores_by_references(targets, shadows, label_probability, lambda _: score)
+    The mean of either side has equal weight.
+    """
+    return _guesses(targets, shadows, Kind(softmax, gamma, online=True), 1.0, temperature)
 
 
-@attack(by_example=True)
+@attack(by_example=True, population=True)
 def rmia_offline(
     targets: Signals,
     shadows: Signals,
     rng: np.random.Generator,
     *,
     gamma: Annotated[float, "> 0"] = 1.0,
-    a: Annotated[float, ">= 0, <= 1"] = 0.3,
+    a: Annotated[Literal["auto"] | float, ">= 0, <= 1"] = "auto",
+    softmax: Literal["plain", "taylor"] = "plain",
+    temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """p(x) is guessed from shadows not trained on x: one that was is taken to have a p + 1 - a where they have p."""
-    return scores_by_references(targets, shadows, label_probability, lambda _: offline_share(gamma, a))
-
-
-def offline_share(gamma: float, a: float) -> Score:
-    def expected(moments: Moments) -> np.ndarray:
-        return (1 + a) / 2 * moments.mean + (1 - a) / 2
-
-    def score(p: np.ndarray, p_population: np.ndarray, others: References) -> np.ndarray:
-        return share_beaten(_ratio(p, expected(others.outside)), _ratio(p_population, expected(others.population)), gamma)
-
-    return score
-
-
-def share_beaten(ratios: np.ndarray, of_population: np.ndarray, gamma: float) -> np.ndarray:
-    """For each ratio the share of the population whose ratio, times gamma, is smaller; NaN for NaN.
-
-    >>> share_beaten(np.array([0.5, 1.0, 3.0]), np.array([1.0, 0.2, 2.0]), gamma=1.0)
-    array([0.33333333, 0.33333333, 1.        ])
+    """p(x) is guessed from shadows not trained on x: one that was is taken to have a p + 1 - a
+    where they have p.
     """
-    smaller = np.searchsorted(np.sort(gamma * of_population), ratios, side="left") / of_population.size
-    return np.where(np.isnan(ratios), np.nan, smaller)
+    return _guesses(targets, shadows, Kind(softmax, gamma), a, temperature)
 
 
-def label_probability(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return np.exp(of_label(log_softmax(logits.astype(np.float64), axis=-1), labels))
+@attack(by_example=True, inside=True, population=True, probes=("augmented",))
+def rmia_online_augmented(
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    gamma: Annotated[float, "> 0"] = 1.0,
+    softmax: Literal["plain", "taylor"] = "plain",
+    temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
+) -> np.ndarray:
+    """The online form, where the example and its augmented copies vote on each z."""
+    kind = Kind(softmax, gamma, online=True, augmented=True)
+    return _guesses(targets, shadows, kind, 1.0, temperature)
 
 
-def _ratio(p: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """An expectation that rounds to nothing is taken as the least positive number."""
-    return p / np.maximum(expected, np.finfo(np.float64).tiny)
+@attack(by_example=True, population=True, probes=("augmented",))
+def rmia_offline_augmented(
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    gamma: Annotated[float, "> 0"] = 1.0,
+    a: Annotated[Literal["auto"] | float, ">= 0, <= 1"] = "auto",
+    softmax: Literal["plain", "taylor"] = "plain",
+    temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
+) -> np.ndarray:
+    """The offline form, where the example and its augmented copies vote on each z."""
+    return _guesses(targets, shadows, Kind(softmax, gamma, augmented=True), a, temperature)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The form of the attack: what p is, by how much z must be beaten, which shadows and which
+    queries count.
+    """
+
+    softmax: str = "plain"
+    gamma: float = 1.0
+    online: bool = False
+    augmented: bool = False
+
+
+def raw_scores(
+    targets: Signals,
+    shadows: Signals,
+    kind: Kind,
+    a: float | str = "auto",
+    temperature: float | str = "auto",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shares beaten by the targets and by the shadows, (n_models, n_examples) each, without a
+    threshold.
+
+    Each shadow is attacked by the others without its twin; NaN where these are too few. Raises
+    ValueError where the population or the shadows are too few.
+    """
+    _check_population(shadows)
+    best = choose(shadows, kind, a, temperature)
+    answers = Answers.of(targets, kind, best.temperature)
+    everyone = np.ones((1, len(shadows.logits)), dtype=bool)
+    references = best.comparison.answers
+    attacked = Comparison.of(answers, references, shadows.membership, everyone, online=kind.online)
+    scores = attacked.shares(best.a, kind.gamma)
+    of_shadows = best.comparison.shares(best.a, kind.gamma)
+    check_enough(scores, targets, of_shadows, shadows)
+    return scores, of_shadows
+
+
+class Choice(NamedTuple):
+    """A setting, the shadows compared with each other under it, and the mean AUC of these attacks;
+    0 if it was not measured.
+    """
+
+    temperature: float
+    a: float
+    comparison: "Comparison"
+    auc: float
+
+
+def choose(shadows: Signals, kind: Kind, a: float | str, temperature: float | str) -> Choice:
+    """The setting of the highest AUC on the shadows, each attacked by the others without its twin;
+    the first of equal ones.
+
+    A number is taken as it is. The AUC of the ratio is that of the share beaten, so no population
+    is needed to choose.
+    """
+    temperatures = TEMPERATURES if temperature == "auto" else (float(temperature),)
+    values_of_a = GRID_OF_A if a == "auto" else (float(a),)
+    is_fixed = len(temperatures) * len(values_of_a) == 1
+    choices = _choices(shadows, kind, temperatures, values_of_a, is_fixed)
+    best = max(choices, key=lambda choice: choice.auc)
+    if not is_fixed:
+        found = (best.temperature, best.a, best.auc, len(shadows.logits))
+        logger.info("temperature %g, a %g: mean AUC %.4f of attacks on %d shadow models", *found)
+    return best
+
+
+def _choices(
+    shadows: Signals,
+    kind: Kind,
+    temperatures: Sequence[float],
+    values_of_a: Sequence[float],
+    is_fixed: bool,
+) -> Iterator[Choice]:
+    others = _others(shadows)
+    for temperature in temperatures:
+        answers = Answers.of(shadows, kind, temperature)
+        members = shadows.membership
+        comparison = Comparison.of(answers, answers, members, others, online=kind.online)
+        for a in values_of_a:
+            quality = 0.0 if is_fixed else _mean_auc(comparison.ratios(a), shadows)
+            yield Choice(temperature, a, comparison, quality)
+
+
+def _others(shadows: Signals) -> np.ndarray:
+    """(n_shadows, n_shadows): which shadows each is compared with: all but itself and its twin."""
+    others = np.ones((len(shadows.logits),) * 2, dtype=bool)
+    for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
+        others[row, left_out] = False
+    return others
+
+
+def _mean_auc(ratios: np.ndarray, shadows: Signals) -> float:
+    """Over the shadows that can be attacked; 0 if none can, which the check of the scores then
+    reports.
+    """
+    known = shadows.candidates & ~np.isnan(ratios)
+    rows = zip(ratios, shadows.membership, known, strict=True)
+    trials = [(scores[of], members[of]) for scores, members, of in rows]
+    found = [auc(*trial) for trial in trials if 0 < trial[1].sum() < trial[1].size]
+    return float(np.mean(found)) if found else 0.0
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Log-odds of the label: on the pool (n_queries, n_models, n_examples), on the population
+    (n_models, n_population).
+    """
+
+    pool: np.ndarray
+    population: np.ndarray
+
+    @classmethod
+    def of(cls, signals: Signals, kind: Kind, temperature: float) -> "Answers":
+        """Model by model, so that no copy of all logits is made."""
+        options = {"softmax": kind.softmax, "temperature": temperature}
+        queries = [signals.logits[:, np.newaxis]]
+        if kind.augmented:
+            queries.append(np.moveaxis(signals.probes["augmented"], 2, 1))
+        asked = [of_query for of_kind in queries for of_query in np.moveaxis(of_kind, 1, 0)]
+
+        def of_models(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            return np.stack([log_odds(of_model, labels, **options) for of_model in logits])
+
+        pool = np.stack([of_models(of_query, signals.labels) for of_query in asked])
+        return cls(pool, of_models(signals.population, signals.population_labels))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Answers of some models, and at each query and on the population the means over the shadows
+    that each is compared with.
+    """
+
+    answers: Answers
+    expected: Sequence[Means]
+    expected_of_population: Means
+
+    @classmethod
+    def of(
+        cls,
+        answers: Answers,
+        references: Answers,
+        membership: np.ndarray,
+        models: np.ndarray,
+        *,
+        online: bool,
+    ) -> "Comparison":
+        """references: of the shadows, with their membership (n_shadows, n_examples).
+
+        models (n_models or 1, n_shadows) bool says which shadows each model is compared with.
+        """
+        outside = [Means.of(odds, ~membership, models) for odds in references.pool]
+        if online:
+            inside = [Means.of(odds, membership, models) for odds in references.pool]
+            outside = [one + other for one, other in zip(inside, outside, strict=True)]
+        everywhere = np.ones(references.population.shape, dtype=bool)
+        return cls(answers, outside, Means.of(references.population, everywhere, models))
+
+    def ratios(self, a: float) -> np.ndarray:
+        """Log-ratios (n_models, n_examples), where more than half of the queries reach as much."""
+        queries = zip(self.answers.pool, self.expected, strict=True)
+        ratios = [log_ratio(odds, means.corrected(a)) for odds, means in queries]
+        return majority(np.stack(ratios))
+
+    def shares(self, a: float, gamma: float) -> np.ndarray:
+        """The share of the population that each example beats, (n_models, n_examples)."""
+        expected = self.expected_of_population.corrected(a)
+        of_population = log_ratio(self.answers.population, expected)
+        compared = zip(self.ratios(a), of_population, strict=True)
+        return np.stack([share_beaten(ratios, beaten, gamma) for ratios, beaten in compared])
+
+
+def _guesses(
+    targets: Signals,
+    shadows: Signals,
+    kind: Kind,
+    a: float | str,
+    temperature: float | str,
+) -> np.ndarray:
+    """Shares less the threshold of the highest balanced accuracy on the shadows, (n_targets,
+    n_examples).
+    """
+    scores, of_shadows = raw_scores(targets, shadows, kind, a, temperature)
+    scored = shadows.candidates & np.isfinite(of_shadows)
+    return scores - best_threshold(of_shadows[scored], shadows.membership[scored])
+
+
+def _check_population(signals: Signals) -> None:
+    n_population = 0 if signals.population is None else signals.population.shape[1]
+    if n_population < FEWEST_POPULATION:
+        raise ValueError(
+            f"RMIA, population: split.test gives {n_population} examples to compare with. "
+            f"Set split.test to at least {FEWEST_POPULATION}."
+        )

@@ -55,6 +55,20 @@ def weighted_roc(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -
     return WeightedRoc(tp, fp)
 
 
+def auc(scores: np.ndarray, members: np.ndarray) -> float:
+    """P(score of a member > of a non-member) + P(equal) / 2, of scores (n,) against members (n,) bool, without weights.
+
+    About three times as fast as the ROC of one row of weights.
+
+    >>> auc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, False, True, False]))
+    0.875
+    """
+    check_scores(scores, members)
+    inside, outside = np.sort(scores[members]), np.sort(scores[~members])
+    n_below, n_up_to = (np.searchsorted(outside, inside, side=side).sum() for side in ("left", "right"))
+    return float((n_below + n_up_to) / 2 / (inside.size * outside.size))
+
+
 def balanced_accuracy(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The mean of the rates at which members and non-members are guessed right: the paper's attack accuracy, for equal priors."""
     check_scores(scores, members)

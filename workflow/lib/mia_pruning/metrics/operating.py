@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 
@@ -48,6 +48,19 @@ def resolves(fpr: float, others: Sequence[int]) -> bool:
     (True, False, False)
     """
     return fpr * sum(others) >= FEWEST_EXPECTED and fpr * min(others) >= FEWEST_OF_A_TARGET
+
+
+def population_needed(fpr: float, n_targets: int, n_population: int) -> int | None:
+    """The population size at which a score that is a share of the population resolves this rate.
+
+    By the rule of `resolves`, with the population in place of the non-members; None where
+    n_population examples suffice.
+
+    >>> population_needed(0.001, 8, 300), population_needed(0.001, 8, 1250)
+    (1250, None)
+    """
+    needed = ceil(max(FEWEST_OF_A_TARGET / fpr, FEWEST_EXPECTED / (fpr * n_targets)) - 1e-6)
+    return needed if n_population < needed else None
 
 
 def guessed(scores: np.ndarray, members: np.ndarray) -> Counts:

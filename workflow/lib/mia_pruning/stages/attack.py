@@ -33,6 +33,7 @@ def run_attack(
 ) -> None:
     """Write scores (n_targets, n_pool), and which of them (bool, same shape) are of examples that the attacker did not know.
 
+    population: how many examples the scores are a share of; 0 of an attack that compares with no population.
     An attack that fails stops no other: its scores are NaN, and `failure` says why; it is empty where there is none.
 
     probes: files by name; dense_signals: of the models that the targets and the shadows were pruned from, for who sees both.
@@ -61,7 +62,9 @@ def run_attack(
         failure = f"{attack['use']} on {target_signals}: {type(error).__name__}: {error}"
         logger.exception("the attack %s (%s) failed on %s", attack["use"], module_file(plug_in.module), target_signals)
         scores[:] = np.nan
-    storage.write_arrays(output, record, scores=scores, unknown=unknown, failure=np.array(failure))
+    n_population = split_.test.size if plug_in.traits.get("population") else 0
+    told = {"failure": np.array(failure), "population": np.array(n_population)}
+    storage.write_arrays(output, record, scores=scores, unknown=unknown, **told)
     logger.info("%d targets", len(scores))
 
 

@@ -19,14 +19,28 @@ from mia_pruning.metrics.divergence import held_out_gain, js_divergence
 from mia_pruning.metrics.exposure import exposures, halves
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
-from mia_pruning.metrics.operating import TPR_AT, at_most, guessed, resolves
+from mia_pruning.metrics.operating import TPR_AT, at_most, guessed, population_needed, resolves
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
 
+#: population_needed is the size of population that resolves the rate, of an attack whose scores are
+#: shares of a population; it is empty where the population is large enough.
 #: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent
 #: and the threshold as given, and so is narrower than the metric's own
-OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr")
+OPERATING = (
+    "allowed_fpr",
+    "resolved",
+    "population_needed",
+    "true_positives",
+    "members",
+    "false_positives",
+    "others",
+    "tpr",
+    "low",
+    "high",
+    "fpr",
+)
 #: the share of examples that an audit takes for members, and for others: fixed before any result is seen
 GUESSED_SHARE = 0.05
 #: n_guesses, n_correct: of the highest and lowest scores; the other counts are of scores above 0, a threshold of shadows' making
@@ -92,7 +106,8 @@ def evaluate_defence(
         cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(guesses, draws)]
         n_examples += [int(guesses.unknown[0].sum())] * (len(cells) - len(n_examples))
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
-        operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in _operating_rows(guesses)]
+        points = _operating_rows(guesses, int(found["population"]))
+        operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in points]
         audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in _audit_rows(guesses)]
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
@@ -212,17 +227,23 @@ def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
     return [dict(zip(("fpr", "tpr", "low", "high"), map(float, row), strict=True)) for row in bands]
 
 
-def _operating_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
-    """Counts over all targets: of what the attack guesses, and at thresholds of each target's own that keep within a rate."""
+def _operating_rows(guesses: Guesses, n_population: int) -> Iterator[dict[str, Any]]:
+    """Counts over all targets: of what the attack guesses, and at thresholds of each target's own that keep within a rate.
+
+    n_population: of which the scores are shares; 0 of an attack without a population.
+    """
     tried = [(scores, members) for scores, _, members in guesses]
     for fpr in (None, *TPR_AT.values()):
         of_targets = [guessed(*trial) if fpr is None else at_most(fpr, *trial) for trial in tried]
         counts = sum(of_targets[1:], of_targets[0])
         low, high = clopper_pearson(counts.true_positives, counts.members)
         resolved = fpr is None or resolves(fpr, guesses.n_others)
+        is_share = fpr is not None and n_population > 0
+        needed = population_needed(fpr, len(tried), n_population) if is_share else None
         yield {
             "allowed_fpr": fpr,
             "resolved": resolved,
+            "population_needed": needed,
             **vars(counts),
             "tpr": counts.tpr,
             "low": low,

@@ -116,8 +116,11 @@ def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
     """One row an experiment, defence, attack and attacker, with every measure of privacy and its interval."""
     attacked = results[results["attack"] != ""]
     rates = [(metric, fpr) for metric, fpr in TPR_AT.items() if fpr in LOW_FPR or metric in set(attacked["metric"])]
-    counts = operating.groupby([*KEYS, "allowed_fpr"])[["false_positives", "others"]].sum() if len(operating) else operating
-    counted = dict(zip(counts.index, counts.to_dict("records"), strict=True)) if len(counts) else {}
+    over_seeds = {"false_positives": "sum", "others": "sum", "population_needed": "max"}
+    counted = {}
+    if len(operating):
+        points = operating.groupby([*KEYS, "allowed_fpr"]).agg(over_seeds)
+        counted = dict(zip(points.index, points.to_dict("records"), strict=True))
     known = rows_by(attacked, [*KEYS, "metric"])
     rows = []
     for key in dict.fromkeys(key[:-1] for key in known):
@@ -141,11 +144,16 @@ def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
 
 
 def _rate_cell(rate: Mapping[str, Any] | None, counted: Mapping[str, Any] | None) -> Cell:
-    """The rate with its interval and the realised false-positive rate, or that there are too few non-members."""
+    """The rate with its interval and the realised false-positive rate, or that there are too few non-members.
+
+    A population that does not resolve the rate is named with the size that would.
+    """
     if rate is not None and not pd.isna(rate["value"]):
         cell = measured_cell(rate)
         realised = "" if counted is None else f" at {counted['false_positives'] / counted['others']:.4f}"
-        return Cell(cell.text + realised, cell.order)
+        needed = None if counted is None else counted["population_needed"]
+        mark = "" if pd.isna(needed) else f"; population below {needed:,.0f}"
+        return Cell(cell.text + realised + mark, cell.order)
     return Cell("", "") if counted is None else Cell(f"n too small: {counted['others']:,.0f}", -1.0)
 
 
