@@ -249,15 +249,18 @@ def reported(results, project, tmp_path):
     return report
 
 
-@pytest.mark.parametrize(("n_correct", "warned"), [(40, True), (20, False)])
-def test_report_warns_where_an_attack_proves_more_than_is_promised_and_only_there(reported, n_correct, warned):
-    """Planted: the baseline promises an epsilon of 0.1, and the audit guesses 40 of 40 right, or half of them."""
+@pytest.mark.parametrize(("n_correct", "warned"), [(40, True), (25, False)])
+def test_report_warns_where_an_attack_contradicts_the_promise_and_only_there(reported, n_correct, warned):
+    """Planted: the baseline promises an epsilon of 0.1, and the audit guesses 40 of 40 right, or 25."""
     promise = {"experiment": "lenet5_fashion", "defence": "baseline", "seed": 0, "epsilon": 0.1, "delta": 1e-4}
+    other = {"curve": "0.1 at 0.0001; 0.1 at 1e-05", "accountant": "prv", "clip": 1.0, "phases": "", "not_covered": ""}
+    design = {"n_canaries": 400, "n_classes": 10, "n_guesses": 40}
     page = reported(
-        guarantees=lambda _: pd.DataFrame([{**promise, "accountant": "prv", "clip": 1.0, "phases": "", "not_covered": ""}]),
-        audit=lambda table: table.assign(n_canaries=400, n_guesses=40, n_correct=n_correct),
+        guarantees=lambda _: pd.DataFrame([{**promise, **other}]),
+        audit=lambda table: table.assign(**design, n_correct=n_correct),
     )
-    assert ("baseline on lenet5 fashion: an attack proves more than the accountant promises." in page) == warned
+    assert ("baseline on lenet5 fashion: an attack contradicts the promise." in page) == warned
+    assert ("contradicts the promise</td>" in page) == warned
     assert page.count('<figure><img src="data:image/png;base64,') == 12  # the most exposed examples
 
 

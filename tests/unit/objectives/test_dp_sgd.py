@@ -84,6 +84,23 @@ def test_epsilon_is_opacus_own_of_all_steps_in_all_phases(kind, rows):
 
 
 @pytest.mark.parametrize("kind", ACCOUNTANTS)
+def test_the_curve_is_opacus_own_at_other_deltas_and_never_below_zero(kind):
+    rows = [(1.0, 0.1, 30), (2.0, 0.1, 5)]
+    curve = DpSgd(noise=1.0, delta=1e-3, accountant=kind).guarantee(spent(*rows))["curve"]
+    found = {pair["delta"]: pair["epsilon"] for pair in curve}
+    assert found[1e-6] == pytest.approx(accounted(kind, rows, 1e-6), rel=1e-6)
+    assert list(found.values()) == sorted(found.values())
+    little = DpSgd(noise=20.0, delta=1e-3, accountant=kind).guarantee(spent((20.0, 0.01, 2)))["curve"]
+    assert little[0] == {"epsilon": 0.0, "delta": 0.3}
+
+
+def test_a_promise_that_no_audit_reaches_has_no_curve():
+    found = DpSgd(noise=0.1, delta=1e-3, accountant="rdp").guarantee(spent((0.1, 0.5, 100)))
+    assert found["epsilon"] > 50
+    assert found["curve"] == []
+
+
+@pytest.mark.parametrize("kind", ACCOUNTANTS)
 def test_a_phase_without_epochs_spends_nothing(kind):
     objective = DpSgd(noise=1.0, delta=1e-3, accountant=kind)
     wanted = objective.guarantee(spent((1.0, 0.1, 50)))["epsilon"]

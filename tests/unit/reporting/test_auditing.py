@@ -1,82 +1,105 @@
 import pandas as pd
 import pytest
 
-from mia_pruning.metrics.audit import one_run_bound, rates_bound
-from mia_pruning.reporting.auditing import DELTA, audit
+from mia_pruning.metrics.audit import one_run_bound
+from mia_pruning.metrics.f_dp_audit import gaussian_bound, gaussian_epsilon
+from mia_pruning.reporting.auditing import audit
 
-GUARANTEES = pd.DataFrame(columns=["experiment", "defence", "seed", "epsilon", "delta"])
-NONE_CHOSEN = pd.DataFrame(columns=["experiment", "seed", "defence", "metric", "target", "attack", "attacker"])
-
-
-def counts(defence, n_correct, rates, attack="a", attacker="adaptive", target=0):
-    """Of 1,000 examples 100 are guessed; rates: true positives and false positives of 500 each."""
-    guesses = {"n_canaries": 1000, "n_guesses": 100, "n_correct": n_correct}
-    of_rates = {"true_positives": rates[0], "members": 500, "false_positives": rates[1], "others": 500}
-    about = {"experiment": "e", "seed": 0, "defence": defence, "attack": attack, "attacker": attacker, "target": target}
-    return {**about, **guesses, **of_rates}
+COLUMNS = ["experiment", "defence", "seed", "epsilon", "delta", "curve"]
+NONE = pd.DataFrame(columns=COLUMNS)
 
 
-def promise(defence, epsilon, delta):
-    return pd.DataFrame([{"experiment": "e", "defence": defence, "seed": 0, "epsilon": epsilon, "delta": delta}])
+def counted(n_correct, target=0, attack="a", n_guesses=100, seed=0, attacker="adaptive"):
+    """Of 1,000 examples of one class."""
+    about = {"experiment": "e", "seed": seed, "defence": "d", "attack": attack, "attacker": attacker}
+    guesses = {"n_canaries": 1000, "n_classes": 1, "n_guesses": n_guesses, "n_correct": n_correct}
+    return {**about, "target": target, **guesses}
 
 
-def test_the_largest_of_all_bounds_is_reported_at_a_confidence_for_all():
-    rows = [counts("d", n, (r, 100), attack, target=t) for t, (n, r, attack) in enumerate([(60, 150, "a"), (90, 130, "b")])]
-    (found,) = audit(pd.DataFrame(rows), GUARANTEES, NONE_CHOSEN)
-    confidence = 1 - 0.05 / 2
-    assert found["one_run"]["epsilon"] == pytest.approx(one_run_bound(1000, 100, 90, DELTA, confidence))
-    assert found["one_run"]["attack"] == "b"
-    assert found["rates"]["epsilon"] == pytest.approx(rates_bound(150, 500, 100, 500, DELTA, confidence))
-    assert found["rates"]["attack"] == "a"
-    assert found["n_bounds"] == 2
-    assert found["promised"] is None
-    assert not found["contradicted"]
+def promise(mu, seed=0, epsilon=1.0):
+    """The promise of a Gaussian mechanism, at a few deltas."""
+    deltas = (0.3, 0.1, 0.03, 0.01, 1e-3, 1e-5)
+    curve = "; ".join(f"{gaussian_epsilon(mu, delta):.5g} at {delta:g}" for delta in deltas)
+    return pd.DataFrame([("e", "d", seed, epsilon, 1e-3, curve)], columns=COLUMNS)
 
 
-def test_only_the_attack_that_was_chosen_on_other_targets_counts():
-    """The other has more right guesses on this target, by luck or not; who takes it has looked."""
-    rows = [counts("d", n, (150, 100), attack, target=t) for t in (0, 1) for attack, n in (("a", 80), ("b", 99))]
-    chosen = [
-        {"experiment": "e", "seed": 0, "defence": "d", "metric": "auc", "target": t, "attack": "a", "attacker": "adaptive"}
-        for t in (0, 1)
-    ]
-    decoy = {**chosen[0], "metric": "gain", "attack": "b"}
-    (found,) = audit(pd.DataFrame(rows), GUARANTEES, pd.DataFrame([*chosen, decoy]))
-    assert found["n_bounds"] == 2
-    assert found["one_run"] == {
-        "attack": "a",
-        "attacker": "adaptive",
-        "epsilon": pytest.approx(one_run_bound(1000, 100, 80, DELTA, 0.975)),
-    }
+def only(rows, guarantees=NONE):
+    (found,) = audit(pd.DataFrame(rows), guarantees)
+    return found
 
 
-PROVED = one_run_bound(1000, 100, 95, 1e-5, 0.95)
+def test_one_target_is_audited_by_the_attack_that_is_best_on_others():
+    """Attack b guesses best on the audited target and its twin, c knows members: neither is chosen."""
+    rows = [counted(n, target, "a") for target, n in enumerate((80, 80, 90, 90))]
+    rows += [counted(n, target, "b") for target, n in enumerate((100, 100, 60, 60))]
+    rows += [counted(100, target, "c", attacker="known_members") for target in range(4)]
+    found = only(rows)
+    assert (found["attack"], found["n_correct"], found["chosen_on"]) == ("a", 80, "other targets")
+    assert found["delta"] == 1e-5
+    assert found["epsilon"] == gaussian_epsilon(gaussian_bound(1000, 100, 79), 1e-5)
+    assert found["largest"] == gaussian_epsilon(gaussian_bound(1000, 100, 99), 1e-5)
+    assert found["steinke"] == one_run_bound(1000, 100, 79, 1e-5)
 
 
-@pytest.mark.parametrize(("epsilon", "contradicted"), [(0.49 * PROVED, True), (0.51 * PROVED, False), (8.0, False)])
-def test_one_run_that_proves_more_than_a_replacement_may_cost_is_a_contradiction(epsilon, contradicted):
-    (found,) = audit(pd.DataFrame([counts("d", 95, (250, 250))]), promise("d", epsilon, 1e-5), NONE_CHOSEN)
-    assert found["promised"] == epsilon
-    assert found["contradicted"] == contradicted
+def test_the_number_of_guesses_is_chosen_on_others_too():
+    rows = [counted(n, target, n_guesses=100) for target, n in enumerate((60, 60, 95, 95))]
+    rows += [counted(n, target, n_guesses=400) for target, n in enumerate((400, 400, 210, 210))]
+    assert only(rows)["n_guesses"] == 100
 
 
-def test_rates_contradict_no_promise():
-    """One model may reveal a hundred examples at once, seldom enough for delta: its trials are not independent."""
-    (found,) = audit(pd.DataFrame([counts("d", 50, (400, 20))]), promise("d", 0.1, 1e-4), NONE_CHOSEN)
-    assert found["rates"]["epsilon"] > 1
-    assert not found["contradicted"]
+def test_other_seeds_choose_alone_where_there_are_any():
+    rows = [counted(n, target, attack) for attack, n in (("a", 70), ("b", 99)) for target in range(4)]
+    rows += [counted(n, 0, attack, seed=1) for attack, n in (("a", 90), ("b", 50))]
+    found = only(rows)
+    assert (found["attack"], found["n_correct"], found["chosen_on"]) == ("a", 70, "other seeds")
 
 
-def test_every_defence_is_measured_at_the_guarantees_delta():
-    rows = pd.DataFrame([counts("plain", 100, (250, 250)), counts("private", 50, (250, 250))])
-    plain, private = audit(rows, promise("private", 3.0, 1e-4), NONE_CHOSEN)
-    assert plain["delta"] == private["delta"] == 1e-4
-    assert plain["promised"] is None
-    assert plain["one_run"]["epsilon"] > 0 == private["one_run"]["epsilon"]
+def test_one_pair_of_targets_is_audited_by_the_first_attack():
+    rows = [counted(n, target, attack) for attack, n in (("a", 70), ("b", 99)) for target in range(2)]
+    found = only(rows)
+    assert (found["attack"], found["chosen_on"]) == ("a", "nothing: the first attack")
 
 
-def test_who_is_told_members_proves_nothing_here():
-    (found,) = audit(
-        pd.DataFrame([counts("d", 50, (250, 250)), counts("d", 100, (500, 0), attacker="known_members")]), GUARANTEES, NONE_CHOSEN
-    )
-    assert found["one_run"]["epsilon"] == found["rates"]["epsilon"] == 0
+def test_an_attack_that_is_missing_elsewhere_is_not_chosen():
+    rows = [counted(70, 0, "a"), counted(99, 0, "b"), counted(80, 2, "a")]
+    assert only(rows)["attack"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("n_correct", "mu", "verdict"),
+    [
+        (95, 0.5, "contradicts the promise"),
+        (60, 0.5, "consistent"),
+        (100, 3.0, "has no power"),
+    ],
+)
+def test_a_promise_is_contradicted_kept_or_out_of_reach(n_correct, mu, verdict):
+    found = only([counted(n_correct)], promise(mu))
+    assert found["verdict"] == verdict
+    assert found["promised"] == pytest.approx(gaussian_epsilon(mu, 1e-5), rel=1e-4)
+    assert (found["epsilon"] > found["promised"]) == (verdict == "contradicts the promise")
+    assert (found["largest"] > found["promised"]) == (verdict != "has no power")
+
+
+def test_guesses_too_few_to_contradict_the_promise_are_no_candidates():
+    """By counts elsewhere the 20 guesses prove most, but even all right they cannot reach mu = 1."""
+    rows = [counted(20, target, n_guesses=20) for target in range(4)]
+    rows += [counted(500, target, n_guesses=1000) for target in range(4)]
+    assert only(rows)["n_guesses"] == 20
+    found = only(rows, promise(1.0))
+    assert (found["n_guesses"], found["verdict"]) == (1000, "consistent")
+
+
+def test_only_the_promise_of_the_audited_model_counts():
+    assert only([counted(95)], promise(0.5, seed=1))["verdict"] == "no promise"
+    void = promise(0.5).assign(epsilon=None, curve=None)
+    assert only([counted(95)], void)["verdict"] == "no promise"
+
+
+def test_a_promise_beyond_the_audit_leaves_it_without_power():
+    found = only([counted(100)], promise(1.0, epsilon=500.0).assign(curve=""))
+    assert (found["verdict"], found["promised"]) == ("has no power", None)
+
+
+def test_a_study_without_results_has_no_audit():
+    assert audit(pd.DataFrame([counted(1)]).iloc[:0], NONE) == []

@@ -177,19 +177,19 @@ def test_a_rate_is_a_metric_where_the_non_members_resolve_it(evaluated):
     assert {key.metric for key in found.replicates if key.attack == "few"} == {"attack_accuracy", "auc", "gain"}
 
 
-def test_an_audit_counts_the_right_guesses_among_a_fixed_share_of_highest_and_lowest_scores(evaluated):
+def test_an_audit_counts_right_guesses_among_highest_and_lowest_scores(evaluated):
     run, split, _, scores, folder = evaluated
     run()
-    table = pd.read_csv(folder / "a_audit.csv").set_index("target")
-    for target in range(4):
+    table = pd.read_csv(folder / "a_audit.csv").set_index(["target", "n_guesses"])
+    assert sorted({n for _, n in table.index}) == [4, 12, 24, 48, 96, 168, 240]  # of 240, shares from 2 to 100 %
+    assert table["n_canaries"].unique().tolist() == [240]
+    assert table["n_classes"].unique().tolist() == [5]
+    for (target, n_guesses), found in table["n_correct"].items():
         rows = split.candidates[target]
-        members, values = split.membership[target, rows], scores[target, rows]
-        ranked = sorted(zip(values, members, strict=True))
-        right = sum(not member for _, member in ranked[:12]) + sum(member for _, member in ranked[-12:])  # 5 % of 240 each
-        found = table.loc[target]
-        assert found[["n_canaries", "n_guesses", "n_correct"]].tolist() == [240, 24, right]
-        assert found["true_positives"] == sum(member for value, member in ranked if value > 0)
-        assert found["false_positives"] == sum(not member for value, member in ranked if value > 0)
+        ranked = sorted(zip(scores[target, rows], split.membership[target, rows], strict=True))
+        half = n_guesses // 2
+        lowest, highest = ranked[:half], ranked[-half:]
+        assert found == sum(not member for _, member in lowest) + sum(member for _, member in highest)
 
 
 def test_exposures_count_pairs_of_models_that_answer_in_order(evaluated):

@@ -142,6 +142,7 @@ def test_a_guarantee_says_what_it_does_not_cover(files, batch, tmp_path, monkeyp
         assert guarantee["epsilon"] == pytest.approx(accountant.get_epsilon(1e-3))
     else:
         assert "epsilon" not in guarantee
+        assert "curve" not in guarantee
         assert f"epsilon {accountant.get_epsilon(1e-3):.3g}" in guarantee["not_covered"][-1]
     assert guarantee["delta"] == 1e-3
     assert len(guarantee["not_covered"]) == (3 if mask_is_covered else 4)

@@ -201,10 +201,13 @@ def test_collected_tables_say_what_each_row_is_about(tmp_path):
     assert (tmp_path / "all.csv").read_text() == "defence,seed,x\nbaseline,0,1\nbaseline,0,2\npruned,1,3\n"
 
 
+CURVE = [{"epsilon": 0.0, "delta": 0.3}, {"epsilon": 2.41234, "delta": 1e-6}]
+
+
 def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_path):
     promises = {
         "baseline": [{}, {}],
-        "private": [{"epsilon": epsilon, "delta": 1e-5, "not_covered": ["the mask"]} for epsilon in (2.5, 3.0)],
+        "private": [{"epsilon": epsilon, "delta": 1e-5, "curve": CURVE, "not_covered": ["the mask"]} for epsilon in (2.5, 3.0)],
     }
     evaluations, releases = {"e": {}}, {"e": {}}
     for defence, guarantees in promises.items():
@@ -222,6 +225,7 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
     assert results[(results["defence"] == "baseline") & results["metric"].isin(["epsilon", "delta"])].empty
     guarantees = pd.read_csv(outputs["guarantees"])
     assert guarantees["epsilon"].tolist() == [2.5, 3.0]
+    assert set(guarantees["curve"]) == {"0 at 0.3; 2.4123 at 1e-06"}
     assert set(guarantees["not_covered"]) == {"the mask"}
 
 

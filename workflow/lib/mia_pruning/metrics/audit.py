@@ -17,8 +17,7 @@ def one_run_bound(n_canaries: int, n_guesses: int, n_correct: int, delta: float,
     >>> round(one_run_bound(100, 100, 100, delta=0.0), 2), one_run_bound(100, 100, 50, delta=0.0)
     (3.49, 0.0)
     """
-    if not 0 <= n_correct <= n_guesses <= n_canaries:
-        raise ValueError(f"{n_correct} right of {n_guesses} guesses on {n_canaries} canaries: each must be at most the next")
+    check_counts(n_canaries, n_guesses, n_correct)
 
     def excess(epsilon: float) -> float:
         return one_run_p_value(n_canaries, n_guesses, n_correct, epsilon, delta) - (1 - confidence)
@@ -37,19 +36,13 @@ def one_run_p_value(n_canaries: int, n_guesses: int, n_correct: int, epsilon: fl
     return float(min(1.0, tail + 2 * n_canaries * delta * np.max(near / steps)))
 
 
-def rates_bound(
-    true_positives: int, n_members: int, false_positives: int, n_others: int, delta: float, confidence: float = 0.95
-) -> float:
-    """The lower bound on epsilon from independent trials: that of both rates' Clopper-Pearson bounds. 0 where nothing is proved.
-
-    The threshold must not come from these trials.
-    """
-    level = 1 - (1 - confidence) / 2  # either bound may fail
-    least_tpr, _ = clopper_pearson(true_positives, n_members, 2 * level - 1)
-    _, most_fpr = clopper_pearson(false_positives, n_others, 2 * level - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log([(least_tpr - delta) / most_fpr, (1 - delta - most_fpr) / (1 - least_tpr)])
-    return float(np.nanmax(np.append(found, 0.0)))
+def check_counts(n_canaries: int, n_guesses: int, n_correct: int) -> None:
+    """Raise ValueError unless some guesses were made, and each count is at most the next."""
+    if not 0 <= n_correct <= n_guesses <= n_canaries or n_guesses == 0:
+        raise ValueError(
+            f"{n_correct} right of {n_guesses} guesses on {n_canaries} canaries: each must be at most the next, "
+            "and at least one guess is needed"
+        )
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from opacus.accountants import create_accountant
+from opacus.accountants import IAccountant, create_accountant
 from opacus.accountants.utils import get_noise_multiplier
 from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from opacus.optimizers import DPOptimizerFastGradientClipping
@@ -28,6 +28,10 @@ from mia_pruning.training.objective import FORWARD, Plan, Pursuit, Task
 from mia_pruning.types import StudyError
 
 ACCOUNTANTS = ("rdp", "prv")
+#: The deltas at which a guarantee says epsilon, besides its own. An audit tests all pairs at once.
+CURVE_DELTAS = (0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+#: No audit of one run reaches a larger epsilon, and the prv accountant takes minutes for one.
+LARGEST_AUDITED = 50.0
 
 
 @objective
@@ -93,12 +97,17 @@ class DpSgd(Erm):
         return PrivatePursuit(self, task)
 
     def guarantee(self, carried: Mapping[str, Tensor]) -> dict[str, Any]:
-        """epsilon and delta of every step that the model took in all its phases, and the steps they rest on."""
+        """epsilon and delta of all steps of all phases, and the steps they rest on.
+
+        curve: epsilon of the same steps at other deltas; empty where epsilon exceeds LARGEST_AUDITED.
+        """
         accountant = create_accountant(self.accountant)
         accountant.history = [(noise, rate, int(steps)) for noise, rate, steps in carried["spent"].tolist()]
+        epsilon = float(accountant.get_epsilon(delta=self.delta))
         return {
-            "epsilon": float(accountant.get_epsilon(delta=self.delta)),
+            "epsilon": epsilon,
             "delta": self.delta,
+            "curve": _curve(accountant) if epsilon <= LARGEST_AUDITED else [],
             "accountant": self.accountant,
             "clip": self.clip,
             "phases": [dict(zip(("noise", "sample_rate", "steps"), entry, strict=True)) for entry in accountant.history],
@@ -176,6 +185,15 @@ def _least_noise(epsilon: float, delta: float, sample_rate: float, steps: int, a
     return get_noise_multiplier(
         target_epsilon=epsilon, target_delta=delta, sample_rate=sample_rate, steps=steps, accountant=accountant
     )
+
+
+def _curve(accountant: IAccountant) -> list[dict[str, float]]:
+    """epsilon at each of CURVE_DELTAS; 0 where the accountant's bound is below it."""
+    with warnings.catch_warnings():  # the last Renyi order that is tried gives a valid, looser bound
+        warnings.filterwarnings("ignore", message="Optimal order is the")
+        epsilons = [float(accountant.get_epsilon(delta=delta)) for delta in CURVE_DELTAS]
+    pairs = zip(epsilons, CURVE_DELTAS, strict=True)
+    return [{"epsilon": max(epsilon, 0.0), "delta": delta} for epsilon, delta in pairs]
 
 
 def n_steps(n_members: int, batch_size: int) -> int:

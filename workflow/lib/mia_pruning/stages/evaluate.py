@@ -41,10 +41,10 @@ OPERATING = (
     "high",
     "fpr",
 )
-#: the share of examples that an audit takes for members, and for others: fixed before any result is seen
-GUESSED_SHARE = 0.05
-#: n_guesses, n_correct: of the highest and lowest scores; the other counts are of scores above 0, a threshold of shadows' making
-AUDIT = ("target", "n_canaries", "n_guesses", "n_correct", "true_positives", "members", "false_positives", "others")
+#: Shares of the examples that an audit may guess, half of them as members. The grid is fixed
+#: before any result is seen.
+AUDITED_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+AUDIT = ("target", "n_canaries", "n_classes", "n_guesses", "n_correct")
 #: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets
 EXPOSED = ["example", "label", "first_half", "second_half"]
 #: the columns of each table that an evaluation leaves
@@ -108,7 +108,8 @@ def evaluate_defence(
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
         points = _operating_rows(guesses, int(found["population"]))
         operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in points]
-        audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in _audit_rows(guesses)]
+        audited = _audit_rows(guesses, labels[split_.pool])
+        audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in audited]
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
     n_examples += [n_candidates] * len(of_any)
@@ -252,13 +253,21 @@ def _operating_rows(guesses: Guesses, n_population: int) -> Iterator[dict[str, A
         }
 
 
-def _audit_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
-    for target, (scores, _, members) in enumerate(guesses):
-        share = round(GUESSED_SHARE * members.size)
+def _audit_rows(guesses: Guesses, labels: np.ndarray) -> Iterator[dict[str, Any]]:
+    """Counts of right guesses for each target and share.
+
+    The highest scores are guessed as members, as many of the lowest as non-members. labels
+    (n_pool,). A share that rounds to no guess has no row.
+    """
+    for target, (scores, columns, members) in enumerate(guesses):
         order = np.argsort(scores, kind="stable")
-        n_correct = int(members[order[-share:]].sum() + (~members[order[:share]]).sum()) if share else 0
-        counts = {"n_canaries": members.size, "n_guesses": 2 * share, "n_correct": n_correct}
-        yield {"target": target, **counts, **vars(guessed(scores, members))}
+        right = np.cumsum(members[order[::-1]]) + np.cumsum(~members[order])
+        n_classes = np.unique(labels[columns]).size
+        about = {"target": target, "n_canaries": members.size, "n_classes": n_classes}
+        for share in AUDITED_SHARES:
+            half = int(share * members.size / 2 + 0.5)
+            if 1 <= half <= members.size // 2:
+                yield {**about, "n_guesses": 2 * half, "n_correct": int(right[half - 1])}
 
 
 def _exposed_rows(statistic: np.ndarray, split: Split, labels: np.ndarray, twins: list[list[int]]) -> Iterator[dict[str, Any]]:

@@ -84,6 +84,7 @@ def _qualify_(guarantee: dict[str, Any], constraint: Mapping[str, Any]) -> None:
     ]
     if constraint["use"] != "none" and make_constraint(constraint)[1].reads_members:
         epsilon = guarantee.pop("epsilon")
+        del guarantee["curve"]
         guarantee["not_covered"].append(
             f"the mask, which was chosen on training examples without noise; given the mask, training spent epsilon {epsilon:.3g}"
         )

@@ -39,7 +39,7 @@ DIFFERENCE_COLUMNS = [
     "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets", "n_examples", "seeds",
 ]  # fmt: skip
 GUARANTEE_COLUMNS = [
-    "experiment", "defence", "seed", "epsilon", "delta", "accountant", "clip", "phases", "not_covered",
+    "experiment", "defence", "seed", "epsilon", "delta", "curve", "accountant", "clip", "phases", "not_covered",
 ]  # fmt: skip
 TARGET_COLUMNS = ["experiment", "seed", "defence", "attack", "attacker", "metric", "target", "value"]
 
@@ -228,9 +228,12 @@ def _guarantee_rows(counts: Mapping[int, Mapping[str, Any]]) -> Iterator[dict[st
                 f"{p['steps']} steps, noise {p['noise']:.3f}, sample rate {p['sample_rate']:.4f}"
                 for p in promised.get("phases", [])
             )
+            pairs = promised.get("curve", [])
+            curve = [f"{pair['epsilon']:.5g} at {pair['delta']:g}" for pair in pairs]
             yield {
                 "seed": seed,
                 **{key: promised.get(key) for key in ("epsilon", "delta", "accountant", "clip")},
+                "curve": "; ".join(curve),
                 "phases": phases,
                 "not_covered": "; ".join(promised["not_covered"]),
             }
