@@ -18,19 +18,18 @@ WORK = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
 
-def end(*_):
+job = []
+try:
+    if sys.argv[1] == "command":
+        job.append(subprocess.Popen([sys.executable, __file__, "job"]))
+    Path(f"{sys.argv[1]}.began").touch()
+    time.sleep(60)
+except KeyboardInterrupt:
     signal.signal(signal.SIGINT, lambda *_: os._exit(9))
     time.sleep(0.3)
     [started.wait() for started in job]
     Path(f"{sys.argv[1]}.ended").touch()
     sys.exit(7)
-
-job = []
-signal.signal(signal.SIGINT, end)
-if sys.argv[1] == "command":
-    job.append(subprocess.Popen([sys.executable, __file__, "job"]))
-Path(f"{sys.argv[1]}.began").touch()
-time.sleep(60)
 """
 RUN = """
 import os, sys
@@ -112,33 +111,38 @@ def test_a_signal_that_make_passes_on_too_interrupts_once(at_work, tmp_path):
     assert ended(tmp_path) == {"command", "job"}
 
 
-def test_a_run_under_nohup_outlives_its_terminal(at_work, tmp_path):
-    run = at_work(signal.SIGHUP)
-    os.killpg(run.pid, signal.SIGHUP)
-    run.send_signal(signal.SIGTERM)
-    assert run.communicate()[0].strip() == "(7, True)"
-    assert ended(tmp_path) == {"command", "job"}
-
-
 @pytest.fixture
 def handlers():
     """Put back what a test makes of this process's signals."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 
 
-def test_a_call_without_the_lock_interrupts_no_other_run(at_work, tmp_path, monkeypatch, handlers):
-    run = at_work()
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(signal.SIG_IGN, signal.SIG_IGN), (signal.SIG_DFL, interruption.interrupt)],
+    ids=["under nohup", "in a terminal"],
+)
+def test_a_closed_terminal_interrupts_all_but_a_run_under_nohup(before, after):
+    signal.signal(signal.SIGHUP, before)
+    interruption.end_on_signals()
+    assert signal.getsignal(signal.SIGHUP) is after
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_call_without_the_lock_interrupts_no_other_run(at_work, tmp_path, monkeypatch):
+    at_work()
+    interrupted = []
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(interruption.os, "kill", lambda pid, number: interrupted.append(pid))
     with pytest.raises(KeyboardInterrupt):
         interruption.interrupt()
-    assert run.poll() is None
     assert len(find_holders(LOCK)) == 3
-    run.send_signal(signal.SIGTERM)
-    run.wait()
+    assert interrupted == []
 
 
 def test_ctrl_c_leaves_the_command_time_to_end(tmp_path):

@@ -102,12 +102,12 @@ def minutes_of(rule):
     return signed(lambda wildcards, attempt: PLAN.minutes(rule, wildcards.get("experiment"), attempt))
 
 
+# A dry run and the Snakemake of a job run no hooks, so both go on beside a run.
 onstart:
-    if workflow.is_main_process:
-        try:
-            take_lock(LOCK)
-        except StudyError as error:
-            raise WorkflowError(str(error)) from None
+    try:
+        take_lock(LOCK)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
     if PLAN is None and workflow.non_local_exec:
         state = "is not there" if STUDY.plan is None else "is of another version of this study"
         raise WorkflowError(
