@@ -148,8 +148,8 @@ def test_a_call_without_the_lock_interrupts_no_other_run(at_work, tmp_path, monk
 def test_ctrl_c_leaves_the_command_time_to_end(tmp_path):
     """The command takes a second over it, in which another program would have killed it."""
     ended = tmp_path / "ended"
-    ignoring = "import pathlib, signal, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1.5)"
-    slow = f"{ignoring}; pathlib.Path({str(ended)!r}).touch(); sys.exit(7)"
+    ignoring = "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1.5)"
+    slow = f"import pathlib, signal, sys, time; {ignoring}; pathlib.Path({str(ended)!r}).touch(); sys.exit(7)"
     threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     assert interruption.run_to_its_end([sys.executable, "-c", slow], dict(os.environ)) == (7, True)
     assert ended.exists()
