@@ -67,7 +67,7 @@ def _is_standard_input(pid: int, path: Path) -> bool:
 
 
 def _make_standard_input(descriptor: int) -> None:
-    """Where the standard input was closed, the descriptor may be it already."""
+    """Move a descriptor to the standard input; where that was closed, it may be there already."""
     if descriptor != STANDARD_INPUT:
         os.dup2(descriptor, STANDARD_INPUT)
         os.close(descriptor)
