@@ -2,10 +2,8 @@
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pandas as pd
@@ -26,14 +24,34 @@ def test_bars_of_progress_are_for_terminals(terminal, arguments, monkeypatch):
     assert os.environ.pop(CONSOLE_LEVEL, None) == ("ERROR" if terminal else None)
 
 
-def test_ctrl_c_leaves_the_command_time_to_end(tmp_path):
-    """The command takes a second over it, in which another program would have killed it."""
-    ended = tmp_path / "ended"
-    ignoring = "import pathlib, signal, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1.5)"
-    slow = f"{ignoring}; pathlib.Path({str(ended)!r}).touch(); sys.exit(7)"
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    assert reproduce.run_to_its_end([sys.executable, "-c", slow], dict(os.environ)) == (7, True)
-    assert ended.exists()
+def called(monkeypatch, tmp_path, load):
+    """The exit code of the command where nothing is locked and no signal is watched."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reproduce", "s.yaml"])
+    monkeypatch.setattr(reproduce, "end_on_signals", lambda: None)
+    monkeypatch.setattr(reproduce, "take_lock", lambda path: None)
+    monkeypatch.setattr(reproduce, "load", load)
+    return reproduce.main()
+
+
+def test_an_interrupted_plan_ends_in_words(monkeypatch, tmp_path, capsys):
+    def interrupted(file):
+        raise KeyboardInterrupt
+
+    assert called(monkeypatch, tmp_path, interrupted) == 130
+    assert capsys.readouterr().err == "Interrupted. The same command resumes the study.\n"
+
+
+def test_a_second_call_is_refused_before_it_reads_the_study(monkeypatch, tmp_path, capsys):
+    def refuse(path):
+        raise StudyError(f"{path}: another run")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reproduce", "missing.yaml"])
+    monkeypatch.setattr(reproduce, "end_on_signals", lambda: None)
+    monkeypatch.setattr(reproduce, "take_lock", refuse)
+    assert reproduce.main() == 1
+    assert capsys.readouterr().err == ".snakemake/run.lock: another run\n"
 
 
 @dataclasses.dataclass
@@ -88,13 +106,13 @@ def test_a_plan_that_fails_says_why(monkeypatch, tmp_path):
         reproduce.make_plan(tmp_path / "study.yaml")
 
 
+load = reproduce.load
+
+
 @pytest.mark.parametrize("content", ["study: s\nexperiments: []\n", "study: s\nexperiments: {e: {}}\n", "[]", "study: [\n"])
 def test_a_study_that_cannot_work_is_refused_in_words(content, monkeypatch, tmp_path, capsys):
     (tmp_path / "bad.yaml").write_text(content, encoding="utf-8")
-    (tmp_path / ".snakemake").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["reproduce", "bad.yaml"])
-    assert reproduce.main() == 1
+    assert called(monkeypatch, tmp_path, lambda _: load(Path("bad.yaml"))) == 1
     assert capsys.readouterr().err.strip()
 
 

@@ -20,6 +20,7 @@ from snakemake.settings.types import ExecMode
 from mia_pruning import registry
 from mia_pruning.missing import LEFT_OUT, Missing, read_missing
 from mia_pruning.provenance import code_digest, module_file
+from mia_pruning.run_lock import LOCK, take_lock
 from mia_pruning.study import LAYOUT_KEYS, hold, load_study
 from mia_pruning.types import BASELINE, StudyError
 
@@ -101,7 +102,12 @@ def minutes_of(rule):
     return signed(lambda wildcards, attempt: PLAN.minutes(rule, wildcards.get("experiment"), attempt))
 
 
+# A dry run and the Snakemake of a job run no hooks, so both go on beside a run.
 onstart:
+    try:
+        take_lock(LOCK)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
     if PLAN is None and workflow.non_local_exec:
         state = "is not there" if STUDY.plan is None else "is of another version of this study"
         raise WorkflowError(

@@ -5,24 +5,23 @@ missing.
 """
 
 import argparse
-import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from mia_pruning.cluster import Profile, check
+from mia_pruning.interruption import INTERRUPTED, Ended, end_on_signals, run_to_its_end
 from mia_pruning.missing import LEFT_OUT
 from mia_pruning.missing import NAME as MISSING
 from mia_pruning.partial import find_missing, reason
 from mia_pruning.reporting.sentences import console_summary
 from mia_pruning.reporting.tables import CsvTables
+from mia_pruning.run_lock import LOCK, take_lock
 from mia_pruning.stages.job import CONSOLE_LEVEL
 from mia_pruning.status import Begun, read_begun, read_outputs
 from mia_pruning.study import Study, load_study, read_yaml
@@ -38,17 +37,18 @@ def main() -> int:
     parser.add_argument("--profile", type=Path, help="a Snakemake profile of a cluster, such as profiles/slurm")
     arguments = parser.parse_args()
     started = time.monotonic()
-    with alone(Path(".snakemake") / "reproduce.lock") as is_alone:
-        if not is_alone:
-            print("Another `make reproduce` is at work in this folder; wait for it or end it first.", file=sys.stderr)
-            return 1
-        try:
-            study = load(arguments.study)
-            where = prepared(arguments.study, study, arguments.profile, arguments.cores)
-        except StudyError as error:
-            print(error, file=sys.stderr)
-            return 1
+    end_on_signals()
+    try:
+        take_lock(LOCK)
+        study = load(arguments.study)
+        where = prepared(arguments.study, study, arguments.profile, arguments.cores)
         return reproduce(arguments.study, study, where, started)
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. The same command resumes the study.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def load(study: Path) -> Study:
@@ -83,19 +83,6 @@ def make_plan(file: Path, *options: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StudyError(done.stderr.strip())
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Whether this process alone holds the lock, which ends with the process: a killed run blocks nobody."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def reproduce(file: Path, study: Study, where: list[str], started: float) -> int:
@@ -148,13 +135,6 @@ def _reasons(failed: Iterable[Begun]) -> str:
     return "".join(f"\n{job.rule} {job.what} {reason(job)} ({job.log})" for job in failed)
 
 
-class Ended(NamedTuple):
-    """interrupted: by Ctrl-C."""
-
-    code: int
-    interrupted: bool
-
-
 def run(file: Path, where: list[str], gaps: Path | None = None) -> Ended:
     """Snakemake on a study, without what the file `gaps` names."""
     return run_to_its_end([*SNAKEMAKE, *where, *_configured(file)], _environment(gaps))
@@ -166,16 +146,6 @@ def _configured(file: Path) -> list[str]:
 
 def _environment(gaps: Path | None) -> dict[str, str]:
     return {**os.environ, **({LEFT_OUT: str(gaps)} if gaps else {})}
-
-
-def run_to_its_end(command: list[str], environment: dict[str, str]) -> Ended:
-    """How a command ended. Ctrl-C reaches it too, and it may take its time over it: to empty a cluster's queue, for one."""
-    process, interrupted = subprocess.Popen(command, env=environment), False
-    while True:
-        try:
-            return Ended(process.wait(), interrupted)
-        except KeyboardInterrupt:
-            interrupted = True
 
 
 def conclude(file: Path, results: Path, before: float, started: float, gaps: Path | None = None) -> int:
