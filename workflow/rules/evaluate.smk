@@ -65,6 +65,7 @@ rule summarise_study:
         failures="results/{study}/failures.csv",
         audit="results/{study}/audit.csv",
         exposed="results/{study}/exposed.csv",
+        exposure_correlation="results/{study}/exposure_correlation.csv",
         history="results/{study}/history.csv",
         residuals="results/{study}/residuals.csv",
         projection="results/{study}/projection.csv",

@@ -1,12 +1,14 @@
 """Gather the evaluations of a study into tidy tables."""
 
+from mia_pruning.stages.exposure import write_exposure_correlations
 from mia_pruning.stages.job import job
 from mia_pruning.stages.summarise import collect_tables, nested, summarise
 
 with job(snakemake):
     about = snakemake.params.about
+    evaluations = nested(about["evaluations"], snakemake.input.evaluations)
     summarise(
-        nested(about["evaluations"], snakemake.input.evaluations),
+        evaluations,
         nested(about["evaluations"], snakemake.input.releases),
         snakemake.params.defences,
         snakemake.params.frontier,
@@ -16,6 +18,7 @@ with job(snakemake):
         targets=snakemake.output.targets,
         guarantees=snakemake.output.guarantees,
     )
+    write_exposure_correlations(snakemake.output.exposure_correlation, evaluations)
     for table, keys in {
         "roc": "evaluations",
         "operating": "evaluations",

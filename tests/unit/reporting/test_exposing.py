@@ -1,13 +1,12 @@
 import base64
 import io
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from mia_pruning.reporting.exposing import exposed_examples, lasting, most_exposed, picture, shown_examples
+from mia_pruning.reporting.exposing import exposed_examples, most_exposed, picture, shared_exposure, shown_examples
 
 N = 2000
 
@@ -37,7 +36,6 @@ def test_luck_in_the_choice_is_none_in_the_measure():
     found = rows_of(exposed({"baseline": (noise(0), noise(1))}))["baseline"]
     assert found["low"] < 0.5 < found["high"]
     assert found["n"] == 20
-    assert abs(found["alike"]) < 0.1
 
 
 def test_a_defence_that_protects_the_exposed_is_told_from_one_that_does_not():
@@ -56,16 +54,6 @@ def test_a_defence_that_protects_the_exposed_is_told_from_one_that_does_not():
     assert found["protecting"]["most"] == pytest.approx(0.5, abs=0.06)
 
 
-def test_examples_that_stay_exposed_are_alike_and_others_not():
-    lasting = np.linspace(0.4, 0.9, N)
-    found = rows_of(
-        exposed({"baseline": (lasting, lasting), "same": (lasting, lasting), "others": (lasting[::-1], lasting[::-1])})
-    )
-    assert found["same"]["alike"] == pytest.approx(1)
-    assert found["baseline"]["alike_low"] > 0.99
-    assert found["others"]["alike"] == pytest.approx(-1)
-
-
 def test_the_class_gap_names_both_ends():
     by_class = np.array([0.5, 0.8, 0.6, 0.4])[np.arange(N) % 4]
     found = rows_of(exposed({"baseline": (by_class, by_class)}))["baseline"]
@@ -81,15 +69,29 @@ def test_of_classes_that_are_exposed_alike_none_looks_exposed():
     assert found["most_exposed_class"] == ([1, 2], pytest.approx(0.5))
 
 
-def test_what_stays_is_said_of_each_defence():
-    lasting_, flat = np.linspace(0.4, 0.9, N), np.linspace(0.4, 0.9, N)[np.random.default_rng(0).permutation(N)]
-    table = exposed({"baseline": (lasting_, lasting_), "same": (lasting_, lasting_), "other": (flat, flat)})
-    sentence = lasting(exposed_examples(table, "e"))
-    assert sentence.startswith(
-        "Halves of the baseline's models agree on who is exposed by a rank correlation of 1.000; same keeps 100 %"
-    )
-    kept = int(re.search(r"other keeps (-?\d+) % of it\.", sentence)[1])
-    assert abs(kept) <= 7  # three standard errors of a correlation that is none
+def correlations(*rows):
+    return pd.DataFrame(rows, columns=["defence", "value", "low", "high"])
+
+
+OWN = ("baseline", 1.0, 1.0, 1.0)
+
+
+def test_defences_are_told_apart_by_whether_the_interval_reaches_1():
+    rows = ("same", 0.97, 0.9, 1.0), ("stopped", 0.84, 0.78, 0.9), ("private", *[np.nan] * 3)
+    said = shared_exposure(correlations(OWN, *rows))
+    assert "may be the same as the baseline's for same: the interval reaches 1." in said
+    assert "differs from the baseline's for stopped (0.84, 0.78 to 0.90)." in said
+    assert "For private it cannot be told." in said
+
+
+def test_what_no_defence_does_is_not_said():
+    said = shared_exposure(correlations(OWN, ("stopped", 0.84, 0.78, 0.9)))
+    assert said == "The rank order differs from the baseline's for stopped (0.84, 0.78 to 0.90)."
+
+
+def test_where_the_baselines_models_do_not_agree_no_defence_is_compared():
+    said = shared_exposure(correlations(("baseline", *[np.nan] * 3), ("pruned", *[np.nan] * 3)))
+    assert said.startswith("Pairs of the baseline's own models do not agree")
 
 
 def test_seeds_are_averaged_and_never_mixed():

@@ -329,8 +329,14 @@ def test_points_count_the_examples_of_each_pair_of_exposures():
     exposed = pd.DataFrame(rows, columns=["defence", "example", "first_half", "second_half"]).assign(
         experiment="e", seed=0, label=0
     )
-    table = draw("exposure", exposed=exposed, results=results(baseline={"auc": 0.5}, pruned={"auc": 0.5})).table
-    points = {(row.baseline, row.exposure): (row.n_examples, row.examples) for row in table.itertuples()}
+    correlations = pd.DataFrame(
+        [("baseline", 1.0, 1.0, 1.0), ("pruned", np.nan, np.nan, np.nan)],
+        columns=["defence", "value", "low", "high"],
+    ).assign(experiment="e")
+    measured = results(baseline={"auc": 0.5}, pruned={"auc": 0.5})
+    drawing = draw("exposure", exposed=exposed, exposure_correlation=correlations, results=measured)
+    assert drawing.finding == "e: correlation of exposures with the baseline's. For pruned it cannot be told."
+    points = {(row.baseline, row.exposure): (row.n_examples, row.examples) for row in drawing.table.itertuples()}
     assert points == {(0.5, 0.5): (2, "1, 2"), (1.0, 0.25): (1, "3")}
 
 

@@ -8,7 +8,7 @@ import pytest
 from mia_pruning.constraints.solving import RESIDUALS
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting import claims
-from mia_pruning.stages import distance, evaluate, summarise
+from mia_pruning.stages import distance, evaluate, exposure, summarise
 from mia_pruning.stages.prune import PROJECTION
 from mia_pruning.training.loop import HISTORY
 
@@ -21,6 +21,7 @@ WRITTEN = {
     "guarantees": summarise.GUARANTEE_COLUMNS,
     "verdicts": claims.COLUMNS,
     **{name: [*ABOUT, *columns] for name, columns in evaluate.COLUMNS.items()},
+    "exposure_correlation": exposure.EXPOSURE_CORRELATION,
     "history": [*ABOUT, "stage", "model", *HISTORY],
     "residuals": [*ABOUT, "model", "layer", *RESIDUALS],
     "projection": [*ABOUT, "model", *PROJECTION],

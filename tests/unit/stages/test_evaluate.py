@@ -195,6 +195,21 @@ def test_exposures_count_pairs_of_models_that_answer_in_order(evaluated):
             assert table.loc[example, half] == (p[inside] > p[outside])
 
 
+def test_ranks_of_the_gap_between_twins_are_kept_for_the_comparison_of_defences(evaluated):
+    run, split, logits, _, folder = evaluated
+    run()
+    ranks = storage.read_arrays(folder / "a.npz")["twin_ranks"]
+    columns = np.flatnonzero(split.candidates[0])
+    assert ranks.shape == (2, columns.size)
+    probabilities = softmax(logits.astype(np.float64), axis=-1)
+    chosen = probabilities[:4, columns, LABELS[split.pool[columns]]]
+    odds = np.log(chosen / (1 - chosen))
+    for pair, (one, other) in enumerate(((0, 1), (2, 3))):
+        sign = np.where(split.membership[one, columns], 1, -1)
+        gaps = sign * (odds[one] - odds[other])
+        np.testing.assert_array_equal(np.argsort(ranks[pair]), np.argsort(gaps))
+
+
 def test_the_band_around_the_roc_is_students_over_targets(evaluated):
     run, split, _, scores, folder = evaluated
     run()

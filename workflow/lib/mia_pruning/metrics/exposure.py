@@ -19,6 +19,15 @@ def exposures(scores: np.ndarray, membership: np.ndarray) -> np.ndarray:
         return np.where(n_inside * n_outside > 0, above / (n_inside * n_outside), np.nan)
 
 
+def distinct_twins(pairs: list[list[int]]) -> list[tuple[int, int]]:
+    """The rows of each two twins, every pair once; models without a twin are left out.
+
+    >>> distinct_twins([[0, 1], [1, 0], [4], [2, 3], [3, 2]])
+    [(0, 1), (2, 3)]
+    """
+    return list(dict.fromkeys((min(pair), max(pair)) for pair in pairs if len(pair) == 2))
+
+
 def halves(pairs: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     """The rows of models in two halves that part no twins, the first pair here, the second there.
 

@@ -25,6 +25,7 @@ from mia_pruning.types import BASELINE
 #: of the study, as it reads them
 TABLES = (
     "results", "differences", "verdicts", "guarantees", "operating", "projection", "strongest", "failures", "audit", "exposed",
+    "exposure_correlation",
 )  # fmt: skip
 #: the order of the figures on the page, and each one's heading; others follow under their name
 FIGURE_HEADINGS = {
@@ -117,7 +118,7 @@ def write_report(
             },
             contradicted=contradicted,
             exposures=[
-                examples.exposure_view(loaded["exposed"], name, datasets[entry["dataset"]])
+                examples.exposure_view(loaded, name, datasets[entry["dataset"]])
                 for name, entry in reported["experiments"].items()
                 if not pick(loaded["exposed"], experiment=name, defence=BASELINE).empty
             ],

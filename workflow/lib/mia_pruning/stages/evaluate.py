@@ -16,7 +16,8 @@ from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
-from mia_pruning.metrics.exposure import exposures, halves
+from mia_pruning.metrics.exposure import distinct_twins, exposures, halves
+from mia_pruning.metrics.exposure_correlation import twin_ranks
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.metrics.operating import TPR_AT, at_most, guessed, resolves
@@ -98,7 +99,9 @@ def evaluate_defence(
     of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
     n_examples += [n_candidates] * len(of_any)
     cells += of_any
-    _write_replicates(output, record, cells, n_examples, draws)
+    everywhere, members = split_.candidates[targets].all(axis=0), split_.membership[targets]
+    ranks = twin_ranks(statistic[:, everywhere], members[:, everywhere], distinct_twins(twins))
+    _write_replicates(output, record, cells, n_examples, draws, ranks)
     storage.write_table(roc, roc_rows, COLUMNS["roc"])
     storage.write_table(operating, operating_rows, COLUMNS["operating"])
     storage.write_table(strongest, choices, COLUMNS["strongest"])
@@ -111,7 +114,15 @@ def evaluate_defence(
 Cell = tuple[dict[str, str], np.ndarray]
 
 
-def _write_replicates(output: str, record: dict[str, Any], cells: list[Cell], n_examples: list[int], draws: Draws) -> None:
+def _write_replicates(
+    output: str,
+    record: dict[str, Any],
+    cells: list[Cell],
+    n_examples: list[int],
+    draws: Draws,
+    ranks: np.ndarray,
+) -> None:
+    """Write each cell's replicates, and the ranks of the examples by each pair of twins (n_pairs, n_examples)."""
     replicates = [intervals.replicates(values, draws) for _, values in cells]
     storage.write_arrays(
         output,
@@ -120,6 +131,7 @@ def _write_replicates(output: str, record: dict[str, Any], cells: list[Cell], n_
         **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
         n_targets=np.array(draws.targets.shape[1]),
         n_examples=np.array(n_examples),
+        twin_ranks=ranks.astype(np.float32),
     )
 
 

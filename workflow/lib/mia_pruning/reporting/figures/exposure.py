@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.exposing import HALVES, exposed_examples, lasting
+from mia_pruning.reporting.exposing import HALVES, shared_exposure
 from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
 from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import colours, in_order, readable, web_colours
@@ -43,11 +43,9 @@ def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title=f"{readable(experiment)}: {readable(defence)}", aspect="equal")
     drawn.supxlabel("exposure on the baseline")
     drawn.supylabel("exposure under the defence")
-    findings = [
-        f"{readable(name)}: {lasting(exposed_examples(exposed, name))}"
-        for name in in_order(exposed, "experiment")
-        if BASELINE in set(pick(exposed, experiment=name)["defence"])
-    ]
+    correlations = tables["exposure_correlation"]
+    shared = {name: shared_exposure(pick(correlations, experiment=name)) for name in in_order(correlations, "experiment")}
+    findings = [f"{readable(name)}: correlation of exposures with the baseline's. {said}" for name, said in shared.items()]
     return Drawing(
         drawn,
         table,
