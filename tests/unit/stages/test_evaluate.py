@@ -193,6 +193,10 @@ def test_exposures_count_pairs_of_models_that_answer_in_order(evaluated):
         for half, pair in zip(("first_half", "second_half"), pairs, strict=True):
             inside, outside = sorted(pair, key=lambda row: not split.membership[row, column])
             assert table.loc[example, half] == (p[inside] > p[outside])
+            assert table.loc[example, f"no_leak_{half}"] in (0, 1)
+    for half in ("first_half", "second_half"):  # of one pair, to swap its twins turns 0 into 1
+        changed = table[half] != table[f"no_leak_{half}"]
+        assert changed.mean() == pytest.approx(0.5, abs=0.13)  # four standard errors of 240 examples
 
 
 def test_ranks_of_the_gap_between_twins_are_kept_for_the_comparison_of_defences(evaluated):

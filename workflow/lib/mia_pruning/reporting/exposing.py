@@ -2,12 +2,14 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from mia_pruning.metrics.exposure import NO_LEAK
 from mia_pruning.metrics.intervals import quantile
 from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import readable
@@ -18,10 +20,13 @@ from mia_pruning.types import BASELINE
 MOST_EXPOSED, SHOWN = 0.01, 12
 IMAGE_PIXELS = 84
 HALVES = ("first_half", "second_half")
+NO_LEAK_HALVES = tuple(f"no_leak_{half}" for half in HALVES)
+#: the quantiles between which luck alone leaves 98 % of all exposures
+LUCK = (0.01, 0.99)
 
 
 def exposed_examples(exposed: pd.DataFrame, experiment: str) -> list[dict[str, Any]]:
-    """One row a defence, over seeds.
+    """One row a defence, over seeds; all exposures are minus `NO_LEAK`, so that 0 is chance.
 
     most: the mean exposure of the examples that were the most exposed on the baseline, (value, low, high). They are chosen on one
     half of the targets and measured on the other, then the other way around, so that luck in the choice is none in the measure.
@@ -54,7 +59,9 @@ def _mean_exposure(parts: list[np.ndarray]) -> dict[str, Any]:
     values = np.concatenate(parts)
     n = len(values) // 2
     half = quantile(n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    return {"most": float(values.mean()), "low": max(0.0, values.mean() - half), "high": min(1.0, values.mean() + half), "n": n}
+    excess = float(values.mean()) - NO_LEAK
+    low, high = max(-NO_LEAK, excess - half), min(NO_LEAK, excess + half)
+    return {"most": excess, "low": low, "high": high, "n": n}
 
 
 def _extreme_classes(own: pd.DataFrame, chosen: str, measured: str) -> dict[str, tuple[int, float]]:
@@ -69,7 +76,7 @@ def _gap(extremes: list[dict[str, tuple[int, float]]]) -> dict[str, Any]:
     return {
         f"{name}_exposed_class": (
             list(dict.fromkeys(found[name][0] for found in extremes)),
-            float(np.mean([found[name][1] for found in extremes])),
+            float(np.mean([found[name][1] for found in extremes])) - NO_LEAK,
         )
         for name in ("most", "least")
     }
@@ -103,19 +110,31 @@ def shared_exposure(correlations: pd.DataFrame) -> str:
 
 
 def shown_examples(exposed: pd.DataFrame, experiment: str, images: np.ndarray, class_names: list[str]) -> list[dict[str, Any]]:
-    """The most exposed examples of the baseline, as pictures."""
+    """The most exposed examples of the baseline as pictures, with their exposure minus `NO_LEAK`."""
     labels = pick(exposed, experiment=experiment, defence=BASELINE).groupby("example")["label"].first()
-    exposure = baseline_exposure(exposed, experiment).sort_values(ascending=False, kind="stable")[:SHOWN]
+    ordered = baseline_exposure(exposed, experiment).sort_values(ascending=False, kind="stable")
     return [
-        {"picture": picture(images[example]), "label": class_names[labels[example]], "exposure": value, "row": example}
-        for example, value in exposure.items()
+        {
+            "picture": picture(images[example]),
+            "label": class_names[labels[example]],
+            "excess": value - NO_LEAK,
+            "row": example,
+        }
+        for example, value in ordered[:SHOWN].items()
     ]
 
 
-def baseline_exposure(exposed: pd.DataFrame, experiment: str) -> pd.Series:
-    """Of each example on the baseline under the first seed, the mean of both halves of the targets."""
+def baseline_exposure(
+    exposed: pd.DataFrame,
+    experiment: str,
+    halves: Sequence[str] = HALVES,
+) -> pd.Series:
+    """Each example's exposure on the baseline under the first seed, the mean of both halves of the targets.
+
+    halves: `NO_LEAK_HALVES` for what luck alone gives.
+    """
     rows = pick(exposed, experiment=experiment, defence=BASELINE)
-    return rows[rows["seed"] == rows["seed"].min()].set_index("example")[[*HALVES]].mean(axis=1)
+    return rows[rows["seed"] == rows["seed"].min()].set_index("example")[[*halves]].mean(axis=1)
 
 
 def picture(image: np.ndarray) -> str:

@@ -16,7 +16,7 @@ from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
-from mia_pruning.metrics.exposure import distinct_twins, exposures, halves
+from mia_pruning.metrics.exposure import distinct_twins, exposures, halves, swap_twins
 from mia_pruning.metrics.exposure_correlation import twin_ranks
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
@@ -32,8 +32,9 @@ OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_posi
 GUESSED_SHARE = 0.05
 #: n_guesses, n_correct: of the highest and lowest scores; the other counts are of scores above 0, a threshold of shadows' making
 AUDIT = ("target", "n_canaries", "n_guesses", "n_correct", "true_positives", "members", "false_positives", "others")
-#: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets
-EXPOSED = ["example", "label", "first_half", "second_half"]
+#: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets; no_leak_*: one draw
+#: of the same where the members of twins are swapped at random
+EXPOSED = ["example", "label", "first_half", "second_half", "no_leak_first_half", "no_leak_second_half"]
 #: the columns of each table that an evaluation leaves
 COLUMNS = {
     "roc": ["attack", "attacker", "fpr", "tpr", "low", "high"],
@@ -106,7 +107,8 @@ def evaluate_defence(
     storage.write_table(operating, operating_rows, COLUMNS["operating"])
     storage.write_table(strongest, choices, COLUMNS["strongest"])
     storage.write_table(audit, audit_rows, COLUMNS["audit"])
-    storage.write_table(exposed, _exposed_rows(statistic, split_, labels, twins), COLUMNS["exposed"])
+    exposed_rows = _exposed_rows(statistic, split_, labels, twins, stream(seed, "no_leak"))
+    storage.write_table(exposed, exposed_rows, COLUMNS["exposed"])
     storage.write_table(failures, failure_rows, COLUMNS["failures"])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), COLUMNS["confidence"])
 
@@ -252,7 +254,13 @@ def _audit_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
         yield {"target": target, **counts, **vars(guessed(scores, members))}
 
 
-def _exposed_rows(statistic: np.ndarray, split: Split, labels: np.ndarray, twins: list[list[int]]) -> Iterator[dict[str, Any]]:
+def _exposed_rows(
+    statistic: np.ndarray,
+    split: Split,
+    labels: np.ndarray,
+    twins: list[list[int]],
+    rng: np.random.Generator,
+) -> Iterator[dict[str, Any]]:
     """Each example's exposure by the log-odds (n_targets, n_pool) that models give its label; nothing without two pairs.
 
     No attack stands between: one that learns from the other half's models would carry their luck into both halves.
@@ -262,9 +270,11 @@ def _exposed_rows(statistic: np.ndarray, split: Split, labels: np.ndarray, twins
         return
     candidates, members = split.candidates[split.is_target], split.membership[split.is_target]
     columns = candidates.all(axis=0)
-    first, second = (exposures(statistic[half][:, columns], members[half][:, columns]) for half in rows)
-    examples = split.pool[columns]
-    for row in zip(examples.tolist(), labels[examples].tolist(), first.tolist(), second.tolist(), strict=True):
+    examples, statistic, members = split.pool[columns], statistic[:, columns], members[:, columns]
+    values = [examples, labels[examples]]
+    for membership in (members, swap_twins(members, distinct_twins(twins), rng)):
+        values += [exposures(statistic[half], membership[half]) for half in rows]
+    for row in zip(*(column.tolist() for column in values), strict=True):
         yield dict(zip(EXPOSED, row, strict=True))
 
 

@@ -5,7 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from mia_pruning.reporting.exposing import baseline_exposure, exposed_examples, most_exposed, shown_examples
+from mia_pruning.metrics.exposure import NO_LEAK
+from mia_pruning.reporting.exposing import (
+    HALVES,
+    NO_LEAK_HALVES,
+    baseline_exposure,
+    exposed_examples,
+    most_exposed,
+    shown_examples,
+)
 from mia_pruning.reporting.page.table import Cell, Column, Table, named, rows_by, table_of
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import pick
@@ -29,13 +37,13 @@ def exposure_view(
     names = packed.description["class_names"]
 
     def of_class(found: tuple[list[int], float]) -> Cell:
-        return Cell(f"{' or '.join(names[label] for label in found[0])} {found[1]:.3f}", found[1])
+        return Cell(f"{' or '.join(names[label] for label in found[0])} {found[1]:+.3f}", found[1])
 
     found = exposed_examples(exposed, experiment)
     rows = [
         [
             Cell(readable(row["defence"]), look="defence", hint=row["defence"]),
-            Cell(f"{row['most']:.3f} ({row['low']:.3f} to {row['high']:.3f})", row["most"]),
+            Cell(f"{row['most']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})", row["most"]),
             *_correlation_cells(correlations.get((row["defence"],))),
             of_class(row["most_exposed_class"]),
             of_class(row["least_exposed_class"]),
@@ -44,7 +52,10 @@ def exposure_view(
     ]
     columns = [
         Column("defence"),
-        Column("exposure of the baseline's most exposed", "the 1 % that were the most exposed on other targets"),
+        Column(
+            "exposure above chance of the baseline's most exposed",
+            "of the 1 % that were the most exposed on other targets, minus 0.5",
+        ),
         Column(
             "correlation with the baseline's exposures",
             "of all examples, noise removed; 1 is the same rank order",
@@ -53,11 +64,15 @@ def exposure_view(
             "agreement of its own models",
             "rank correlation of two of its pairs of twins, with its standard error",
         ),
-        Column("most exposed class"),
-        Column("least exposed class"),
+        Column("most exposed class", "and its mean exposure minus 0.5"),
+        Column("least exposed class", "and its mean exposure minus 0.5"),
     ]
     shown = shown_examples(exposed, experiment, packed.images, names)
-    lowest = min(example["exposure"] for example in shown)
+    lowest = min(example["excess"] for example in shown)
+    above = {
+        name: int((baseline_exposure(exposed, experiment, halves) - NO_LEAK >= lowest).sum())
+        for name, halves in (("n_highest", HALVES), ("n_by_luck", NO_LEAK_HALVES))
+    }
     caption = f"{readable(experiment)}: who protects the baseline's most exposed examples"
     return {
         "experiment": experiment,
@@ -66,7 +81,7 @@ def exposure_view(
         "lowest_shown": lowest,
         "n_examples": len(baseline_exposure(exposed, experiment)),
         "n_most": len(most_exposed(baseline_exposure(exposed, experiment))),
-        "n_highest": int((baseline_exposure(exposed, experiment) >= lowest).sum()),
+        **above,
     }
 
 
