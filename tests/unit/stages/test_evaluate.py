@@ -148,6 +148,10 @@ def test_operating_points_count_over_all_targets_at_thresholds_of_each_ones_own(
     members, others = scores[truth], scores[candidates & ~truth]
     assert counts[0] == [(members > 0).sum(), 480, (others > 0).sum(), 480]
     assert counts[1] == [true, 480, 48, 480]
+    shares = table["true_positives"] / (table["true_positives"] + table["false_positives"])
+    assert table.loc[:1, "ppv_50"].tolist() == pytest.approx(shares[:2].tolist())
+    assert table.loc[1, "ppv_1"] == pytest.approx(0.01 * true / (0.01 * true + 0.99 * 48))
+    assert table.loc[2:, ["ppv_1", "ppv_10", "ppv_50", "ppv_is_bound"]].isna().all(axis=None)
     assert [row[2] for row in counts[2:]] == [4, 0, 0]
 
 

@@ -1,11 +1,17 @@
 """Tables of defences from planted results."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mia_pruning.reporting.page.defences import changes, every_attack, overview, privacy_matrix
 
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
+
+
+COUNTS = {
+    "experiment": "lenet5", "attack": "net", "attacker": "adaptive", "true_positives": 40, "members": 400, "others": 400,
+}  # fmt: skip
 
 
 def row(defence, metric, value, attack="", attacker="", half=0.01):
@@ -59,7 +65,7 @@ def test_in_the_matrix_a_bar_is_what_exceeds_guessing_and_the_strongest_comes_fi
 
 
 def test_a_rate_that_non_members_do_not_resolve_says_so():
-    counts = {"experiment": "lenet5", "attack": "net", "attacker": "adaptive", "false_positives": 3, "others": 400}
+    counts = {**COUNTS, "false_positives": 3}
     operating = pd.DataFrame([{**counts, "defence": name, "allowed_fpr": 0.01} for name in ("baseline", "pruned")])
     table = every_attack(RESULTS, operating)
     column = labels(table).index("TPR at 1 % FPR")
@@ -67,6 +73,22 @@ def test_a_rate_that_non_members_do_not_resolve_says_so():
     assert found[("baseline", "net")] == "0.050 (0.040 to 0.060) at 0.0075"
     assert found[("pruned", "net")] == "n too small: 400"
     assert found[("baseline", "strongest")] == ""
+
+
+def test_the_precision_is_that_of_all_seeds_together_where_the_rate_is_resolved():
+    found = {"allowed_fpr": [np.nan, np.nan, 0.01], "false_positives": [30, 10, 0]}
+    points = pd.DataFrame({**COUNTS, "defence": "baseline", **found})
+    table = every_attack(RESULTS, pd.concat([points, points[2:].assign(defence="pruned")]))
+    shown = [dict(zip(labels(table), cells, strict=True)) for cells in texts(table)]
+    (measured,) = [row for row in shown if (row["defence"], row["attack"]) == ("baseline", "net")]
+    # 80 of 800 and 40 of 800: the rates are 0.1 and 0.05
+    assert measured["precision at its own threshold"] == "0.02 / 0.18 / 0.67"
+    upper = 1 - 0.025 ** (1 / 400)
+    wanted = [share * 0.1 / (share * 0.1 + (1 - share) * upper) for share in (0.01, 0.1, 0.5)]
+    said = " / ".join(f"{value:.2g}" for value in wanted)
+    assert measured["precision at 1 % FPR"] == f"at least {said}"
+    (not_resolved,) = [row for row in shown if (row["defence"], row["attack"]) == ("pruned", "net")]
+    assert not_resolved["precision at 1 % FPR"] == not_resolved["precision at its own threshold"] == ""
 
 
 def test_changes_are_those_against_the_baseline():

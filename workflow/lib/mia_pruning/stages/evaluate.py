@@ -20,14 +20,18 @@ from mia_pruning.metrics.exposure import distinct_twins, exposures, halves, swap
 from mia_pruning.metrics.exposure_correlation import twin_ranks
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
-from mia_pruning.metrics.operating import TPR_AT, at_most, guessed, resolves
+from mia_pruning.metrics.operating import MEMBER_SHARES, TPR_AT, Counts, at_most, guessed, resolves
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
 from mia_pruning.stages.packed import read_packed, read_split
 
 #: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent
-#: and the threshold as given, and so is narrower than the metric's own
-OPERATING = ("allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr")
+#: and the threshold as given, and so is narrower than the metric's own; ppv_*: the precision at a member share; ppv_is_bound:
+#: that these are lower bounds
+OPERATING = (
+    "allowed_fpr", "resolved", "true_positives", "members", "false_positives", "others", "tpr", "low", "high", "fpr",
+    *MEMBER_SHARES, "ppv_is_bound",
+)  # fmt: skip
 #: the share of examples that an audit takes for members, and for others: fixed before any result is seen
 GUESSED_SHARE = 0.05
 #: n_guesses, n_correct: of the highest and lowest scores; the other counts are of scores above 0, a threshold of shadows' making
@@ -242,7 +246,16 @@ def _operating_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
             "low": low,
             "high": high,
             "fpr": counts.fpr,
+            **(_precisions(counts) if resolved else {}),
         }
+
+
+def _precisions(counts: Counts) -> dict[str, float | bool | None]:
+    """The precision at each member share, and whether these are lower bounds."""
+    found = {column: counts.precision(share) for column, share in MEMBER_SHARES.items()}
+    values = {column: precision.value for column, precision in found.items()}
+    is_bound = all(precision.is_lower_bound for precision in found.values())
+    return {**values, "ppv_is_bound": is_bound}
 
 
 def _audit_rows(guesses: Guesses) -> Iterator[dict[str, Any]]:
