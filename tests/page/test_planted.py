@@ -9,7 +9,8 @@ def rename(name):
 
 def test_names_that_are_code_are_shown_as_they_are(planted, opened):
     name = "<script>alert(1)</script><b>x"
-    tables = ("results", "operating", "exposed", "exposure_correlation", "audit", "strongest")
+    tables = ("results", "operating", "exposed", "audit", "strongest")
+    tables += ("exposure_correlation", "agreement")
     changed = {table: rename(name) for table in tables}
     page = opened(planted(**changed))
     assert page.complaints == []
@@ -29,7 +30,7 @@ def multiplied(n):
 
 def test_hundreds_of_defences_can_still_be_read(planted, opened):
     tables = ("results", "differences", "operating", "strongest", "audit", "exposed")
-    tables += ("exposure_correlation",)
+    tables += ("exposure_correlation", "agreement")
     path = planted(**{table: multiplied(300) for table in tables})
     assert path.stat().st_size < 15_000_000
     page = opened(path)
@@ -46,7 +47,8 @@ def none(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_stages_that_a_study_lacks_are_said_to_be_missing(planted, opened):
-    lacking = ("guarantees", "exposed", "exposure_correlation", "projection", "strongest", "audit")
+    lacking = ("guarantees", "exposed", "projection", "strongest", "audit")
+    lacking += ("exposure_correlation", "agreement")
     page = opened(planted(**dict.fromkeys(lacking, none)))
     assert page.complaints == []
     assert "No defence of this study promises differential privacy." in page.locator("#audit").inner_text()

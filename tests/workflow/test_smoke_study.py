@@ -268,6 +268,7 @@ def test_a_study_of_which_every_attack_failed_has_a_report_that_says_so(reported
     failed = {"experiment": "lenet5_fashion", "seed": 0, "defence": "baseline", "attack": "net", "attacker": "adaptive"}
     page = reported(
         **dict.fromkeys(("results", "differences", "operating", "strongest", "audit"), none),
+        agreement=none,
         verdicts=lambda table: table[table["verdict"] == "not tested"],
         failures=lambda _: pd.DataFrame([{**failed, "failure": "KeyError: 'x'"}]),
     )

@@ -62,6 +62,7 @@ rule write_report:
         audit="results/{study}/audit.csv",
         exposed="results/{study}/exposed.csv",
         exposure_correlation="results/{study}/exposure_correlation.csv",
+        agreement="results/{study}/agreement.csv",
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
         datasets=expand("results/data/{dataset}/dataset.json", dataset=reported_datasets()),
         claims=PAGES / "claims.yaml",

@@ -27,6 +27,7 @@ with job(snakemake):
         "failures": "evaluations",
         "audit": "evaluations",
         "exposed": "evaluations",
+        "agreement": "evaluations",
         "history": "history",
         "residuals": "pruning",
         "projection": "pruning",

@@ -53,6 +53,7 @@ def evaluated(request, tmp_path):
             failures=tmp_path / f"{name}_failures.csv",
             audit=tmp_path / f"{name}_audit.csv",
             exposed=tmp_path / f"{name}_exposed.csv",
+            agreement=tmp_path / f"{name}_agreement.csv",
             record={"rule": "r"},
         )
         return read_evaluation(str(tmp_path / f"{name}.npz"))
@@ -216,6 +217,28 @@ def test_ranks_of_the_gap_between_twins_are_kept_for_the_comparison_of_defences(
         sign = np.where(split.membership[one, columns], 1, -1)
         gaps = sign * (odds[one] - odds[other])
         np.testing.assert_array_equal(np.argsort(ranks[pair]), np.argsort(gaps))
+
+
+def test_agreement_is_of_the_members_that_outsiders_find_at_a_resolved_rate(evaluated, monkeypatch):
+    run, split, _, scores, folder = evaluated
+    run()
+    assert pd.read_csv(folder / "a_agreement.csv").empty  # 480 non-members do not resolve 1 %
+    monkeypatch.setattr("mia_pruning.stages.evaluate.FOUND_AT_FPR", 0.1)
+    attackers = ("adaptive", "dense_shadows", "known_members")
+    run(attacks={("net", attacker): folder / "scores.npz" for attacker in attackers})
+    table = pd.read_csv(folder / "a_agreement.csv")
+    assert table["metric"].tolist() == ["coverage", "stability"] * 2 + ["jaccard"]
+    assert set(table["attacker"]) == {"adaptive", "dense_shadows"}
+    found = []
+    for target in range(4):
+        rows = split.candidates[target]
+        members, values = split.membership[target], scores[target]
+        threshold = np.sort(values[rows & ~members])[-13]  # 12 of 120 are a tenth
+        found.append(members & (values > threshold))
+    examples = split.candidates[0]
+    assert table.loc[0, "value"] == pytest.approx(np.any(found, axis=0)[examples].mean())
+    assert table.loc[4, "value"] == 1
+    assert table.loc[4, "n"] == np.sum(found)
 
 
 def test_the_band_around_the_roc_is_students_over_targets(evaluated):

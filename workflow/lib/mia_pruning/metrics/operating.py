@@ -92,9 +92,14 @@ def at_most(fpr: float, scores: np.ndarray, members: np.ndarray) -> Counts:
     >>> at_most(0.5, np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, True, False, True]))
     Counts(true_positives=2, members=2, false_positives=1, others=2)
     """
+    return above(threshold_within(fpr, scores, members), scores, members)
+
+
+def threshold_within(fpr: float, scores: np.ndarray, members: np.ndarray) -> float:
+    """The lowest threshold above which no more than this share of the non-members scores."""
     descending = -np.sort(-scores[~members])
     allowed = floor(fpr * descending.size + 1e-9)
-    return above(descending[allowed] if allowed < descending.size else -np.inf, scores, members)
+    return float(descending[allowed]) if allowed < descending.size else -np.inf
 
 
 def above(threshold: float, scores: np.ndarray, members: np.ndarray) -> Counts:

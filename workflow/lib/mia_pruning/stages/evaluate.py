@@ -14,6 +14,7 @@ from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.attacks.references import pairs
 from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
+from mia_pruning.metrics.agreement import members_found
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
 from mia_pruning.metrics.exposure import distinct_twins, exposures, halves, swap_twins
@@ -23,6 +24,7 @@ from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.metrics.operating import MEMBER_SHARES, TPR_AT, Counts, at_most, guessed, resolves
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
+from mia_pruning.stages.agreement import AGREEMENT, FOUND_AT_FPR, agreement_rows
 from mia_pruning.stages.packed import read_packed, read_split
 
 #: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent
@@ -46,6 +48,7 @@ COLUMNS = {
     "strongest": ["metric", "target", "attack", "attacker"],
     "audit": ["attack", "attacker", *AUDIT],
     "exposed": EXPOSED,
+    "agreement": AGREEMENT,
     "failures": ["attack", "attacker", "failure"],
     "confidence": ["member", "low", "high", "fraction"],
 }
@@ -70,6 +73,7 @@ def evaluate_defence(
     failures: str,
     audit: str,
     exposed: str,
+    agreement: str,
     record: dict[str, Any],
 ) -> None:
     """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws.
@@ -89,6 +93,7 @@ def evaluate_defence(
     operating_rows: list[dict[str, Any]] = []
     failure_rows: list[dict[str, Any]] = []
     audit_rows: list[dict[str, Any]] = []
+    found_members: dict[tuple[str, str], np.ndarray] = {}
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
         if str(found["failure"]):
@@ -100,6 +105,10 @@ def evaluate_defence(
         roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
         operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in _operating_rows(guesses)]
         audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in _audit_rows(guesses)]
+        if attacker != "known_members" and resolves(FOUND_AT_FPR, guesses.n_others):
+            scores, unknown = guesses.scores, guesses.unknown
+            of_attack = members_found(FOUND_AT_FPR, scores, guesses.membership, unknown)
+            found_members[attack, attacker] = np.flatnonzero(of_attack)
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
     n_examples += [n_candidates] * len(of_any)
@@ -113,6 +122,7 @@ def evaluate_defence(
     storage.write_table(audit, audit_rows, COLUMNS["audit"])
     exposed_rows = _exposed_rows(statistic, split_, labels, twins, stream(seed, "no_leak"))
     storage.write_table(exposed, exposed_rows, COLUMNS["exposed"])
+    storage.write_table(agreement, agreement_rows(found_members, members), COLUMNS["agreement"])
     storage.write_table(failures, failure_rows, COLUMNS["failures"])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), COLUMNS["confidence"])
 
