@@ -9,7 +9,9 @@ def rename(name):
 
 def test_names_that_are_code_are_shown_as_they_are(planted, opened):
     name = "<script>alert(1)</script><b>x"
-    changed = {table: rename(name) for table in ("results", "operating", "exposed", "audit", "strongest")}
+    tables = ("results", "operating", "exposed", "audit", "strongest")
+    tables += ("exposure_correlation", "agreement")
+    changed = {table: rename(name) for table in tables}
     page = opened(planted(**changed))
     assert page.complaints == []
     assert page.locator("#defences tbody b, #attackers tbody b").count() == 0
@@ -28,6 +30,7 @@ def multiplied(n):
 
 def test_hundreds_of_defences_can_still_be_read(planted, opened):
     tables = ("results", "differences", "operating", "strongest", "audit", "exposed")
+    tables += ("exposure_correlation", "agreement")
     path = planted(**{table: multiplied(300) for table in tables})
     assert path.stat().st_size < 15_000_000
     page = opened(path)
@@ -44,7 +47,9 @@ def none(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_stages_that_a_study_lacks_are_said_to_be_missing(planted, opened):
-    page = opened(planted(guarantees=none, exposed=none, projection=none, strongest=none, audit=none))
+    lacking = ("guarantees", "exposed", "projection", "strongest", "audit")
+    lacking += ("exposure_correlation", "agreement")
+    page = opened(planted(**dict.fromkeys(lacking, none)))
     assert page.complaints == []
     assert "No defence of this study promises differential privacy." in page.locator("#audit").inner_text()
     assert "Single examples cannot be told apart here" in page.locator("#examples").inner_text()

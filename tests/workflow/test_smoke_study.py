@@ -32,7 +32,7 @@ COUNTED = {
 }  # fmt: skip
 TABLES = [
     "results", "differences", "targets", "roc", "operating", "confidence", "history", "residuals", "projection", "distance",
-    "verdicts",
+    "verdicts", "exposure_correlation",
 ]  # fmt: skip
 BATCHES = ["targets_0", "targets_1"]
 DEFENCES = ["none", "admm"]
@@ -271,11 +271,13 @@ def test_a_study_of_which_every_attack_failed_has_a_report_that_says_so(reported
     failed = {"experiment": "lenet5_fashion", "seed": 0, "defence": "baseline", "attack": "net", "attacker": "adaptive"}
     page = reported(
         **dict.fromkeys(("results", "differences", "operating", "strongest", "audit"), none),
+        agreement=none,
         verdicts=lambda table: table[table["verdict"] == "not tested"],
         failures=lambda _: pd.DataFrame([{**failed, "failure": "KeyError: 'x'"}]),
     )
     assert "1 attack failed and is missing from every table" in page
     unchanged = ("targets", "confidence", "history", "residuals", "projection", "distance", "exposed")
+    unchanged += ("exposure_correlation",)
     tables = {name: str(results / f"{name}.csv") for name in unchanged}
     tables |= {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "guarantees", "roc", "verdicts")}
     none(pd.read_csv(results / "roc.csv")).to_csv(tables["roc"], index=False)

@@ -17,6 +17,7 @@ rule evaluate_defence:
         failures=f"{DEFENCE}/failures.csv",
         audit=f"{DEFENCE}/audit.csv",
         exposed=f"{DEFENCE}/exposed.csv",
+        agreement=f"{DEFENCE}/agreement.csv",
     log:
         f"{DEFENCE}/logs/evaluate_defence.log",
     benchmark:
@@ -49,6 +50,7 @@ rule summarise_study:
         failures=paths(over_defences(f"{DEFENCE}/failures.csv")),
         audit=paths(over_defences(f"{DEFENCE}/audit.csv")),
         exposed=paths(over_defences(f"{DEFENCE}/exposed.csv")),
+        agreement=paths(over_defences(f"{DEFENCE}/agreement.csv")),
         history=paths(histories()),
         residuals=paths(pruning_tables("residuals")),
         projection=paths(pruning_tables("projection")),
@@ -65,6 +67,8 @@ rule summarise_study:
         failures="results/{study}/failures.csv",
         audit="results/{study}/audit.csv",
         exposed="results/{study}/exposed.csv",
+        agreement="results/{study}/agreement.csv",
+        exposure_correlation="results/{study}/exposure_correlation.csv",
         history="results/{study}/history.csv",
         residuals="results/{study}/residuals.csv",
         projection="results/{study}/projection.csv",

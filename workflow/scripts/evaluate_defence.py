@@ -21,5 +21,6 @@ with job(snakemake) as record:
         failures=snakemake.output.failures,
         audit=snakemake.output.audit,
         exposed=snakemake.output.exposed,
+        agreement=snakemake.output.agreement,
         record=record,
     )

@@ -1,6 +1,7 @@
 """Gather the evaluations of a study into tidy tables."""
 
 from mia_pruning.stages.evaluate import COLUMNS as OF_EVALUATION
+from mia_pruning.stages.exposure import write_exposure_correlations
 from mia_pruning.stages.job import job
 from mia_pruning.stages.summarise import collect_tables, nested, summarise
 from mia_pruning.tables import ABOUT, OF_TRAINING
@@ -9,8 +10,9 @@ COLUMNS = {name: (*ABOUT, *columns) for name, columns in OF_EVALUATION.items()} 
 
 with job(snakemake):
     about = snakemake.params.about
+    evaluations = nested(about["evaluations"], snakemake.input.evaluations)
     summarise(
-        nested(about["evaluations"], snakemake.input.evaluations),
+        evaluations,
         nested(about["evaluations"], snakemake.input.releases),
         snakemake.params.defences,
         snakemake.params.frontier,
@@ -20,6 +22,7 @@ with job(snakemake):
         targets=snakemake.output.targets,
         guarantees=snakemake.output.guarantees,
     )
+    write_exposure_correlations(snakemake.output.exposure_correlation, evaluations)
     for table, keys in {
         "roc": "evaluations",
         "operating": "evaluations",
@@ -28,6 +31,7 @@ with job(snakemake):
         "failures": "evaluations",
         "audit": "evaluations",
         "exposed": "evaluations",
+        "agreement": "evaluations",
         "history": "history",
         "residuals": "pruning",
         "projection": "pruning",

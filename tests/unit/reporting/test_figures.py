@@ -327,11 +327,21 @@ def test_points_count_the_examples_of_each_pair_of_exposures():
     rows = [("baseline", 1, 0.0, 1.0), ("baseline", 2, 0.5, 0.5), ("baseline", 3, 1.0, 1.0)]
     rows += [("pruned", 1, 0.5, 0.5), ("pruned", 2, 0.5, 0.5), ("pruned", 3, 0.0, 0.5)]
     exposed = pd.DataFrame(rows, columns=["defence", "example", "first_half", "second_half"]).assign(
-        experiment="e", seed=0, label=0
+        experiment="e", seed=0, label=0, no_leak_first_half=[0.0, 0.5, 1.0] * 2, no_leak_second_half=0.5
     )
-    table = draw("exposure", exposed=exposed, results=results(baseline={"auc": 0.5}, pruned={"auc": 0.5})).table
-    points = {(row.baseline, row.exposure): (row.n_examples, row.examples) for row in table.itertuples()}
+    correlations = pd.DataFrame(
+        [("baseline", 1.0, 1.0, 1.0), ("pruned", np.nan, np.nan, np.nan)],
+        columns=["defence", "value", "low", "high"],
+    ).assign(experiment="e")
+    measured = results(baseline={"auc": 0.5}, pruned={"auc": 0.5})
+    drawing = draw("exposure", exposed=exposed, exposure_correlation=correlations, results=measured)
+    assert drawing.finding == "e: correlation of exposures with the baseline's. For pruned it cannot be told."
+    points = {(row.baseline, row.exposure): (row.n_examples, row.examples) for row in drawing.table.itertuples()}
     assert points == {(0.5, 0.5): (2, "1, 2"), (1.0, 0.25): (1, "3")}
+    luck = drawing.table[["baseline_luck_low", "baseline_luck_high", "luck_low", "luck_high"]]
+    assert luck.iloc[0].tolist() == pytest.approx([0.255, 0.745, 0.255, 0.745])
+    box = drawing.interactive[0]["data"][1]
+    assert (min(box["x"]), max(box["y"])) == pytest.approx((0.255, 0.745))
 
 
 def test_the_trade_off_tells_who_points_at_it_the_numbers_and_nothing_of_an_attack_that_failed():

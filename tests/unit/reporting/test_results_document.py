@@ -7,7 +7,7 @@ import pytest
 
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting import claims
-from mia_pruning.stages import evaluate, summarise
+from mia_pruning.stages import evaluate, exposure, summarise
 from mia_pruning.tables import ABOUT, OF_TRAINING
 
 ROOT = Path(__file__).parents[3]
@@ -18,6 +18,7 @@ WRITTEN = {
     "guarantees": summarise.GUARANTEE_COLUMNS,
     "verdicts": claims.COLUMNS,
     **{name: [*ABOUT, *columns] for name, columns in evaluate.COLUMNS.items()},
+    "exposure_correlation": exposure.EXPOSURE_CORRELATION,
     **{name: [*columns] for name, columns in OF_TRAINING.items()},
 }
 METRICS = [

@@ -53,6 +53,7 @@ def evaluated(request, tmp_path):
             failures=tmp_path / f"{name}_failures.csv",
             audit=tmp_path / f"{name}_audit.csv",
             exposed=tmp_path / f"{name}_exposed.csv",
+            agreement=tmp_path / f"{name}_agreement.csv",
             record={"rule": "r"},
         )
         return read_evaluation(str(tmp_path / f"{name}.npz"))
@@ -148,6 +149,10 @@ def test_operating_points_count_over_all_targets_at_thresholds_of_each_ones_own(
     members, others = scores[truth], scores[candidates & ~truth]
     assert counts[0] == [(members > 0).sum(), 480, (others > 0).sum(), 480]
     assert counts[1] == [true, 480, 48, 480]
+    shares = table["true_positives"] / (table["true_positives"] + table["false_positives"])
+    assert table.loc[:1, "ppv_50"].tolist() == pytest.approx(shares[:2].tolist())
+    assert table.loc[1, "ppv_1"] == pytest.approx(0.01 * true / (0.01 * true + 0.99 * 48))
+    assert table.loc[2:, ["ppv_1", "ppv_10", "ppv_50", "ppv_is_bound"]].isna().all(axis=None)
     assert [row[2] for row in counts[2:]] == [4, 0, 0]
 
 
@@ -207,6 +212,47 @@ def test_exposures_count_pairs_of_models_that_answer_in_order(evaluated):
         for half, pair in zip(("first_half", "second_half"), pairs, strict=True):
             inside, outside = sorted(pair, key=lambda row: not split.membership[row, column])
             assert table.loc[example, half] == (p[inside] > p[outside])
+            assert table.loc[example, f"no_leak_{half}"] in (0, 1)
+    for half in ("first_half", "second_half"):  # of one pair, to swap its twins turns 0 into 1
+        changed = table[half] != table[f"no_leak_{half}"]
+        assert changed.mean() == pytest.approx(0.5, abs=0.13)  # four standard errors of 240 examples
+
+
+def test_ranks_of_the_gap_between_twins_are_kept_for_the_comparison_of_defences(evaluated):
+    run, split, logits, _, folder = evaluated
+    run()
+    ranks = storage.read_arrays(folder / "a.npz")["twin_ranks"]
+    columns = np.flatnonzero(split.candidates[0])
+    assert ranks.shape == (2, columns.size)
+    probabilities = softmax(logits.astype(np.float64), axis=-1)
+    chosen = probabilities[:4, columns, LABELS[split.pool[columns]]]
+    odds = np.log(chosen / (1 - chosen))
+    for pair, (one, other) in enumerate(((0, 1), (2, 3))):
+        sign = np.where(split.membership[one, columns], 1, -1)
+        gaps = sign * (odds[one] - odds[other])
+        np.testing.assert_array_equal(np.argsort(ranks[pair]), np.argsort(gaps))
+
+
+def test_agreement_is_of_the_members_that_outsiders_find_at_a_resolved_rate(evaluated, monkeypatch):
+    run, split, _, scores, folder = evaluated
+    run()
+    assert pd.read_csv(folder / "a_agreement.csv").empty  # 480 non-members do not resolve 1 %
+    monkeypatch.setattr("mia_pruning.stages.evaluate.FOUND_AT_FPR", 0.1)
+    attackers = ("adaptive", "dense_shadows", "known_members")
+    run(attacks={("net", attacker): folder / "scores.npz" for attacker in attackers})
+    table = pd.read_csv(folder / "a_agreement.csv")
+    assert table["metric"].tolist() == ["coverage", "stability"] * 2 + ["jaccard"]
+    assert set(table["attacker"]) == {"adaptive", "dense_shadows"}
+    found = []
+    for target in range(4):
+        rows = split.candidates[target]
+        members, values = split.membership[target], scores[target]
+        threshold = np.sort(values[rows & ~members])[-13]  # 12 of 120 are a tenth
+        found.append(members & (values > threshold))
+    examples = split.candidates[0]
+    assert table.loc[0, "value"] == pytest.approx(np.any(found, axis=0)[examples].mean())
+    assert table.loc[4, "value"] == 1
+    assert table.loc[4, "n"] == np.sum(found)
 
 
 def test_the_band_around_the_roc_is_students_over_targets(evaluated):

@@ -9,6 +9,12 @@ from mia_pruning.reporting.page.defences import changes, every_attack, overview,
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 
 
+COUNTS = {
+    "population_needed": np.nan,
+    "experiment": "lenet5", "attack": "net", "attacker": "adaptive", "true_positives": 40, "members": 400, "others": 400,
+}  # fmt: skip
+
+
 def row(defence, metric, value, attack="", attacker="", half=0.01):
     interval = {"value": value, "low": value - half, "high": value + half}
     return {"experiment": "lenet5", "defence": defence, "metric": metric, "attack": attack, "attacker": attacker, **interval}
@@ -60,8 +66,7 @@ def test_in_the_matrix_a_bar_is_what_exceeds_guessing_and_the_strongest_comes_fi
 
 
 def test_a_rate_that_non_members_do_not_resolve_says_so():
-    counts = {"experiment": "lenet5", "attack": "net", "attacker": "adaptive", "false_positives": 3, "others": 400}
-    counts["population_needed"] = np.nan
+    counts = {**COUNTS, "false_positives": 3}
     operating = pd.DataFrame([{**counts, "defence": name, "allowed_fpr": 0.01} for name in ("baseline", "pruned")])
     table = every_attack(RESULTS, operating)
     column = labels(table).index("TPR at 1 % FPR")
@@ -72,12 +77,28 @@ def test_a_rate_that_non_members_do_not_resolve_says_so():
 
 
 def test_a_rate_that_the_population_does_not_resolve_names_the_size_that_would():
-    counts = {"experiment": "lenet5", "attack": "net", "attacker": "adaptive", "false_positives": 3, "others": 400}
+    counts = {**COUNTS, "false_positives": 3}
     by_seed = [{**counts, "defence": "baseline", "allowed_fpr": 0.01, "population_needed": n} for n in (1000, 1250)]
     table = every_attack(RESULTS, pd.DataFrame(by_seed))
     cells = next(cells for cells in table.rows if (cells[1].text, cells[2].text) == ("baseline", "net"))
     found = cells[labels(table).index("TPR at 1 % FPR")].text
     assert found == "0.050 (0.040 to 0.060) at 0.0075; population below 1,250"
+
+
+def test_the_precision_is_that_of_all_seeds_together_where_the_rate_is_resolved():
+    found = {"allowed_fpr": [np.nan, np.nan, 0.01], "false_positives": [30, 10, 0]}
+    points = pd.DataFrame({**COUNTS, "defence": "baseline", **found})
+    table = every_attack(RESULTS, pd.concat([points, points[2:].assign(defence="pruned")]))
+    shown = [dict(zip(labels(table), cells, strict=True)) for cells in texts(table)]
+    (measured,) = [row for row in shown if (row["defence"], row["attack"]) == ("baseline", "net")]
+    # 80 of 800 and 40 of 800: the rates are 0.1 and 0.05
+    assert measured["precision at its own threshold"] == "0.02 / 0.18 / 0.67"
+    upper = 1 - 0.025 ** (1 / 400)
+    wanted = [share * 0.1 / (share * 0.1 + (1 - share) * upper) for share in (0.01, 0.1, 0.5)]
+    said = " / ".join(f"{value:.2g}" for value in wanted)
+    assert measured["precision at 1 % FPR"] == f"at least {said}"
+    (not_resolved,) = [row for row in shown if (row["defence"], row["attack"]) == ("pruned", "net")]
+    assert not_resolved["precision at 1 % FPR"] == not_resolved["precision at its own threshold"] == ""
 
 
 def test_changes_are_those_against_the_baseline():

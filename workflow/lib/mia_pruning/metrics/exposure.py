@@ -1,7 +1,13 @@
 """How exposed each single example is: over the models that were trained on it and those that were not."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import rankdata
+
+#: The mean exposure if no model leaks. It is exact: to swap the members of all twins turns an exposure of a into 1 - a, and both
+#: are then as likely. The spread around it is wide with few models.
+NO_LEAK = 0.5
 
 
 def exposures(scores: np.ndarray, membership: np.ndarray) -> np.ndarray:
@@ -17,6 +23,35 @@ def exposures(scores: np.ndarray, membership: np.ndarray) -> np.ndarray:
     above = np.where(membership, ranks, 0.0).sum(axis=0) - n_inside * (n_inside + 1) / 2
     with np.errstate(invalid="ignore"):
         return np.where(n_inside * n_outside > 0, above / (n_inside * n_outside), np.nan)
+
+
+def swap_twins(
+    membership: np.ndarray,
+    twins: Sequence[tuple[int, int]],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Membership (n_models, n_examples) as it could be if no model leaked: for each example and pair, which twin is the member
+    is drawn anew. Models without a twin keep theirs.
+
+    >>> swapped = swap_twins(np.eye(2, dtype=bool), [(0, 1)], np.random.default_rng(0))
+    >>> swapped.sum(axis=0).tolist()
+    [1, 1]
+    """
+    swapped = membership.copy()
+    for first, second in twins:
+        exchanged = rng.random(membership.shape[1]) < 0.5
+        swapped[first] = np.where(exchanged, membership[second], membership[first])
+        swapped[second] = np.where(exchanged, membership[first], membership[second])
+    return swapped
+
+
+def distinct_twins(pairs: list[list[int]]) -> list[tuple[int, int]]:
+    """The rows of each two twins, every pair once; models without a twin are left out.
+
+    >>> distinct_twins([[0, 1], [1, 0], [4], [2, 3], [3, 2]])
+    [(0, 1), (2, 3)]
+    """
+    return list(dict.fromkeys((min(pair), max(pair)) for pair in pairs if len(pair) == 2))
 
 
 def halves(pairs: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import NamedTuple
 
 import numpy as np
 
+from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.membership import check_scores
 
 #: a false-positive rate is resolved by so many expected false positives in all, and by one of each target
@@ -17,6 +19,18 @@ TPR_AT = {
     "tpr_at_0.1_percent_fpr": 0.001,
     "tpr_at_0.01_percent_fpr": 0.0001,
 }
+#: shares of members among all whom an attacker meets, by the column of the precision there
+MEMBER_SHARES = {"ppv_1": 0.01, "ppv_10": 0.1, "ppv_50": 0.5}
+
+
+class Precision(NamedTuple):
+    """The precision of the guess "member"; None where nobody was taken for a member.
+
+    is_lower_bound: no non-member was taken for a member, so that only the upper bound of their rate is known.
+    """
+
+    value: float | None
+    is_lower_bound: bool
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,23 @@ class Counts:
     def fpr(self) -> float:
         """The realised rate: with few non-members it may be well below what was allowed."""
         return self.false_positives / self.others
+
+    def precision(self, member_share: float) -> Precision:
+        """The precision (PPV) where this share of all examples are members: s TPR / (s TPR + (1 - s) FPR).
+
+        Without false positives FPR is its 95 % Clopper-Pearson upper bound, and the precision at least what follows from it.
+
+        >>> for counts in (Counts(50, 100, 10, 100), Counts(50, 100, 0, 100)):
+        ...     print(round(counts.precision(0.5).value, 3), counts.precision(0.5).is_lower_bound)
+        0.833 False
+        0.932 True
+        """
+        if not self.true_positives + self.false_positives:
+            return Precision(None, False)
+        _, upper = clopper_pearson(self.false_positives, self.others)
+        fpr = self.fpr if self.false_positives else upper
+        found, wrong = member_share * self.tpr, (1 - member_share) * fpr
+        return Precision(found / (found + wrong), not self.false_positives)
 
 
 def resolves(fpr: float, others: Sequence[int]) -> bool:
@@ -74,9 +105,14 @@ def at_most(fpr: float, scores: np.ndarray, members: np.ndarray) -> Counts:
     >>> at_most(0.5, np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, True, False, True]))
     Counts(true_positives=2, members=2, false_positives=1, others=2)
     """
+    return above(threshold_within(fpr, scores, members), scores, members)
+
+
+def threshold_within(fpr: float, scores: np.ndarray, members: np.ndarray) -> float:
+    """The lowest threshold above which no more than this share of the non-members scores."""
     descending = -np.sort(-scores[~members])
     allowed = floor(fpr * descending.size + 1e-9)
-    return above(descending[allowed] if allowed < descending.size else -np.inf, scores, members)
+    return float(descending[allowed]) if allowed < descending.size else -np.inf
 
 
 def above(threshold: float, scores: np.ndarray, members: np.ndarray) -> Counts:

@@ -17,7 +17,7 @@ from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.jobs import read_records
 from mia_pruning.reporting.needs import attack_needs
-from mia_pruning.reporting.page import answer, defences, examples, run, study, verdicts
+from mia_pruning.reporting.page import agreement, answer, defences, examples, run, study, verdicts
 from mia_pruning.reporting.style import in_order, readable, web_colours
 from mia_pruning.reporting.tables import CsvTables, pick
 from mia_pruning.types import BASELINE
@@ -25,6 +25,7 @@ from mia_pruning.types import BASELINE
 #: of the study, as it reads them
 TABLES = (
     "results", "differences", "verdicts", "guarantees", "operating", "projection", "strongest", "failures", "audit", "exposed",
+    "exposure_correlation", "agreement",
 )  # fmt: skip
 #: the order of the figures on the page, and each one's heading; others follow under their name
 FIGURE_HEADINGS = {
@@ -104,6 +105,7 @@ def write_report(
                 "overview": defences.overview(loaded["results"], headline),
                 "attackers": defences.privacy_matrix(loaded["results"]),
                 "attacks": defences.every_attack(loaded["results"], loaded["operating"]),
+                "agreement": agreement.agreement_table(loaded["agreement"]),
                 "changes": defences.changes(loaded["differences"], headline),
                 "guarantees": defences.guarantees_table(loaded["guarantees"]),
                 "audits": audits,
@@ -117,7 +119,7 @@ def write_report(
             },
             contradicted=contradicted,
             exposures=[
-                examples.exposure_view(loaded["exposed"], name, datasets[entry["dataset"]])
+                examples.exposure_view(loaded, name, datasets[entry["dataset"]])
                 for name, entry in reported["experiments"].items()
                 if not pick(loaded["exposed"], experiment=name, defence=BASELINE).empty
             ],

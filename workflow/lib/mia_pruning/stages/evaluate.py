@@ -14,20 +14,32 @@ from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.attacks.references import pairs
 from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
+from mia_pruning.metrics.agreement import members_found
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.divergence import held_out_gain, js_divergence
-from mia_pruning.metrics.exposure import exposures, halves
+from mia_pruning.metrics.exposure import distinct_twins, exposures, halves, swap_twins
+from mia_pruning.metrics.exposure_correlation import twin_ranks
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
-from mia_pruning.metrics.operating import TPR_AT, at_most, guessed, population_needed, resolves
+from mia_pruning.metrics.operating import (
+    MEMBER_SHARES,
+    TPR_AT,
+    Counts,
+    at_most,
+    guessed,
+    population_needed,
+    resolves,
+)
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
+from mia_pruning.stages.agreement import AGREEMENT, FOUND_AT_FPR, agreement_rows
 from mia_pruning.stages.packed import read_packed, read_split
 
 #: population_needed is the size of population that resolves the rate, of an attack whose scores are
 #: shares of a population; it is empty where the population is large enough.
 #: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent
-#: and the threshold as given, and so is narrower than the metric's own
+#: and the threshold as given, and so is narrower than the metric's own; ppv_*: the precision at a member share; ppv_is_bound:
+#: that these are lower bounds
 OPERATING = (
     "allowed_fpr",
     "resolved",
@@ -40,13 +52,16 @@ OPERATING = (
     "low",
     "high",
     "fpr",
+    *MEMBER_SHARES,
+    "ppv_is_bound",
 )
 #: Shares of the examples that an audit may guess, half of them as members. The grid is fixed
 #: before any result is seen.
 AUDITED_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 AUDIT = ("target", "n_canaries", "n_classes", "n_guesses", "n_correct")
-#: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets
-EXPOSED = ["example", "label", "first_half", "second_half"]
+#: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets; no_leak_*: one draw
+#: of the same where the members of twins are swapped at random
+EXPOSED = ["example", "label", "first_half", "second_half", "no_leak_first_half", "no_leak_second_half"]
 #: the columns of each table that an evaluation leaves
 COLUMNS = {
     "roc": ["attack", "attacker", "fpr", "tpr", "low", "high"],
@@ -54,6 +69,7 @@ COLUMNS = {
     "strongest": ["metric", "target", "attack", "attacker"],
     "audit": ["attack", "attacker", *AUDIT],
     "exposed": EXPOSED,
+    "agreement": AGREEMENT,
     "failures": ["attack", "attacker", "failure"],
     "confidence": ["member", "low", "high", "fraction"],
 }
@@ -78,6 +94,7 @@ def evaluate_defence(
     failures: str,
     audit: str,
     exposed: str,
+    agreement: str,
     record: dict[str, Any],
 ) -> None:
     """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws.
@@ -97,6 +114,7 @@ def evaluate_defence(
     operating_rows: list[dict[str, Any]] = []
     failure_rows: list[dict[str, Any]] = []
     audit_rows: list[dict[str, Any]] = []
+    found_members: dict[tuple[str, str], np.ndarray] = {}
     for (attack, attacker), path in attacks.items():
         found = storage.read_arrays(path)
         if str(found["failure"]):
@@ -110,16 +128,24 @@ def evaluate_defence(
         operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in points]
         audited = _audit_rows(guesses, labels[split_.pool])
         audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in audited]
+        if attacker != "known_members" and resolves(FOUND_AT_FPR, guesses.n_others):
+            scores, unknown = guesses.scores, guesses.unknown
+            of_attack = members_found(FOUND_AT_FPR, scores, guesses.membership, unknown)
+            found_members[attack, attacker] = np.flatnonzero(of_attack)
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
     n_examples += [n_candidates] * len(of_any)
     cells += of_any
-    _write_replicates(output, record, cells, n_examples, draws)
+    everywhere, members = split_.candidates[targets].all(axis=0), split_.membership[targets]
+    ranks = twin_ranks(statistic[:, everywhere], members[:, everywhere], distinct_twins(twins))
+    _write_replicates(output, record, cells, n_examples, draws, ranks)
     storage.write_table(roc, roc_rows, COLUMNS["roc"])
     storage.write_table(operating, operating_rows, COLUMNS["operating"])
     storage.write_table(strongest, choices, COLUMNS["strongest"])
     storage.write_table(audit, audit_rows, COLUMNS["audit"])
-    storage.write_table(exposed, _exposed_rows(statistic, split_, labels, twins), COLUMNS["exposed"])
+    exposed_rows = _exposed_rows(statistic, split_, labels, twins, stream(seed, "no_leak"))
+    storage.write_table(exposed, exposed_rows, COLUMNS["exposed"])
+    storage.write_table(agreement, agreement_rows(found_members, members), COLUMNS["agreement"])
     storage.write_table(failures, failure_rows, COLUMNS["failures"])
     storage.write_table(confidence, _confidence_rows(logits, labels, split_), COLUMNS["confidence"])
 
@@ -127,7 +153,15 @@ def evaluate_defence(
 Cell = tuple[dict[str, str], np.ndarray]
 
 
-def _write_replicates(output: str, record: dict[str, Any], cells: list[Cell], n_examples: list[int], draws: Draws) -> None:
+def _write_replicates(
+    output: str,
+    record: dict[str, Any],
+    cells: list[Cell],
+    n_examples: list[int],
+    draws: Draws,
+    ranks: np.ndarray,
+) -> None:
+    """Write each cell's replicates, and the ranks of the examples by each pair of twins (n_pairs, n_examples)."""
     replicates = [intervals.replicates(values, draws) for _, values in cells]
     storage.write_arrays(
         output,
@@ -136,6 +170,7 @@ def _write_replicates(output: str, record: dict[str, Any], cells: list[Cell], n_
         **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
         n_targets=np.array(draws.targets.shape[1]),
         n_examples=np.array(n_examples),
+        twin_ranks=ranks.astype(np.float32),
     )
 
 
@@ -250,7 +285,16 @@ def _operating_rows(guesses: Guesses, n_population: int) -> Iterator[dict[str, A
             "low": low,
             "high": high,
             "fpr": counts.fpr,
+            **(_precisions(counts) if resolved else {}),
         }
+
+
+def _precisions(counts: Counts) -> dict[str, float | bool | None]:
+    """The precision at each member share, and whether these are lower bounds."""
+    found = {column: counts.precision(share) for column, share in MEMBER_SHARES.items()}
+    values = {column: precision.value for column, precision in found.items()}
+    is_bound = all(precision.is_lower_bound for precision in found.values())
+    return {**values, "ppv_is_bound": is_bound}
 
 
 def _audit_rows(guesses: Guesses, labels: np.ndarray) -> Iterator[dict[str, Any]]:
@@ -270,7 +314,13 @@ def _audit_rows(guesses: Guesses, labels: np.ndarray) -> Iterator[dict[str, Any]
                 yield {**about, "n_guesses": 2 * half, "n_correct": int(right[half - 1])}
 
 
-def _exposed_rows(statistic: np.ndarray, split: Split, labels: np.ndarray, twins: list[list[int]]) -> Iterator[dict[str, Any]]:
+def _exposed_rows(
+    statistic: np.ndarray,
+    split: Split,
+    labels: np.ndarray,
+    twins: list[list[int]],
+    rng: np.random.Generator,
+) -> Iterator[dict[str, Any]]:
     """Each example's exposure by the log-odds (n_targets, n_pool) that models give its label; nothing without two pairs.
 
     No attack stands between: one that learns from the other half's models would carry their luck into both halves.
@@ -280,9 +330,11 @@ def _exposed_rows(statistic: np.ndarray, split: Split, labels: np.ndarray, twins
         return
     candidates, members = split.candidates[split.is_target], split.membership[split.is_target]
     columns = candidates.all(axis=0)
-    first, second = (exposures(statistic[half][:, columns], members[half][:, columns]) for half in rows)
-    examples = split.pool[columns]
-    for row in zip(examples.tolist(), labels[examples].tolist(), first.tolist(), second.tolist(), strict=True):
+    examples, statistic, members = split.pool[columns], statistic[:, columns], members[:, columns]
+    values = [examples, labels[examples]]
+    for membership in (members, swap_twins(members, distinct_twins(twins), rng)):
+        values += [exposures(statistic[half], membership[half]) for half in rows]
+    for row in zip(*(column.tolist() for column in values), strict=True):
         yield dict(zip(EXPOSED, row, strict=True))
 
 

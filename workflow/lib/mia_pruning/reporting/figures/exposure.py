@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.exposing import HALVES, exposed_examples, lasting
+from mia_pruning.reporting.exposing import HALVES, LUCK, NO_LEAK_HALVES, shared_exposure
 from mia_pruning.reporting.interactive import Panel, dotted, numbers, panel
 from mia_pruning.reporting.sentences import listed
 from mia_pruning.reporting.style import colours, in_order, readable, web_colours
@@ -16,6 +16,8 @@ from mia_pruning.types import BASELINE
 
 #: defences with a panel of their own, in the study's order; examples that a point names
 MOST_SHOWN, MOST_NAMED = 3, 6
+#: columns of the table: the ends of what luck alone leaves of the exposures
+BOX = ("baseline_luck_low", "baseline_luck_high", "luck_low", "luck_high")
 
 
 @figure
@@ -39,23 +41,23 @@ def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     for axis, ((experiment, defence), points) in zip(axes.flat, panels, strict=False):
         area = 120 * points["n_examples"] / points["n_examples"].max() + 2
         axis.scatter(points["baseline"], points["exposure"], s=area, color=colour[defence], alpha=0.6, linewidth=0)
+        axis.fill(*_luck_box(points), color="grey", alpha=0.12, linewidth=0)
         axis.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
         axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title=f"{readable(experiment)}: {readable(defence)}", aspect="equal")
     drawn.supxlabel("exposure on the baseline")
     drawn.supylabel("exposure under the defence")
-    findings = [
-        f"{readable(name)}: {lasting(exposed_examples(exposed, name))}"
-        for name in in_order(exposed, "experiment")
-        if BASELINE in set(pick(exposed, experiment=name)["defence"])
-    ]
+    correlations = tables["exposure_correlation"]
+    shared = {name: shared_exposure(pick(correlations, experiment=name)) for name in in_order(correlations, "experiment")}
+    findings = [f"{readable(name)}: correlation of exposures with the baseline's. {said}" for name, said in shared.items()]
     return Drawing(
         drawn,
         table,
         " ".join(findings),
         "An example's exposure is the share of pairs of models, one trained on it and one not, in which the first gives its "
-        "label the higher log-odds, the mean of two halves of the models; 0.5 is none. A point is all examples with the same two "
+        "label the higher log-odds, the mean of two halves of the models. Without any leak its mean is 0.5, and luck alone "
+        "leaves 98 % of the examples between the ends of the grey box, on either axis. A point is all examples with the same two "
         "exposures, larger where they are more; below the dotted line are examples that the defence exposes less. First seed; "
-        "the first three defences beside the baseline.",
+        "the first three defences besides the baseline.",
         [_panel(*where, points, tables["results"]) for where, points in panels],
     )
 
@@ -67,6 +69,7 @@ def counted(exposed: pd.DataFrame) -> pd.DataFrame:
         seeds = [seed for seed, part in rows.groupby("seed") if {BASELINE} < set(part["defence"])]
         first = rows[rows["seed"].isin(seeds[:1])]
         both = first.assign(exposure=first[[*HALVES]].mean(axis=1))
+        luck = _luck(first)
         means = both.pivot_table(index="example", columns="defence", values="exposure")
         others = [name for name in in_order(first, "defence") if name != BASELINE][:MOST_SHOWN] if BASELINE in means else []
         for defence in others:
@@ -74,9 +77,22 @@ def counted(exposed: pd.DataFrame) -> pd.DataFrame:
             pairs.columns = ["example", "baseline", "exposure"]
             same = pairs.groupby(["baseline", "exposure"])["example"]
             points = same.agg(n_examples="size", examples=_named).reset_index()
-            parts.append(points.assign(experiment=experiment, defence=defence))
-    columns = [*WHERE, "baseline", "exposure", "n_examples", "examples"]
+            ends = zip(BOX, (*luck[BASELINE], *luck[defence]), strict=True)
+            parts.append(points.assign(experiment=experiment, defence=defence, **dict(ends)))
+    columns = [*WHERE, "baseline", "exposure", "n_examples", "examples", *BOX]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _luck(exposed: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The ends of what luck alone leaves of each defence's exposures, by the defence."""
+    means = exposed.assign(luck=exposed[[*NO_LEAK_HALVES]].mean(axis=1)).groupby("defence")["luck"]
+    return {defence: values.quantile(LUCK).to_numpy() for defence, values in means}
+
+
+def _luck_box(points: pd.DataFrame) -> tuple[list[float], list[float]]:
+    """The corners of a panel's box, the first one twice."""
+    left, right, bottom, top = points.iloc[0][[*BOX]]
+    return [left, right, right, left, left], [bottom, bottom, top, top, bottom]
 
 
 def _named(examples: pd.Series) -> str:
@@ -101,4 +117,5 @@ def _panel(experiment: str, defence: str, points: pd.DataFrame, results: pd.Data
         "hovertemplate": "%{customdata[0]} examples: %{customdata[1]}<br>baseline %{x:.3f}<br>defence %{y:.3f}<extra></extra>",
     }
     axes = ({"title": f"exposure {where}", "range": [-0.03, 1.03]} for where in ("on the baseline", "under the defence"))
-    return panel(f"{readable(experiment)}: {readable(defence)}", [dotted([0, 1], [0, 1]), trace], *axes)
+    lines = [dotted([0, 1], [0, 1]), dotted(*_luck_box(points))]
+    return panel(f"{readable(experiment)}: {readable(defence)}", [*lines, trace], *axes)

@@ -1,0 +1,51 @@
+"""Rows of one defence on which members its attacks find, and whether these are the same ones."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mia_pruning.metrics.agreement import coverage, jaccard, stability
+
+#: the false-positive rate at which members are found
+FOUND_AT_FPR = 0.01
+#: other_attack, other_attacker: of a Jaccard index; by_chance: the value if finds were spread at random; n: examples, and of a
+#: Jaccard index the members that either attack finds; n_models: models that were trained on an example, of a Jaccard index all
+AGREEMENT = [
+    "attack", "attacker", "other_attack", "other_attacker", "metric", "value", "by_chance", "n", "n_models",
+]  # fmt: skip
+Attacker = tuple[str, str]
+
+
+def agreement_rows(
+    found: Mapping[Attacker, np.ndarray],
+    members: np.ndarray,
+) -> Iterator[dict[str, Any]]:
+    """Coverage and stability of each attack, and the Jaccard index of each two.
+
+    found: by attack and attacker the positions in members (n_models, n_examples) of what it finds, in ascending order.
+    """
+    trained = members.any(axis=0)
+    n_examples, n_models = int(trained.sum()), float(members.sum(axis=0)[trained].mean())
+    for attacker, positions in found.items():
+        of_attack = _as_mask(positions, members.shape)
+        for metric, measure in (("coverage", coverage), ("stability", stability)):
+            share = measure(of_attack, members)._asdict()
+            sizes = {"n": n_examples, "n_models": n_models}
+            yield {**_names(attacker), "metric": metric, **share, **sizes}
+    for one, other in itertools.combinations(found, 2):
+        masks = (_as_mask(found[attacker], members.shape) for attacker in (one, other))
+        share = jaccard(*masks, members)._asdict()
+        sizes = {"n": np.union1d(found[one], found[other]).size, "n_models": len(members)}
+        yield {**_names(one), **_names(other, "other_"), "metric": "jaccard", **share, **sizes}
+
+
+def _names(attacker: Attacker, prefix: str = "") -> dict[str, str]:
+    return {f"{prefix}attack": attacker[0], f"{prefix}attacker": attacker[1]}
+
+
+def _as_mask(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.zeros(shape, dtype=bool)
+    mask.flat[positions] = True
+    return mask
