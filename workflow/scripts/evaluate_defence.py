@@ -2,6 +2,7 @@
 
 from mia_pruning.stages.evaluate import evaluate_defence
 from mia_pruning.stages.job import job
+from mia_pruning.tables import OF_EVALUATION
 
 with job(snakemake) as record:
     keys = [tuple(key) for key in snakemake.params.attacks]
@@ -14,13 +15,6 @@ with job(snakemake) as record:
         seed=snakemake.params.seed,
         n_replicates=snakemake.params.n_replicates,
         output=snakemake.output.evaluation,
-        roc=snakemake.output.roc,
-        operating=snakemake.output.operating,
-        confidence=snakemake.output.confidence,
-        strongest=snakemake.output.strongest,
-        failures=snakemake.output.failures,
-        audit=snakemake.output.audit,
-        exposed=snakemake.output.exposed,
-        agreement=snakemake.output.agreement,
+        tables={name: snakemake.output[name] for name in OF_EVALUATION},
         record=record,
     )

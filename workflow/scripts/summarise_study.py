@@ -1,10 +1,9 @@
 """Gather the evaluations of a study into tidy tables."""
 
-from mia_pruning.stages.evaluate import COLUMNS as OF_EVALUATION
 from mia_pruning.stages.exposure import write_exposure_correlations
 from mia_pruning.stages.job import job
 from mia_pruning.stages.summarise import collect_tables, nested, summarise
-from mia_pruning.tables import ABOUT, OF_TRAINING
+from mia_pruning.tables import ABOUT, OF_EVALUATION, OF_TRAINING
 
 COLUMNS = {name: (*ABOUT, *columns) for name, columns in OF_EVALUATION.items()} | OF_TRAINING
 

@@ -7,8 +7,8 @@ import pytest
 
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting import claims
-from mia_pruning.stages import evaluate, exposure, summarise
-from mia_pruning.tables import ABOUT, OF_TRAINING
+from mia_pruning.stages import exposure, summarise
+from mia_pruning.tables import ABOUT, OF_EVALUATION, OF_TRAINING
 
 ROOT = Path(__file__).parents[3]
 WRITTEN = {
@@ -17,7 +17,7 @@ WRITTEN = {
     "targets": summarise.TARGET_COLUMNS,
     "guarantees": summarise.GUARANTEE_COLUMNS,
     "verdicts": claims.COLUMNS,
-    **{name: [*ABOUT, *columns] for name, columns in evaluate.COLUMNS.items()},
+    **{name: [*ABOUT, *columns] for name, columns in OF_EVALUATION.items()},
     "exposure_correlation": exposure.EXPOSURE_CORRELATION,
     **{name: [*columns] for name, columns in OF_TRAINING.items()},
 }

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from mia_pruning.metrics.agreement import coverage, jaccard, stability
-from mia_pruning.stages.agreement import AGREEMENT, agreement_rows
+from mia_pruning.stages.agreement import agreement_rows
+from mia_pruning.tables import AGREEMENT
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from sklearn.metrics import roc_auc_score
 
 from mia_pruning import storage
 from mia_pruning.data.split import make_split
-from mia_pruning.stages.evaluate import evaluate_defence, strongest_cells
+from mia_pruning.stages.evaluate import evaluate_defence
 from mia_pruning.stages.summarise import THEORY_METRICS, UTILITY_METRICS, Key, read_evaluation
+from mia_pruning.tables import OF_EVALUATION
 
 #: 480 non-members of four targets, which resolve a false-positive rate of 10 %, and no lower one
 POOL = {"protocol": "pool", "examples": 240, "models": 4, "reference": 4, "test": 30}
@@ -46,14 +47,7 @@ def evaluated(request, tmp_path):
             seed=seed,
             n_replicates=120,
             output=tmp_path / f"{name}.npz",
-            roc=tmp_path / f"{name}_roc.csv",
-            operating=tmp_path / f"{name}_operating.csv",
-            confidence=tmp_path / f"{name}_confidence.csv",
-            strongest=tmp_path / f"{name}_strongest.csv",
-            failures=tmp_path / f"{name}_failures.csv",
-            audit=tmp_path / f"{name}_audit.csv",
-            exposed=tmp_path / f"{name}_exposed.csv",
-            agreement=tmp_path / f"{name}_agreement.csv",
+            tables={table: tmp_path / f"{name}_{table}.csv" for table in OF_EVALUATION},
             record={"rule": "r"},
         )
         return read_evaluation(str(tmp_path / f"{name}.npz"))
@@ -312,55 +306,6 @@ def test_examples_that_the_attacker_was_told_about_do_not_count(evaluated):
     members = split.membership[split.is_target][0, unknown[0]]
     auc = found.replicates[Key("spoilt", "known_members", "auc")].per_target[0]
     assert auc == pytest.approx(roc_auc_score(members, scores[0, unknown[0]]), abs=1e-6)
-
-
-def cells_of(by_attack, n_replicates=3):
-    """Cells of one metric: attacks' values of each target, the same in every replicate but for a shift that names it."""
-    shifts = np.arange(n_replicates)[:, None] * 10.0
-    return [
-        ({"attack": attack, "attacker": attacker, "metric": "auc"}, shifts + np.array(values))
-        for (attack, attacker), values in by_attack.items()
-    ]
-
-
-TWINS = [[0, 1], [1, 0], [2, 3], [3, 2]]
-
-
-def test_the_strongest_attack_is_chosen_on_the_other_targets_without_the_twin():
-    """Attack a is best on targets 0 and 1 alone, b on 2 and 3 alone: each target is attacked by what is worse on it."""
-    cells = cells_of({("a", "adaptive"): [0.9, 0.9, 0.5, 0.5], ("b", "dense_shadows"): [0.5, 0.5, 0.8, 0.8]})
-    ((key, values),), choices = strongest_cells(cells, TWINS)
-    assert key == {"attack": "strongest", "attacker": "any", "metric": "auc"}
-    np.testing.assert_array_equal(values[0], [0.5, 0.5, 0.5, 0.5])
-    np.testing.assert_array_equal(values[2], 20 + values[0])
-    assert [row["attack"] for row in choices] == ["b", "b", "a", "a"]
-    assert [row["target"] for row in choices] == [0, 1, 2, 3]
-
-
-def test_an_attack_that_is_best_everywhere_is_the_strongest_and_who_is_told_members_does_not_count():
-    best, told = [0.7, 0.8, 0.9, 0.6], [1.0, 1.0, 1.0, 1.0]
-    cells = cells_of({("a", "adaptive"): [0.5] * 4, ("b", "adaptive"): best, ("c", "known_members"): told})
-    ((_, values),), choices = strongest_cells(cells, TWINS)
-    np.testing.assert_array_equal(values[0], best)
-    assert {row["attack"] for row in choices} == {"b"}
-
-
-def test_the_strongest_of_attacks_that_guess_gains_nothing():
-    """A maximum over 40 attacks on the same targets would: that of noise is above its mean."""
-    rng = np.random.default_rng(0)
-    twins = [[row, row ^ 1] for row in range(16)]
-    gains, maxima = [], []
-    for _ in range(200):
-        noise = rng.normal(size=(40, 16))
-        ((_, values),), _ = strongest_cells(cells_of({(str(n), "adaptive"): row for n, row in enumerate(noise)}), twins)
-        gains.append(values[0].mean())
-        maxima.append(noise.mean(axis=1).max())
-    assert np.mean(gains) == pytest.approx(0, abs=4 * np.std(gains) / np.sqrt(200))
-    assert np.mean(maxima) > 0.4
-
-
-def test_with_one_pair_of_targets_there_is_no_strongest():
-    assert strongest_cells(cells_of({("a", "adaptive"): [0.5, 0.6]}), [[0, 1], [1, 0]]) == ([], [])
 
 
 def test_the_strongest_is_one_of_the_attacks_that_every_defence_is_tried_with(evaluated):

@@ -10,11 +10,6 @@ from mia_pruning.metrics.agreement import coverage, jaccard, stability
 
 #: the false-positive rate at which members are found
 FOUND_AT_FPR = 0.01
-#: other_attack, other_attacker: of a Jaccard index; by_chance: the value if finds were spread at random; n: examples, and of a
-#: Jaccard index the members that either attack finds; n_models: models that were trained on an example, of a Jaccard index all
-AGREEMENT = [
-    "attack", "attacker", "other_attack", "other_attacker", "metric", "value", "by_chance", "n", "n_models",
-]  # fmt: skip
 Attacker = tuple[str, str]
 
 

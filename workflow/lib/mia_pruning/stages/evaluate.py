@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,12 @@ from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.attacks.references import pairs
 from mia_pruning.data.split import Split
 from mia_pruning.metrics import intervals
-from mia_pruning.metrics.agreement import members_found
 from mia_pruning.metrics.audit import clopper_pearson
-from mia_pruning.metrics.divergence import held_out_gain, js_divergence
+from mia_pruning.metrics.divergence import js_divergence
 from mia_pruning.metrics.exposure import distinct_twins, exposures, halves, swap_twins
 from mia_pruning.metrics.exposure_correlation import twin_ranks
 from mia_pruning.metrics.intervals import Draws
-from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
+from mia_pruning.metrics.membership import weighted_roc
 from mia_pruning.metrics.operating import (
     MEMBER_SHARES,
     TPR_AT,
@@ -30,49 +28,21 @@ from mia_pruning.metrics.operating import (
     population_needed,
     resolves,
 )
-from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.seeds import stream
-from mia_pruning.stages.agreement import AGREEMENT, FOUND_AT_FPR, agreement_rows
+from mia_pruning.stages.agreement import FOUND_AT_FPR, agreement_rows
 from mia_pruning.stages.packed import read_packed, read_split
-
-#: population_needed is the size of population that resolves the rate, of an attack whose scores are
-#: shares of a population; it is empty where the population is large enough.
-#: allowed_fpr is empty for the guesses; low and high are the Clopper-Pearson interval of tpr, which takes trials as independent
-#: and the threshold as given, and so is narrower than the metric's own; ppv_*: the precision at a member share; ppv_is_bound:
-#: that these are lower bounds
-OPERATING = (
-    "allowed_fpr",
-    "resolved",
-    "population_needed",
-    "true_positives",
-    "members",
-    "false_positives",
-    "others",
-    "tpr",
-    "low",
-    "high",
-    "fpr",
-    *MEMBER_SHARES,
-    "ppv_is_bound",
+from mia_pruning.stages.privacy import Attacker, Cell, Guesses, privacy_values, resolved_rates
+from mia_pruning.stages.strongest import (
+    choice_rows,
+    example_halves,
+    half_estimates,
+    strongest_cells,
 )
+from mia_pruning.tables import OF_EVALUATION
+
 #: Shares of the examples that an audit may guess, half of them as members. The grid is fixed
 #: before any result is seen.
 AUDITED_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-AUDIT = ("target", "n_canaries", "n_classes", "n_guesses", "n_correct")
-#: example: its row in the packed data; first_half, second_half: its exposure on either half of the targets; no_leak_*: one draw
-#: of the same where the members of twins are swapped at random
-EXPOSED = ["example", "label", "first_half", "second_half", "no_leak_first_half", "no_leak_second_half"]
-#: the columns of each table that an evaluation leaves
-COLUMNS = {
-    "roc": ["attack", "attacker", "fpr", "tpr", "low", "high"],
-    "operating": ["attack", "attacker", *OPERATING],
-    "strongest": ["metric", "target", "attack", "attacker"],
-    "audit": ["attack", "attacker", *AUDIT],
-    "exposed": EXPOSED,
-    "agreement": AGREEMENT,
-    "failures": ["attack", "attacker", "failure"],
-    "confidence": ["member", "low", "high", "fraction"],
-}
 ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
 CONFIDENCE_EDGES = np.linspace(-6, 18, 49)
 
@@ -81,76 +51,74 @@ def evaluate_defence(
     dataset: str,
     split: str,
     signals: str,
-    attacks: Mapping[tuple[str, str], str],
+    attacks: Mapping[Attacker, str],
     *,
     menu: Sequence[str],
     seed: int,
     n_replicates: int,
     output: str,
-    roc: str,
-    operating: str,
-    confidence: str,
-    strongest: str,
-    failures: str,
-    audit: str,
-    exposed: str,
-    agreement: str,
+    tables: Mapping[str, str],
     record: dict[str, Any],
 ) -> None:
-    """attacks: (attack, attacker) -> scores file. The replicates of all defences of a split share their draws.
+    """Write the replicates of every metric, and the tables of `OF_EVALUATION`.
 
-    menu: the attacks that every defence is tried with, of which the strongest is one.
+    attacks: (attack, attacker) -> scores file. menu: the attacks that every defence is tried with, of
+    which the strongest is one. The replicates of all defences of a split share their draws.
     """
     split_, labels = read_split(split), read_packed(dataset).labels[:]
     targets = np.flatnonzero(split_.is_target)
-    rng = stream(seed, "bootstrap")
-    draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, rng)
+    draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, stream(seed, "bootstrap"))
     logits = storage.read_array(signals)[targets]
     n_candidates = int(split_.candidates[targets[0]].sum())
-    statistic = label_log_odds(logits[:, : split_.pool.size].astype(np.float64), labels[split_.pool])
+    in_pool = logits[:, : split_.pool.size].astype(np.float64)
+    statistic = label_log_odds(in_pool, labels[split_.pool])
     cells = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(statistic, split_, draws)]
     n_examples = [split_.test.size if key["metric"] == "test_accuracy" else n_candidates for key, _ in cells]
-    roc_rows: list[dict[str, Any]] = []
-    operating_rows: list[dict[str, Any]] = []
-    failure_rows: list[dict[str, Any]] = []
-    audit_rows: list[dict[str, Any]] = []
-    found_members: dict[tuple[str, str], np.ndarray] = {}
+    first = example_halves(labels[split_.pool], stream(seed, "strongest"))
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in OF_EVALUATION}
+    found_members: dict[Attacker, np.ndarray] = {}
+    estimates: dict[Attacker, dict[str, tuple[float, float]]] = {}
+
+    def read(attacker: Attacker) -> Guesses:
+        found = storage.read_arrays(attacks[attacker])
+        return Guesses(found["scores"], found["unknown"], split_.membership[targets])
+
     for (attack, attacker), path in attacks.items():
+        about = {"attack": attack, "attacker": attacker}
         found = storage.read_arrays(path)
         if str(found["failure"]):
-            failure_rows.append({"attack": attack, "attacker": attacker, "failure": str(found["failure"])})
+            rows["failures"].append({**about, "failure": str(found["failure"])})
             continue
-        guesses = Guesses(found["scores"], found["unknown"], split_.membership[split_.is_target])
-        cells += [({"attack": attack, "attacker": attacker, **key}, v) for key, v in _privacy_cells(guesses, draws)]
-        n_examples += [int(guesses.unknown[0].sum())] * (len(cells) - len(n_examples))
-        roc_rows += [{"attack": attack, "attacker": attacker, **row} for row in _mean_roc(guesses)]
-        points = _operating_rows(guesses, int(found["population"]))
-        operating_rows += [{"attack": attack, "attacker": attacker, **row} for row in points]
-        audited = _audit_rows(guesses, labels[split_.pool])
-        audit_rows += [{"attack": attack, "attacker": attacker, **row} for row in audited]
-        if attacker != "known_members" and resolves(FOUND_AT_FPR, guesses.n_others):
-            scores, unknown = guesses.scores, guesses.unknown
-            of_attack = members_found(FOUND_AT_FPR, scores, guesses.membership, unknown)
-            found_members[attack, attacker] = np.flatnonzero(of_attack)
+        guesses = read((attack, attacker))
+        values = privacy_values(guesses, draws.pool, resolved_rates(guesses))
+        cells += [({**about, "metric": metric}, of_metric) for metric, of_metric in values.items()]
+        n_examples += [int(guesses.unknown[0].sum())] * len(values)
+        for name, of_attack in {
+            "roc": _mean_roc(guesses),
+            "operating": _operating_rows(guesses, int(found["population"])),
+            "audit": _audit_rows(guesses, labels[split_.pool]),
+        }.items():
+            rows[name] += [{**about, **row} for row in of_attack]
+        is_outsider = attacker != "known_members"
+        if is_outsider and attack in menu:
+            estimates[attack, attacker] = half_estimates(guesses, first)
+        if is_outsider and resolves(FOUND_AT_FPR, guesses.n_non_members):
+            found_members[attack, attacker] = guesses.members_found(FOUND_AT_FPR)
+
+    by_key = {tuple(key.values()): values for key, values in cells}
+    of_strongest = strongest_cells(estimates, lambda who, metric: by_key[(*who, metric)], read, first, draws.pool)
+    cells += of_strongest
+    n_examples += [n_candidates] * (len(cells) - len(n_examples))
     twins = pairs(split_.membership[targets], split_.candidates[targets])
-    of_any, choices = strongest_cells([cell for cell in cells if cell[0]["attack"] in menu], twins)
-    n_examples += [n_candidates] * len(of_any)
-    cells += of_any
     everywhere, members = split_.candidates[targets].all(axis=0), split_.membership[targets]
     ranks = twin_ranks(statistic[:, everywhere], members[:, everywhere], distinct_twins(twins))
     _write_replicates(output, record, cells, n_examples, draws, ranks)
-    storage.write_table(roc, roc_rows, COLUMNS["roc"])
-    storage.write_table(operating, operating_rows, COLUMNS["operating"])
-    storage.write_table(strongest, choices, COLUMNS["strongest"])
-    storage.write_table(audit, audit_rows, COLUMNS["audit"])
-    exposed_rows = _exposed_rows(statistic, split_, labels, twins, stream(seed, "no_leak"))
-    storage.write_table(exposed, exposed_rows, COLUMNS["exposed"])
-    storage.write_table(agreement, agreement_rows(found_members, members), COLUMNS["agreement"])
-    storage.write_table(failures, failure_rows, COLUMNS["failures"])
-    storage.write_table(confidence, _confidence_rows(logits, labels, split_), COLUMNS["confidence"])
-
-
-Cell = tuple[dict[str, str], np.ndarray]
+    rows["strongest"] += choice_rows(estimates)
+    rows["exposed"] += _exposed_rows(statistic, split_, labels, twins, stream(seed, "no_leak"))
+    rows["agreement"] += agreement_rows(found_members, members)
+    rows["confidence"] += _confidence_rows(logits, labels, split_)
+    for name, columns in OF_EVALUATION.items():
+        storage.write_table(tables[name], rows[name], [*columns])
 
 
 def _write_replicates(
@@ -193,65 +161,6 @@ def _theory_cells(statistic: np.ndarray, split: Split, draws: Draws) -> Iterator
     yield {"attack": "", "attacker": "", "metric": "js_divergence"}, divergence
 
 
-@dataclass(frozen=True)
-class Guesses:
-    """One attack's scores of every target (n_targets, n_pool), which of them count, and the truth."""
-
-    scores: np.ndarray
-    unknown: np.ndarray
-    membership: np.ndarray
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """For each target: the scores that count, which columns they are (bool), and their membership."""
-        for scores, columns, members in zip(self.scores, self.unknown, self.membership, strict=True):
-            yield scores[columns], columns, members[columns]
-
-    @property
-    def n_others(self) -> list[int]:
-        """How many non-members count of each target."""
-        return (self.unknown & ~self.membership).sum(axis=1).tolist()
-
-
-def _privacy_cells(guesses: Guesses, draws: Draws) -> Iterator[Cell]:
-    """Each membership metric, (n_replicates + 1, n_targets)."""
-    trials = [(scores, members, draws.pool[:, drawn]) for scores, drawn, members in guesses]
-    curves = [weighted_roc(*trial) for trial in trials]
-    resolved = {metric: fpr for metric, fpr in TPR_AT.items() if resolves(fpr, guesses.n_others)}
-    columns = {
-        "attack_accuracy": [balanced_accuracy(*trial) for trial in trials],
-        "auc": [curve.auc() for curve in curves],
-        "gain": [held_out_gain(*trial) for trial in trials],
-        **{metric: [curve.tpr_at(fpr) for curve in curves] for metric, fpr in resolved.items()},
-    }
-    for metric, values in columns.items():
-        yield {"metric": metric}, np.stack(values, axis=1)
-
-
-def strongest_cells(cells: list[Cell], left_out: list[list[int]]) -> tuple[list[Cell], list[dict[str, Any]]]:
-    """What an outsider gains who takes, against each target, the attack that gained most on the other targets; and the choices.
-
-    cells: every metric of the attacks to choose from; left_out: for each target the rows of itself and of its twin. What is
-    chosen on other models is no maximum over noise. Attackers who are told members of the target are no outsiders. Nothing if
-    no target is left.
-    """
-    found: list[Cell] = []
-    choices: list[dict[str, Any]] = []
-    outsiders = [(key, values) for key, values in cells if key["attacker"] != "known_members"]
-    for metric in dict.fromkeys(key["metric"] for key, _ in outsiders):
-        tried = [(key, values) for key, values in outsiders if key["metric"] == metric]
-        gains = np.stack([values[0] for _, values in tried])
-        others = [np.setdiff1d(np.arange(gains.shape[1]), rows) for rows in left_out]
-        if not all(rows.size for rows in others):
-            continue
-        best = [int(gains[:, rows].mean(axis=1).argmax()) for rows in others]
-        found.append(({**STRONGEST, "metric": metric}, np.stack([tried[b][1][:, t] for t, b in enumerate(best)], axis=1)))
-        choices += [
-            {"metric": metric, "target": target, **{name: tried[b][0][name] for name in ("attack", "attacker")}}
-            for target, b in enumerate(best)
-        ]
-    return found, choices
-
-
 def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
     """The ROC averaged over targets at fixed false-positive rates, without interpolation, and its 95 % band over targets."""
     curves = [weighted_roc(scores, members, np.ones((1, members.size), dtype=np.float32)) for scores, _, members in guesses]
@@ -273,7 +182,7 @@ def _operating_rows(guesses: Guesses, n_population: int) -> Iterator[dict[str, A
         of_targets = [guessed(*trial) if fpr is None else at_most(fpr, *trial) for trial in tried]
         counts = sum(of_targets[1:], of_targets[0])
         low, high = clopper_pearson(counts.true_positives, counts.members)
-        resolved = fpr is None or resolves(fpr, guesses.n_others)
+        resolved = fpr is None or resolves(fpr, guesses.n_non_members)
         is_share = fpr is not None and n_population > 0
         needed = population_needed(fpr, len(tried), n_population) if is_share else None
         yield {
@@ -335,7 +244,7 @@ def _exposed_rows(
     for membership in (members, swap_twins(members, distinct_twins(twins), rng)):
         values += [exposures(statistic[half], membership[half]) for half in rows]
     for row in zip(*(column.tolist() for column in values), strict=True):
-        yield dict(zip(EXPOSED, row, strict=True))
+        yield dict(zip(OF_EVALUATION["exposed"], row, strict=True))
 
 
 def _confidence_rows(logits: np.ndarray, labels: np.ndarray, split: Split) -> list[dict[str, Any]]:

@@ -49,8 +49,8 @@ def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         drawn,
         together,
         _finding(together, pick(results, metric="compression").set_index(["experiment", "defence"])["value"]),
-        "Lower right is better. The strongest attack is, against each target, the one that was the most accurate on the other "
-        f"targets; the headline attack is {readable(headline['attack'])}, {readable(headline['attacker'])}. "
+        "Lower right is better. The strongest attack is chosen on one half of the examples and measured on the other; "
+        f"the headline attack is {readable(headline['attack'])}, {readable(headline['attacker'])}. "
         "Bars are 95 % intervals over targets and examples. The dotted line is guessing."
         + (DENSE if results["frontier"].any() else ""),
         [

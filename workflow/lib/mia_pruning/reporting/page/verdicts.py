@@ -167,12 +167,22 @@ def attackers_of(verdicts: pd.DataFrame, headline: Mapping[str, str]) -> list[tu
 
 
 def choices(strongest: pd.DataFrame) -> Table | None:
-    """Which attack was the strongest by attack accuracy, against how many targets of each defence."""
+    """Which attack was the strongest by attack accuracy on either half of the examples, by defence."""
     rows = []
     for where, part in pick(strongest, metric="attack_accuracy").groupby(WHERE, sort=False):
-        counts = part.groupby(ATTACKER).size().sort_values(ascending=False)
-        chosen = ", ".join(f"{readable(attack)} ({readable(attacker)}) {n}" for (attack, attacker), n in counts.items())
-        rows.append([*map(named, where), len(part), chosen])
-    columns = [Column("experiment"), Column("defence"), Column("targets"), Column("chosen for how many targets")]
+        of_halves = [pick(part, chosen_on=half) for half in ("first", "second")]
+        rows.append([*map(named, where), *(_chosen(of_half) for of_half in of_halves)])
+    halves = [
+        Column(f"chosen on the {half} half", "its attack accuracy there, then on the other half") for half in ("first", "second")
+    ]
+    columns = [Column("experiment"), Column("defence"), *halves]
     caption = "Which attack was the strongest, by attack accuracy"
     return table_of("strongest", caption, columns, rows, n_heads=2) if rows else None
+
+
+def _chosen(of_half: pd.DataFrame) -> str:
+    """The attacks chosen on a half of the examples, one a seed, with what they reached on both halves."""
+    return ", ".join(
+        f"{readable(row.attack)} ({readable(row.attacker)}) {row.value_there:.3f}, {row.value_elsewhere:.3f}"
+        for row in of_half.itertuples()
+    )

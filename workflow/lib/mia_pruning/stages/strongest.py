@@ -1,0 +1,117 @@
+"""The strongest attack of a defence: chosen on one half of the examples, measured on the other.
+
+For each metric the attack with the highest mean over all targets on one half of the examples is
+measured on the other half, and the other way around; the value is the mean of both. The choice is no
+maximum over noise, because the examples on which an attack was chosen are not those that measure it. It
+does not penalise an attack that is best on some targets either, as a choice on other targets would.
+
+Where both halves choose the same attack the value is that attack's own on all examples. All targets take
+part in the choice, so luck of the attacks on these targets (not on these examples) remains; the test
+measures how much that is.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mia_pruning.metrics.stand_ins import STRONGEST
+from mia_pruning.stages.privacy import Attacker, Cell, Guesses, privacy_values, resolved_rates
+
+HALVES = ("first", "second")
+#: By attacker and metric, the mean over targets on each half of the examples.
+Estimates = Mapping[Attacker, Mapping[str, tuple[float, float]]]
+
+
+def example_halves(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random half of the examples of each class, (n_pool,) bool.
+
+    >>> example_halves(np.array([0, 0, 1, 1, 1, 1]), np.random.default_rng(0)).sum()
+    np.int64(3)
+    """
+    order = rng.permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    first = np.zeros(len(labels), dtype=bool)
+    first[by_class[::2]] = True
+    return first
+
+
+def half_estimates(guesses: Guesses, first: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Mean over targets of each metric, on the first half of the examples and on the second.
+
+    Empty where a half of some target has no members or no non-members.
+    """
+    halves = [guesses.among(columns) for columns in (first, ~first)]
+    if not all(half.has_both_kinds for half in halves):
+        return {}
+    rates, once = resolved_rates(guesses), np.ones((1, len(first)), dtype=np.float32)
+    found = [privacy_values(half, once, rates) for half in halves]
+    return {metric: tuple(float(of_half[metric].mean()) for of_half in found) for metric in found[0]}
+
+
+def choose(estimates: Estimates) -> dict[str, tuple[Attacker, Attacker]]:
+    """By metric, the attacker that is best on the first half and the one that is best on the second.
+
+    Of equal ones the first in order. A metric that some attacker lacks is left out.
+    """
+    of_attackers = list(estimates.values())
+    metrics = of_attackers[0] if of_attackers else {}
+    shared = [metric for metric in metrics if all(metric in found for found in of_attackers)]
+
+    def best(metric: str, half: int) -> Attacker:
+        return max(estimates, key=lambda attacker: estimates[attacker][metric][half])
+
+    return {metric: (best(metric, 0), best(metric, 1)) for metric in shared}
+
+
+def strongest_cells(
+    estimates: Estimates,
+    whole: Callable[[Attacker, str], np.ndarray],
+    read: Callable[[Attacker], Guesses],
+    first: np.ndarray,
+    weights: np.ndarray,
+) -> Iterator[Cell]:
+    """Values of the strongest attack, by metric.
+
+    whole(attacker, metric): values (n_replicates + 1, n_targets) on all examples.
+    read(attacker): its guesses. first: of `example_halves`. weights (n_replicates + 1, n_pool).
+    """
+    chosen = choose(estimates)
+    crossed = {metric: attackers for metric, attackers in chosen.items() if attackers[0] != attackers[1]}
+    measured = _measure_crossed(crossed, read, first, weights)
+    for metric, (attacker, _) in chosen.items():
+        values = measured[metric] if metric in crossed else whole(attacker, metric)
+        yield {**STRONGEST, "metric": metric}, values
+
+
+def _measure_crossed(
+    crossed: Mapping[str, tuple[Attacker, Attacker]],
+    read: Callable[[Attacker], Guesses],
+    first: np.ndarray,
+    weights: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Mean over both halves of what the attack chosen on the other half reaches, by metric."""
+    sums: dict[str, np.ndarray] = {}
+    for half, other_half in enumerate((~first, first)):
+        for attacker in dict.fromkeys(attackers[half] for attackers in crossed.values()):
+            guesses = read(attacker)
+            values = privacy_values(guesses.among(other_half), weights, resolved_rates(guesses))
+            for metric, attackers in crossed.items():
+                if attackers[half] == attacker:
+                    sums[metric] = sums.get(metric, 0) + values[metric] / len(HALVES)
+    return sums
+
+
+def choice_rows(estimates: Estimates) -> Iterator[dict[str, Any]]:
+    """Rows for each metric and half: the attack chosen there, its value there and on the other half."""
+    for metric, attackers in choose(estimates).items():
+        for half, (attack, attacker) in enumerate(attackers):
+            values = estimates[attack, attacker][metric]
+            yield {
+                "metric": metric,
+                "chosen_on": HALVES[half],
+                "attack": attack,
+                "attacker": attacker,
+                "value_there": values[half],
+                "value_elsewhere": values[1 - half],
+            }
