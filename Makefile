@@ -39,6 +39,9 @@ cluster-test: $(READY) ## Run the smoke study on a Slurm cluster on this machine
 cluster-faults: $(READY) ## Break that cluster in each way that profiles/README.md names, and see that studies end as if nothing had happened
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tests/cluster $(BIN)/python -m pytest -rs tests/cluster/test_faults.py
 
+study-test: $(READY) ## Check what the verdicts of the finished default study rest on
+	@$(BIN)/python -m pytest tests/study
+
 check: $(READY) ## Check style, formatting, layers and the Snakefile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -64,5 +67,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status compare test page-test cluster-test cluster-faults check bench env clean
+.PHONY: help reproduce plan prefetch status compare test study-test page-test cluster-test cluster-faults check bench env clean
 .DEFAULT_GOAL := help
