@@ -103,7 +103,7 @@ def write_report(
                 ),
                 "strongest": verdicts.choices(loaded["strongest"]),
                 "overview": defences.overview(loaded["results"], headline),
-                "attackers": defences.privacy_matrix(loaded["results"]),
+                "attackers": defences.privacy_matrix(loaded["results"], study.attack_by(settings, "correctness")),
                 "attacks": defences.every_attack(loaded["results"], loaded["operating"]),
                 "agreement": agreement.agreement_table(loaded["agreement"]),
                 "changes": defences.changes(loaded["differences"], headline),

@@ -25,6 +25,9 @@ GUESSING = 0.5
 OWN_THRESHOLD = -1.0
 PRECISION = "share of members among those taken for members, if 1 / 10 / 50 % of all examples are members"
 
+#: Mark of an attack that is less accurate than the correctness attack, which learns nothing.
+BELOW = " †"
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -60,8 +63,8 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
         ),
         Measure(
             "attack accuracy, strongest",
-            "balanced accuracy of the attack that was the most accurate on the other targets, chosen for each target; by other "
-            "measures another may be the strongest",
+            "balanced accuracy of the attack that was the most accurate on one half of the examples, measured on the other "
+            "half; by other measures another may be the strongest",
             {"metric": "attack_accuracy", **STRONGEST},
             GUESSING,
         ),
@@ -93,26 +96,41 @@ def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
     return table_of("defences", "Every defence: utility, privacy, compression and cost", columns, rows, n_heads=2)
 
 
-def privacy_matrix(results: pd.DataFrame) -> Table:
-    """Attack accuracy: one row an experiment and defence, one column an attacker; the interval is the cell's hint."""
+def privacy_matrix(results: pd.DataFrame, correctness: str | None = None) -> Table:
+    """Attack accuracy: one row an experiment and defence, one column an attacker.
+
+    The interval is the cell's hint. correctness: the attack that guesses by right and wrong answers, if the
+    study has it. Whatever is less accurate than it on the same defence is marked.
+    """
     rates = pick(results, metric="attack_accuracy")
     attackers = sorted(dict.fromkeys(zip(rates["attack"], rates["attacker"], strict=True)), key=attack_order)
     known = rows_by(rates, KEYS)
     rows = []
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
-            cells = [_shaded(known.get((experiment, defence, *key))) for key in attackers]
+            learns_nothing = _value(known.get((experiment, defence, str(correctness), "adaptive")))
+            cells = [_shaded(known.get((experiment, defence, *key)), learns_nothing) for key in attackers]
             rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells])
     columns = [Column("experiment"), Column("defence"), *(attacker_column(*key) for key in attackers)]
     caption = "Attack accuracy of every attacker on every defence"
     return table_of("attackers", caption, columns, rows, n_heads=2, look="matrix")
 
 
-def _shaded(row: Mapping[str, Any] | None) -> Cell:
-    if row is None or pd.isna(row["value"]):
+def _value(row: Mapping[str, Any] | None) -> float:
+    """Value of a row of the results; NaN where there is none."""
+    return float("nan") if row is None else float(row["value"])
+
+
+def _shaded(row: Mapping[str, Any] | None, correctness: float) -> Cell:
+    """Attack accuracy with a bar of what exceeds guessing, and a mark where it is below correctness."""
+    value = _value(row)
+    if pd.isna(value):
         return Cell("", "")
+    is_below = value < correctness
     hint = f"{row['low']:.3f} to {row['high']:.3f}"
-    return Cell(f"{row['value']:.3f}", row["value"], min(1.0, max(0.0, 2 * row["value"] - 1)), hint=hint)
+    if is_below:
+        hint += f"; below correctness, {correctness:.3f}"
+    return Cell(f"{value:.3f}{BELOW if is_below else ''}", value, min(1.0, max(0.0, 2 * value - 1)), hint=hint)
 
 
 def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:

@@ -37,6 +37,11 @@ def reported(settings: Mapping[str, Any], results: pd.DataFrame, differences: pd
     return {**settings, **kept, "seeds": [seed for seed in settings["seeds"] if str(seed) in seeds], "frontier": matched}
 
 
+def attack_by(settings: Mapping[str, Any], use: str) -> str | None:
+    """Name of the study's first attack by this plug-in, or None."""
+    return next((name for name, entry in settings["attacks"].items() if entry["use"] == use), None)
+
+
 def described(settings: Mapping[str, Any], defence: str) -> str:
     """What a defence is: its objective and its constraint as they are configured."""
     pair = settings["defences"][defence]
