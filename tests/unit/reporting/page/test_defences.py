@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mia_pruning.reporting.page.defences import changes, every_attack, overview, privacy_matrix
+from mia_pruning.reporting.page.attacks import every_attack, privacy_matrix
+from mia_pruning.reporting.page.defences import changes, overview
 
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 

@@ -17,7 +17,7 @@ from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.jobs import read_records
 from mia_pruning.reporting.needs import attack_needs
-from mia_pruning.reporting.page import agreement, answer, defences, examples, run, study, verdicts
+from mia_pruning.reporting.page import agreement, answer, attacks, defences, examples, run, study, verdicts
 from mia_pruning.reporting.style import in_order, readable, web_colours
 from mia_pruning.reporting.tables import CsvTables, pick
 from mia_pruning.types import BASELINE
@@ -103,8 +103,8 @@ def write_report(
                 ),
                 "strongest": verdicts.choices(loaded["strongest"]),
                 "overview": defences.overview(loaded["results"], headline),
-                "attackers": defences.privacy_matrix(loaded["results"], study.attack_by(settings, "correctness")),
-                "attacks": defences.every_attack(loaded["results"], loaded["operating"]),
+                "attackers": attacks.privacy_matrix(loaded["results"], study.attack_by(settings, "correctness")),
+                "attacks": attacks.every_attack(loaded["results"], loaded["operating"]),
                 "agreement": agreement.agreement_table(loaded["agreement"]),
                 "changes": defences.changes(loaded["differences"], headline),
                 "guarantees": defences.guarantees_table(loaded["guarantees"]),
