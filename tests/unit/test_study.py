@@ -305,6 +305,46 @@ def test_the_menu_of_the_strongest_is_what_every_defence_is_tried_with():
     assert found.menu() == ["shadow_network", "correctness", "all"]
 
 
+def with_traces(**attack):
+    """The study with an attack that needs losses, and a solver that starts untrained."""
+    changes = {
+        "constraints__snip": {"use": "cardinality", "solver": "snip", "compression": 10},
+        "defences__from_scratch": {"objective": "erm", "constraint": "snip"},
+        "attacks__traced": {"use": "loss_trace_spread", **attack},
+    }
+    return Study(complete(changed(**changes)))
+
+
+def test_losses_are_recorded_where_an_attack_needs_them():
+    """SNIP starts untrained, so an attack on it alone needs no losses of dense training."""
+    phases = {"dense": None, "admm": "admm", "snip": "snip"}
+    recorded = {
+        ("baseline", "adaptive"): {"dense"},
+        ("pruned", "adaptive"): {"dense", "admm"},
+        ("from_scratch", "adaptive"): {"snip"},
+        ("from_scratch", "dense_shadows"): {"dense", "snip"},
+        ("from_scratch", "known_members"): {"snip"},
+    }
+    for (defence, attacker), wanted in recorded.items():
+        study = with_traces(defences=[defence], attackers=[attacker])
+        assert study.has_traces
+        epochs = {name: study.trace_epochs("e", "erm", phase) for name, phase in phases.items()}
+        assert epochs == {name: 10 * (name in wanted) for name in phases}, (defence, attacker)
+
+
+def test_nothing_is_recorded_without_an_attack_that_asks():
+    study = Study(complete(changed(probes={"loss_trace": {"use": "loss_trace"}})))
+    assert not study.has_traces
+    assert study.trace_epochs("e", "erm") == 0
+
+
+def test_recorded_losses_have_one_name():
+    probes = {"augmented": {"use": "loss_trace"}}
+    message = refusal(attacks__labels={"use": "label_only"}, probes=probes)
+    assert "probes.augmented.use = 'loss_trace': it is recorded under its own name only" in message
+    assert "allowed is the name loss_trace" in message
+
+
 def test_a_study_knows_its_attackers_and_dense_constraints():
     found = Study(complete(changed(constraints__continued={"use": "none", "retrain_epochs": 3})))
     assert found.attackers("correctness", next(iter(found["experiments"])), "baseline") == ["adaptive"]

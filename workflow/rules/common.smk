@@ -204,6 +204,25 @@ def release_settings(wildcards):
     return {**network_settings(wildcards), "base": base, "constraint": solver_settings(wildcards)}
 
 
+#: Probes that finished models answer. The others are recorded while models train.
+ASKED = [probe for probe in STUDY["probes"] if not STUDY.is_recorded(probe)]
+
+
+@once_for("experiment", "objective")
+def trained_trace_epochs(wildcards):
+    return STUDY.trace_epochs(wildcards.experiment, wildcards.objective)
+
+
+@once_for("experiment", "objective", "constraint")
+def sparse_trace_epochs(wildcards):
+    return STUDY.trace_epochs(wildcards.experiment, wildcards.objective, wildcards.constraint)
+
+
+def if_traced(**entries):
+    """Outputs or parameters of a rule that records losses; none if no attack needs the losses."""
+    return entries if STUDY.has_traces else {}
+
+
 def fit_code(script, *names):
     """A params function: the digest of a script with the model, the objective and, if it is among the names, the constraint."""
 
@@ -231,10 +250,29 @@ def finished_folder(experiment, constraint):
     return "trained" if STUDY.is_dense(experiment, constraint) else f"{constraint}/retrained"
 
 
-def batch_files(wildcards, folder):
+def batch_files(wildcards, folder, suffix="safetensors"):
     """The files of all models of an objective's folder."""
     folder = f"{RUN}/{{objective}}/{folder}".format(**wildcards)
-    return [f"{folder}/{batch}.safetensors" for batch in batch_names(wildcards.experiment)]
+    return [f"{folder}/{batch}.{suffix}" for batch in batch_names(wildcards.experiment)]
+
+
+@signed
+def trained_traces(wildcards):
+    """The recorded losses of dense training; none where pruning starts from untrained networks."""
+    starts_dense = STUDY.starts_dense(wildcards.experiment, wildcards.constraint)
+    return batch_files(wildcards, "trained", "trace.npy") if starts_dense else []
+
+
+def sparse_traces(phase):
+    """An input function: the recorded losses of pruning or retraining; none of a dense defence."""
+
+    @signed
+    def files(wildcards):
+        if STUDY.is_dense(wildcards.experiment, wildcards.constraint):
+            return []
+        return batch_files(wildcards, f"{wildcards.constraint}/{phase}", "trace.npy")
+
+    return files
 
 
 @signed

@@ -137,6 +137,43 @@ class Study:
         """What an attack has models asked beside their logits."""
         return list(_traits(self["attacks"][attack], f"attacks.{attack}").get("probes", ()))
 
+    def is_recorded(self, probe: str) -> bool:
+        """Return whether models answer this probe while they train and not afterwards."""
+        use = self["probes"][probe]["use"]
+        return bool(registry.find("probe", use, f"probes.{probe}.use").traits.get("recorded"))
+
+    def probed_defences(self, attack: str, experiment: str) -> list[dict[str, str]]:
+        """Objective and constraint of each defence whose models answer an attack's probes.
+
+        These are the targets' and, for an attacker with dense shadows, the baseline's.
+        """
+        pairs = []
+        for defence, pair in self["defences"].items():
+            attackers = self.attackers(attack, experiment, defence)
+            pairs += [pair] * bool(attackers)
+            pairs += [self["defences"][BASELINE]] * ("dense_shadows" in attackers)
+        return pairs
+
+    @cached_property
+    def has_traces(self) -> bool:
+        """Whether an attack asks for losses along training."""
+        probes = {probe for attack in self["attacks"] for probe in self.probes_of(attack)}
+        return any(map(self.is_recorded, probes))
+
+    def trace_epochs(self, experiment: str, objective: str, constraint: str | None = None) -> int:
+        """The most epochs of a phase whose losses are recorded; 0 if no attack needs the losses.
+
+        constraint: None for the dense training of an objective.
+        """
+        for attack in self["attacks"]:
+            recorded = list(filter(self.is_recorded, self.probes_of(attack)))
+            pairs = self.probed_defences(attack, experiment) if recorded else []
+            names = {pair["constraint"] for pair in pairs if pair["objective"] == objective}
+            dense = {name for name in names if self.starts_dense(experiment, name)}
+            if constraint in names or (constraint is None and dense):
+                return self["probes"][recorded[0]]["epochs"]
+        return 0
+
     def sees_dense(self, attack: str) -> bool:
         """Whether the attacker has the dense model too that the pruned one was taken from."""
         return bool(_traits(self["attacks"][attack], f"attacks.{attack}").get("dense"))
@@ -493,6 +530,12 @@ def _check_sight(attack: Mapping[str, Any], filled: dict[str, Any], where: str) 
     for probe in traits.get("probes", ()):
         entry = filled["probes"].setdefault(probe, {"use": probe})
         _fill_options("probes", entry, f"probes.{probe}")
+        plug_in = registry.find("probe", entry["use"], f"probes.{probe}.use")
+        if plug_in.traits.get("recorded") and entry["use"] != probe:
+            raise StudyError(
+                f"probes.{probe}.use = {entry['use']!r}: it is recorded under its own name only; "
+                f"allowed is the name {plug_in.name}"
+            )
     if traits.get("dense") and attack.get("attackers", ["adaptive"]) != ["adaptive"]:
         raise StudyError(
             f"{where}.attackers = {attack['attackers']}: {attack['use']} sees the dense and the pruned release and has shadows "
