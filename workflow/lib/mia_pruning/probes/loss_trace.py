@@ -13,7 +13,8 @@ def loss_trace(n_epochs: int, *, epochs: Annotated[int, ">= 2"] = 10) -> list[in
     """Return the epochs of a phase to record, counted from 0.
 
     They are at most `epochs`, evenly spread, and include the last. Training, pruning and
-    retraining are phases. `training.tracing` records the losses.
+    retraining are phases. `training.tracing` records the losses. Cost: ten of LeNet-5's 28 epochs
+    add a third to the CPU time of its training; five add a sixth.
 
     Differs: the paper records each epoch.
 
