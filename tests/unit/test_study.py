@@ -306,9 +306,15 @@ def test_the_menu_of_the_strongest_is_what_every_defence_is_tried_with():
 
 
 def with_traces(**attack):
-    """The study with an attack that needs losses, and a solver that starts untrained."""
+    """The study with an attack that needs losses, and two defences that retrain."""
     changes = {
-        "constraints__snip": {"use": "cardinality", "solver": "snip", "compression": 10},
+        "constraints__admm__retrain_epochs": 2,
+        "constraints__snip": {
+            "use": "cardinality",
+            "solver": "snip",
+            "compression": 10,
+            "retrain_epochs": 2,
+        },
         "defences__from_scratch": {"objective": "erm", "constraint": "snip"},
         "attacks__traced": {"use": "loss_trace_spread", **attack},
     }
@@ -316,11 +322,11 @@ def with_traces(**attack):
 
 
 def test_losses_are_recorded_where_an_attack_needs_them():
-    """SNIP starts untrained, so an attack on it alone needs no losses of dense training."""
+    """Only the last phase of the defences attacked, and the training of their dense shadows."""
     phases = {"dense": None, "admm": "admm", "snip": "snip"}
     recorded = {
         ("baseline", "adaptive"): {"dense"},
-        ("pruned", "adaptive"): {"dense", "admm"},
+        ("pruned", "adaptive"): {"admm"},
         ("from_scratch", "adaptive"): {"snip"},
         ("from_scratch", "dense_shadows"): {"dense", "snip"},
         ("from_scratch", "known_members"): {"snip"},
@@ -336,6 +342,30 @@ def test_nothing_is_recorded_without_an_attack_that_asks():
     study = Study(complete(changed(probes={"loss_trace": {"use": "loss_trace"}})))
     assert not study.has_traces
     assert study.trace_epochs("e", "erm") == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"constraints__admm__retrain_epochs": 1},
+            "constraint admm ends with 1 of training or retraining in experiments.e; allowed are",
+        ),
+        (
+            {"experiments__e__training__epochs": 1, "constraints__admm__retrain_epochs": 2},
+            "attacks.traced: needs losses of at least 2 epochs; objective erm with constraint none",
+        ),
+    ],
+)
+def test_losses_of_a_single_epoch_are_refused(changes, message):
+    traced = {"use": "loss_trace_spread"}
+    assert message in refusal(attacks__traced=traced, **changes)
+
+
+def test_a_defence_that_the_attack_leaves_out_may_have_few_epochs():
+    traced = {"use": "loss_trace_spread", "defences": ["baseline"]}
+    settings = changed(attacks__traced=traced, constraints__admm__retrain_epochs=0)
+    assert Study(complete(settings)).has_traces
 
 
 def test_recorded_losses_have_one_name():

@@ -214,7 +214,7 @@ def trained_trace_epochs(wildcards):
 
 
 @once_for("experiment", "objective", "constraint")
-def sparse_trace_epochs(wildcards):
+def retrained_trace_epochs(wildcards):
     return STUDY.trace_epochs(wildcards.experiment, wildcards.objective, wildcards.constraint)
 
 
@@ -257,22 +257,10 @@ def batch_files(wildcards, folder, suffix="safetensors"):
 
 
 @signed
-def trained_traces(wildcards):
-    """The recorded losses of dense training; none where pruning starts from untrained networks."""
-    starts_dense = STUDY.starts_dense(wildcards.experiment, wildcards.constraint)
-    return batch_files(wildcards, "trained", "trace.npy") if starts_dense else []
-
-
-def sparse_traces(phase):
-    """An input function: the recorded losses of pruning or retraining; none of a dense defence."""
-
-    @signed
-    def files(wildcards):
-        if STUDY.is_dense(wildcards.experiment, wildcards.constraint):
-            return []
-        return batch_files(wildcards, f"{wildcards.constraint}/{phase}", "trace.npy")
-
-    return files
+def traces(wildcards):
+    """The losses that were recorded while the finished models were trained or retrained."""
+    folder = finished_folder(wildcards.experiment, wildcards.constraint)
+    return batch_files(wildcards, folder, "trace.npy")
 
 
 @signed

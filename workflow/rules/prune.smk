@@ -8,7 +8,6 @@ rule prune_models:
         split=f"{RUN}/membership.npz",
         dense=dense_models,
     output:
-        **if_traced(trace=f"{DEFENCE}/pruned/{{models}}.trace.npy"),
         models=f"{DEFENCE}/pruned/{{models}}.safetensors",
         history=f"{DEFENCE}/pruned/{{models}}.history.csv",
         residuals=f"{DEFENCE}/pruned/{{models}}.residuals.csv",
@@ -24,7 +23,6 @@ rule prune_models:
         mem_mb=memory_of("prune_models"),
         runtime=minutes_of("prune_models"),
     params:
-        **if_traced(trace_epochs=sparse_trace_epochs),
         settings=prune_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
         seed=seed_of,
@@ -56,7 +54,7 @@ rule retrain_models:
         mem_mb=memory_of("retrain_models"),
         runtime=minutes_of("retrain_models"),
     params:
-        **if_traced(trace_epochs=sparse_trace_epochs),
+        **if_traced(trace_epochs=retrained_trace_epochs),
         settings=retrain_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
         seed=seed_of,

@@ -61,9 +61,7 @@ rule probe_models:
 
 rule gather_traces:
     input:
-        trained=trained_traces,
-        pruned=sparse_traces("pruned"),
-        retrained=sparse_traces("retrained"),
+        traces,
     output:
         answers=f"{DEFENCE}/probes/loss_trace.npy",
         description=f"{DEFENCE}/probes/loss_trace.json",

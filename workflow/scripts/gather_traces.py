@@ -4,5 +4,4 @@ from mia_pruning.stages.job import job
 from mia_pruning.stages.trace import gather_traces
 
 with job(snakemake) as record:
-    phases = [list(snakemake.input.get(phase, [])) for phase in ("trained", "pruned", "retrained")]
-    gather_traces(phases, snakemake.output.answers, record)
+    gather_traces(list(snakemake.input), snakemake.output.answers, record)

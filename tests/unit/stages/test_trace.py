@@ -1,4 +1,4 @@
-"""Losses recorded by the jobs that train, prune and retrain, and their join."""
+"""Losses recorded by the jobs that train and retrain, and their join."""
 
 import dataclasses
 import itertools
@@ -17,7 +17,6 @@ from mia_pruning.training.checkpoint import Checkpoint
 from mia_pruning.training.loop import predict
 
 ADMM = {"use": "cardinality", "solver": "admm", "compression": 3, "rho": [0.01, 0.1], "epochs": 3}
-TICKET = {"use": "cardinality", "solver": "lottery_ticket", "compression": 3, "rewind_epochs": 3}
 NETWORK = {
     "model": {"use": "lenet5", "channels": [2, 3], "hidden": 8},
     "objective": {"use": "erm"},
@@ -36,18 +35,16 @@ def run(files, batch, tmp_path, pruning_tables):
     given = batch([0, 1], "prune", pruned, constraint=ADMM)
     prune_models(given, files.dense, **pruning_tables(tmp_path))
 
-    def run_stage(stage, name, *, trace_epochs=10, constraint=ADMM, **changes):
+    def run_stage(stage, name, *, trace_epochs=10, **changes):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         output, changes = folder / "m.safetensors", {"retrain_epochs": 3, **changes}
-        job = batch([0, 1], stage, output, constraint=constraint, **changes)
+        job = batch([0, 1], stage, output, **changes)
         if trace_epochs is not None:
             trace = str(folder / "m.trace.npy")
             job = dataclasses.replace(job, trace=trace, trace_epochs=trace_epochs)
         if stage == "train":
             train_models(job, str(folder / "history.csv"))
-        elif stage == "prune":
-            prune_models(job, files.dense, **pruning_tables(folder))
         else:
             retrain_models(job, pruned, str(folder / "history.csv"))
         return job.output, job.trace
@@ -82,7 +79,7 @@ def test_the_last_losses_of_retraining_are_those_of_the_finished_models(run, fil
         np.testing.assert_allclose(last, losses_of(files, models, row), rtol=2e-3)
 
 
-@pytest.mark.parametrize("stage", ["train", "prune", "retrain"])
+@pytest.mark.parametrize("stage", ["train", "retrain"])
 def test_models_are_the_same_bits_with_a_trace_and_without(run, stage):
     with_trace, without = (run(stage, str(epochs), trace_epochs=epochs)[0] for epochs in (2, None))
     assert_same(read_models(with_trace), read_models(without))
@@ -94,7 +91,7 @@ def assert_same(models, others):
         assert all(torch.equal(tensor, others[row][name]) for name, tensor in tensors.items())
 
 
-@pytest.mark.parametrize("stage", ["train", "prune", "retrain"])
+@pytest.mark.parametrize("stage", ["train", "retrain"])
 @pytest.mark.parametrize("n_epochs", [1, 3, 5])
 def test_a_job_killed_after_any_epoch_writes_the_same_trace(run, monkeypatch, stage, n_epochs):
     _, whole = run(stage, "whole")
@@ -114,20 +111,16 @@ def test_a_job_killed_after_any_epoch_writes_the_same_trace(run, monkeypatch, st
     assert np.isfinite(storage.read_array(whole)).all()
 
 
-def test_a_phase_without_epochs_and_models_nobody_asks_have_an_empty_trace(run):
-    _, rewound = run("prune", "rewound", constraint=TICKET)
-    _, unasked = run("train", "unasked", trace_epochs=0)
-    assert storage.read_array(rewound).shape == storage.read_array(unasked).shape == (2, N_POOL, 0)
+def test_losses_that_no_attack_needs_are_an_empty_trace(run):
+    _, trace = run("train", "unasked", trace_epochs=0)
+    assert storage.read_array(trace).shape == (2, N_POOL, 0)
 
 
-def test_batches_are_joined_by_model_and_phases_by_epoch(tmp_path):
+def test_batches_are_joined_in_the_order_of_models(tmp_path):
     traces = np.random.default_rng(0).random((4, 5, 9)).astype(np.float16)
-    phases = [
-        [written(tmp_path, traces[rows, :, epochs]) for rows in (slice(0, 3), slice(3, 4))]
-        for epochs in (slice(0, 4), slice(4, 4), slice(4, 9))
-    ]
+    batches = [written(tmp_path, traces[rows]) for rows in (slice(0, 3), slice(3, 4))]
     output = str(tmp_path / "loss_trace.npy")
-    gather_traces([*phases[:2], [], phases[2]], output, {"rule": "r"})
+    gather_traces(batches, output, {"rule": "r"})
     found = storage.read_array(output)
     assert found.dtype == np.float16
     np.testing.assert_array_equal(found, traces)

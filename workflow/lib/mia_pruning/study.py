@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,12 @@ class Study:
             pairs += [self["defences"][BASELINE]] * ("dense_shadows" in attackers)
         return pairs
 
+    def last_epochs(self, experiment: str, objective: str, constraint: str) -> int:
+        """Epochs of a defence's retraining, or of its training if it is dense."""
+        if self.is_dense(experiment, constraint):
+            return self.training(experiment, objective)["epochs"]
+        return self.constraint(experiment, constraint)["retrain_epochs"]
+
     @cached_property
     def has_traces(self) -> bool:
         """Whether an attack asks for losses along training."""
@@ -163,13 +170,15 @@ class Study:
     def trace_epochs(self, experiment: str, objective: str, constraint: str | None = None) -> int:
         """The most epochs of a phase whose losses are recorded; 0 if no attack needs the losses.
 
-        constraint: None for the dense training of an objective.
+        The phase is retraining under a constraint or, if that is None, dense training. Only the
+        last phase of a defence is recorded: pruning raises all losses, and so hides from an attack
+        whether the loss of an example falls.
         """
         for attack in self["attacks"]:
             recorded = list(filter(self.is_recorded, self.probes_of(attack)))
             pairs = self.probed_defences(attack, experiment) if recorded else []
             names = {pair["constraint"] for pair in pairs if pair["objective"] == objective}
-            dense = {name for name in names if self.starts_dense(experiment, name)}
+            dense = {name for name in names if self.is_dense(experiment, name)}
             if constraint in names or (constraint is None and dense):
                 return self["probes"][recorded[0]]["epochs"]
         return 0
@@ -299,6 +308,7 @@ def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     filled = json.loads(json.dumps(settings, default=str))
     _raise_all(_schema_problems(filled))
     _raise_all(_collect(_complete_entries(filled)))
+    _raise_all(list(_short_traces(Study(filled))))
     return {section: _sorted_below(content) for section, content in filled.items()}
 
 
@@ -541,6 +551,21 @@ def _check_sight(attack: Mapping[str, Any], filled: dict[str, Any], where: str) 
             f"{where}.attackers = {attack['attackers']}: {attack['use']} sees the dense and the pruned release and has shadows "
             "of both; allowed is [adaptive]"
         )
+
+
+def _short_traces(study: Study) -> Iterator[str]:
+    """Yield a sentence for each attack and phase whose recorded losses would have no spread."""
+    for attack, experiment in product(study["attacks"], study["experiments"]):
+        recorded = any(map(study.is_recorded, study.probes_of(attack)))
+        for pair in study.probed_defences(attack, experiment) if recorded else []:
+            n_epochs = study.last_epochs(experiment, **pair)
+            if n_epochs < 2:
+                yield (
+                    f"attacks.{attack}: needs losses of at least 2 epochs; "
+                    f"objective {pair['objective']} with constraint {pair['constraint']} ends with "
+                    f"{n_epochs} of training or retraining in experiments.{experiment}; "
+                    "allowed are more epochs, or defences without this one"
+                )
 
 
 def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:

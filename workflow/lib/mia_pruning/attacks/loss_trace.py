@@ -7,7 +7,9 @@ and so finds those most at risk without a further model.
 Differs: here the range is signed by the direction of the trace, to tell members from non-members.
 Without a sign it cannot. Losses of members fall, but those of non-members rise as the network
 grows overconfident, and spread as widely: on eight LeNet-5 on Fashion-MNIST, with 10 of 28 epochs
-recorded, the AUC was 0.46 without the sign and 0.61 with it.
+recorded, the AUC was 0.46 without the sign and 0.61 with it. The trace of a pruned network is that
+of its retraining. Joined with the losses of training and of ADMM pruning to 15.78x, which raises
+them all, the AUC was 0.46; that of retraining alone was 0.58.
 """
 
 import numpy as np

@@ -254,11 +254,11 @@ class Fitted:
         for n_models, n_members in self.roles.values():
             pruned = self.model_bytes + solver.mask_bytes + solver.tensor_bytes
             n_recorded = self.study.trace_epochs(self.experiment, self.objective, constraint)
-            held_bytes = pruned + self.model_bytes
-            further = {"slower": CALLBACKS, "held_bytes": held_bytes, "n_recorded": n_recorded}
+            further = {"slower": CALLBACKS, "held_bytes": pruned + self.model_bytes}
             search = n_members * solver.passes_per_member
             pruning = self._fit(n_models, n_members, solver.epochs, tests=PROJECTION_TESTS, passes=search, **further)
             yield "prune_models", pruning + Cost(disk_bytes=n_models * pruned)
+            further["n_recorded"] = n_recorded
             retraining = self._fit(n_models, n_members, entry["retrain_epochs"], **further)
             yield "retrain_models", retraining + Cost(disk_bytes=n_models * (self.model_bytes + solver.mask_bytes))
 
@@ -340,16 +340,11 @@ class Fitted:
         return sorted(wanted)
 
     def _gathering(self, constraint: str) -> Cost:
-        """The losses of all phases in memory, as they are and joined, and once on the disk."""
-        phases = []
-        if self.study.starts_dense(self.experiment, constraint):
-            phases.append(self.training["epochs"])
-        if not self.study.is_dense(self.experiment, constraint):
-            entry = self.study.constraint(self.experiment, constraint)
-            solver = self.rates.solver({**self.settings, "constraint": entry}, *self._data)
-            phases += [solver.epochs, entry["retrain_epochs"]]
-        most = self.study.trace_epochs(self.experiment, self.objective, constraint)
-        n_recorded = sum(min(epochs, most) for epochs in phases)
+        """The losses of all models in memory, by batch and joined, and once on the disk."""
+        n_recorded = min(
+            self.study.last_epochs(self.experiment, self.objective, constraint),
+            self.study.trace_epochs(self.experiment, self.objective, constraint),
+        )
         losses = LOSS_BYTES * self.n_models * self.n_pool * n_recorded
         return Cost(memory_bytes=2 * losses, disk_bytes=losses)
 

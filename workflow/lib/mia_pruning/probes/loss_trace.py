@@ -10,11 +10,11 @@ from mia_pruning.registry import probe
 
 @probe(recorded=True)
 def loss_trace(n_epochs: int, *, epochs: Annotated[int, ">= 2"] = 10) -> list[int]:
-    """Return the epochs of a phase to record, counted from 0.
+    """Return the epochs of training or retraining to record, counted from 0.
 
-    They are at most `epochs`, evenly spread, and include the last. Training, pruning and
-    retraining are phases. `training.tracing` records the losses. Cost: ten of LeNet-5's 28 epochs
-    add a third to the CPU time of its training; five add a sixth.
+    They are at most `epochs`, evenly spread, and include the last. `training.tracing` records the
+    losses. Cost: ten of LeNet-5's 28 epochs add a third to the CPU time of its training; five add
+    a sixth.
 
     Differs: the paper records each epoch.
 

@@ -37,10 +37,9 @@ def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, proj
         solutions[row] = solver.start(task, sparsity_set, stream(batch.seed, "model", row, "solver"))
         return [solutions[row]] if isinstance(solutions[row], Callback) else []
 
-    models, histories, projections, traces = {}, {}, {}, []
+    models, histories, projections = {}, {}, {}
     starts = None if solver.from_initial else read_starts(dense)
-    # The losses of these epochs were recorded when the dense models were trained.
-    again = dataclasses.replace(batch, phase="train", output=f"{batch.output}.rewound", trace=None)
+    again = dataclasses.replace(batch, phase="train", output=f"{batch.output}.rewound")
     rewound = {} if solver.rewind_epochs is None else _rewound(again, solver.rewind_epochs)
     for row, trainer in fit(batch, solver.epochs, starts, start):
         masks = solutions[row].masks()
@@ -51,9 +50,7 @@ def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, proj
         models[row] = {**finished(trainer), "sample_passes": torch.tensor(passes, dtype=torch.float64)}
         models[row] |= {**storage.under("masks", masks), **storage.under("solver", solutions[row].tensors())}
         histories[row] = trainer.history
-        traces += recorded_losses(trainer)
     write_history(history, histories)
-    write_trace(batch, traces)
     _write_residuals(residuals, models)
     rows = [{"model": row, **line} for row, lines in projections.items() for line in lines]
     storage.write_table(projection, rows, ["model", *PROJECTION])
