@@ -22,7 +22,7 @@ wildcard_constraints:
     dataset="|".join(STUDY["datasets"]),
     objective="|".join(STUDY["objectives"]),
     constraint="|".join(STUDY["constraints"]),
-    probe="|".join(STUDY["probes"]) or "none",
+    probe="|".join(ASKED) or "none",
     attack="|".join(STUDY["attacks"]),
     attacker="adaptive|dense_shadows|known_members",
     models=r"(targets|shadows)_\d+",

@@ -64,11 +64,13 @@ def probes_of(logits, labels, rng):
     odds = label_log_odds(logits.astype(np.float64), labels)
     copies = logits[:, :, np.newaxis] + 0.3 * rng.normal(size=(*logits.shape[:2], 5, N_CLASSES))
     noise = odds[..., np.newaxis] + 2 * rng.normal(size=(*odds.shape, 4, 5)).mean(axis=-1)
+    fallen = np.linspace(0, 1, 8) * (np.logaddexp(0, -odds) - np.log(N_CLASSES))[..., np.newaxis]
     probes = {
         "augmented": copies,
         "noisy": np.clip(np.round(5 * expit(noise)) / 5, 0, 1),
         "sensitivity": np.exp(-odds / 2)[..., np.newaxis] * np.ones(N_CLASSES),
         "gradient_norm": expit(-odds),
+        "loss_trace": np.log(N_CLASSES) + fallen,
         "distillation": np.logaddexp(0, -odds)[..., np.newaxis] + rng.random((*odds.shape, 3)),
     }
     return {name: answers.astype(np.float32) for name, answers in probes.items()}

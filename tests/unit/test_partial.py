@@ -105,6 +105,17 @@ def test_dense_networks_are_lost_to_their_objectives_defences_and_to_those_attac
     assert "train_targets" not in gap.not_begun
 
 
+@pytest.mark.parametrize("rule", ["probe_models", "gather_traces"])
+def test_what_the_baseline_answers_is_lost_to_those_attacked_with_its_shadows(rule, study):
+    folder = "results/s/e/seed_0/erm/"
+    job = failed(rule, "s e 0 erm none", f"s/e/seed_0/erm/none/logs/{rule}.log")
+    pending = (f"{folder}none/attacks", f"{folder}admm/attacks")
+    missing = find_missing(study, outputs(study, *pending), [job], 0.0)
+    (gap,) = missing.gaps
+    assert [failure.job.split()[0] for failure in gap.failures] == [rule]
+    assert len(gap.combinations) == 2
+
+
 def test_the_baselines_own_attacks_lose_nothing_else(study):
     """Another cause is at work on the pruned networks, and it is not laid to the baseline's attack."""
     lost = ["results/s/e/seed_0/erm/none/ev", "results/s/e/seed_0/erm/admm/"]

@@ -314,6 +314,76 @@ def test_the_menu_of_the_strongest_is_what_every_defence_is_tried_with():
     assert found.menu() == ["shadow_network", "correctness", "all"]
 
 
+def with_traces(**attack):
+    """The study with an attack that needs losses, and two defences that retrain."""
+    changes = {
+        "constraints__admm__retrain_epochs": 2,
+        "constraints__snip": {
+            "use": "cardinality",
+            "solver": "snip",
+            "compression": 10,
+            "retrain_epochs": 2,
+        },
+        "defences__from_scratch": {"objective": "erm", "constraint": "snip"},
+        "attacks__traced": {"use": "loss_trace_spread", **attack},
+    }
+    return Study(complete(changed(**changes)))
+
+
+def test_losses_are_recorded_where_an_attack_needs_them():
+    """Only the last phase of the defences attacked, and the training of their dense shadows."""
+    phases = {"dense": None, "admm": "admm", "snip": "snip"}
+    recorded = {
+        ("baseline", "adaptive"): {"dense"},
+        ("pruned", "adaptive"): {"admm"},
+        ("from_scratch", "adaptive"): {"snip"},
+        ("from_scratch", "dense_shadows"): {"dense", "snip"},
+        ("from_scratch", "known_members"): {"snip"},
+    }
+    for (defence, attacker), wanted in recorded.items():
+        study = with_traces(defences=[defence], attackers=[attacker])
+        assert study.has_traces
+        epochs = {name: study.trace_epochs("e", "erm", phase) for name, phase in phases.items()}
+        assert epochs == {name: 10 * (name in wanted) for name in phases}, (defence, attacker)
+
+
+def test_nothing_is_recorded_without_an_attack_that_asks():
+    study = Study(complete(changed(probes={"loss_trace": {"use": "loss_trace"}})))
+    assert not study.has_traces
+    assert study.trace_epochs("e", "erm") == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"constraints__admm__retrain_epochs": 1},
+            "constraint admm ends with 1 of training or retraining in experiments.e; allowed are",
+        ),
+        (
+            {"experiments__e__training__epochs": 1, "constraints__admm__retrain_epochs": 2},
+            "attacks.traced: needs losses of at least 2 epochs; objective erm with constraint none",
+        ),
+    ],
+)
+def test_losses_of_a_single_epoch_are_refused(changes, message):
+    traced = {"use": "loss_trace_spread"}
+    assert message in refusal(attacks__traced=traced, **changes)
+
+
+def test_a_defence_that_the_attack_leaves_out_may_have_few_epochs():
+    traced = {"use": "loss_trace_spread", "defences": ["baseline"]}
+    settings = changed(attacks__traced=traced, constraints__admm__retrain_epochs=0)
+    assert Study(complete(settings)).has_traces
+
+
+def test_recorded_losses_have_one_name():
+    probes = {"augmented": {"use": "loss_trace"}}
+    message = refusal(attacks__labels={"use": "label_only"}, probes=probes)
+    assert "probes.augmented.use = 'loss_trace': it is recorded under its own name only" in message
+    assert "allowed is the name loss_trace" in message
+
+
 def test_a_study_knows_its_attackers_and_dense_constraints():
     found = Study(complete(changed(constraints__continued={"use": "none", "retrain_epochs": 3})))
     assert found.attackers("correctness", next(iter(found["experiments"])), "baseline") == ["adaptive"]

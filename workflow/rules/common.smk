@@ -210,6 +210,25 @@ def release_settings(wildcards):
     return {**network_settings(wildcards), "base": base, "constraint": solver_settings(wildcards)}
 
 
+#: Probes that finished models answer. The others are recorded while models train.
+ASKED = [probe for probe in STUDY["probes"] if not STUDY.is_recorded(probe)]
+
+
+@once_for("experiment", "objective")
+def trained_trace_epochs(wildcards):
+    return STUDY.trace_epochs(wildcards.experiment, wildcards.objective)
+
+
+@once_for("experiment", "objective", "constraint")
+def retrained_trace_epochs(wildcards):
+    return STUDY.trace_epochs(wildcards.experiment, wildcards.objective, wildcards.constraint)
+
+
+def if_traced(**entries):
+    """Outputs or parameters of a rule that records losses; none if no attack needs the losses."""
+    return entries if STUDY.has_traces else {}
+
+
 def fit_code(script, *names):
     """A params function: the digest of a script with the model, the objective and, if it is among the names, the constraint."""
 
@@ -237,10 +256,17 @@ def finished_folder(experiment, constraint):
     return "trained" if STUDY.is_dense(experiment, constraint) else f"{constraint}/retrained"
 
 
-def batch_files(wildcards, folder):
+def batch_files(wildcards, folder, suffix="safetensors"):
     """The files of all models of an objective's folder."""
     folder = f"{RUN}/{{objective}}/{folder}".format(**wildcards)
-    return [f"{folder}/{batch}.safetensors" for batch in batch_names(wildcards.experiment)]
+    return [f"{folder}/{batch}.{suffix}" for batch in batch_names(wildcards.experiment)]
+
+
+@signed
+def traces(wildcards):
+    """The losses that were recorded while the finished models were trained or retrained."""
+    folder = finished_folder(wildcards.experiment, wildcards.constraint)
+    return batch_files(wildcards, folder, "trace.npy")
 
 
 @signed

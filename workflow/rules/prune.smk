@@ -40,6 +40,7 @@ rule retrain_models:
         split=f"{RUN}/membership.npz",
         pruned=f"{DEFENCE}/pruned/{{models}}.safetensors",
     output:
+        **if_traced(trace=f"{DEFENCE}/retrained/{{models}}.trace.npy"),
         models=f"{DEFENCE}/retrained/{{models}}.safetensors",
         history=f"{DEFENCE}/retrained/{{models}}.history.csv",
     log:
@@ -53,6 +54,7 @@ rule retrain_models:
         mem_mb=memory_of("retrain_models"),
         runtime=minutes_of("retrain_models"),
     params:
+        **if_traced(trace_epochs=retrained_trace_epochs),
         settings=retrain_settings,
         rows=lambda wildcards: rows_of(wildcards, wildcards.models),
         seed=seed_of,

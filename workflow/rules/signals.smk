@@ -59,6 +59,30 @@ rule probe_models:
         "../scripts/probe_models.py"
 
 
+rule gather_traces:
+    input:
+        traces,
+    output:
+        answers=f"{DEFENCE}/probes/loss_trace.npy",
+        description=f"{DEFENCE}/probes/loss_trace.json",
+    log:
+        f"{DEFENCE}/logs/gather_traces.log",
+    benchmark:
+        f"{DEFENCE}/benchmarks/gather_traces.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory_of("gather_traces"),
+        runtime=minutes_of("gather_traces"),
+    params:
+        code=code_of("gather_traces.py"),
+    message:
+        "Joining losses of {wildcards.experiment}, {wildcards.objective} + {wildcards.constraint}"
+    script:
+        "../scripts/gather_traces.py"
+
+
 rule measure_release:
     input:
         dataset=packed_data,

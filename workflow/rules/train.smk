@@ -7,6 +7,7 @@ rule train_targets:
         arrays=packed_arrays("images", "labels"),
         split=f"{RUN}/membership.npz",
     output:
+        **if_traced(trace=f"{RUN}/{{objective}}/trained/targets_{{batch}}.trace.npy"),
         models=f"{RUN}/{{objective}}/trained/targets_{{batch}}.safetensors",
         history=f"{RUN}/{{objective}}/trained/targets_{{batch}}.history.csv",
     log:
@@ -20,6 +21,7 @@ rule train_targets:
         mem_mb=memory_of("train_targets"),
         runtime=minutes_of("train_targets"),
     params:
+        **if_traced(trace_epochs=trained_trace_epochs),
         settings=train_settings,
         rows=lambda wildcards: rows_of(wildcards, f"targets_{wildcards.batch}"),
         seed=seed_of,
@@ -32,6 +34,7 @@ rule train_targets:
 
 use rule train_targets as train_shadows with:
     output:
+        **if_traced(trace=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.trace.npy"),
         models=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.safetensors",
         history=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.history.csv",
     log:
@@ -42,6 +45,7 @@ use rule train_targets as train_shadows with:
         mem_mb=memory_of("train_shadows"),
         runtime=minutes_of("train_shadows"),
     params:
+        **if_traced(trace_epochs=trained_trace_epochs),
         settings=train_settings,
         rows=lambda wildcards: rows_of(wildcards, f"shadows_{wildcards.batch}"),
         seed=seed_of,

@@ -62,6 +62,43 @@ def test_models_are_probed_once_for_all_attacks_that_ask(attacks, n_jobs, costs_
     assert costs["probe_models"].models == n_jobs * 4
 
 
+def traced(**attack):
+    entry = {"use": "loss_trace_spread", "attackers": ["adaptive"], **attack}
+    return {"attacks": {"traced": entry}}
+
+
+def test_recording_losses_costs_answers_of_the_pool_and_two_bytes_a_loss(costs_of):
+    jobs = {**JOBS, "gather_traces": 2}
+    probes = {"probes": {"loss_trace": {"use": "loss_trace", "epochs": 5}}}
+    without, recorded = costs_of(jobs=jobs), costs_of({**traced(), **probes}, jobs)
+    n_recorded = {"train_targets": 5, "prune_models": 0, "retrain_models": 5}
+    for rule, n_epochs in n_recorded.items():
+        n_answers = 4 * 400 * n_epochs
+        further_seconds = recorded[rule].cpu_seconds - without[rule].cpu_seconds
+        assert further_seconds == pytest.approx(n_answers * 0.01)
+        assert recorded[rule].flops - without[rule].flops == pytest.approx(n_answers * 100)
+        assert recorded[rule].disk_bytes - without[rule].disk_bytes == 2 * n_answers
+        assert (recorded[rule].memory_bytes > without[rule].memory_bytes) == (n_epochs > 0)
+    assert recorded["gather_traces"].disk_bytes == 2 * 4 * 400 * (5 + 5) + 2 * 8000
+
+
+def test_a_phase_of_few_epochs_has_all_of_them_recorded(costs_of):
+    jobs = {**JOBS, "gather_traces": 2}
+    without, recorded = costs_of(jobs=jobs), costs_of(traced(), jobs)
+    further = recorded["retrain_models"].disk_bytes - without["retrain_models"].disk_bytes
+    assert further == 2 * 4 * 400 * 6
+    assert recorded["gather_traces"].disk_bytes == 2 * 4 * 400 * (10 + 6) + 2 * 8000
+
+
+def test_losses_are_recorded_of_the_defences_that_an_attack_needs_alone(costs_of):
+    of_baseline = costs_of(traced(defences=["baseline"]), {**JOBS, "gather_traces": 1})
+    without = costs_of()
+    assert of_baseline["train_targets"].cpu_seconds > without["train_targets"].cpu_seconds
+    for rule in ("prune_models", "retrain_models"):
+        assert of_baseline[rule].cpu_seconds == without[rule].cpu_seconds
+    assert of_baseline["gather_traces"].disk_bytes == 2 * 4 * 400 * 10 + 8000
+
+
 def test_a_rule_that_is_not_known_costs_its_start(costs_of):
     assert costs_of()["rest"] == Cost(0, 10.0, 0.0, 1_000_000, 5 * 8000, 2.0)
 

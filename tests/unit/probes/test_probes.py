@@ -12,11 +12,15 @@ from mia_pruning.probes.asked import Asked
 from mia_pruning.probes.augmented import all_copies, augmented, copies
 from mia_pruning.probes.distillation import distillation
 from mia_pruning.probes.gradient_norm import gradient_norm
+from mia_pruning.probes.loss_trace import loss_trace
 from mia_pruning.probes.noisy import noisy
 from mia_pruning.probes.sensitivity import sensitivity
 from mia_pruning.registry import catalogue
 
 SHAPE, N_CLASSES, N = (6, 6, 2), 3, 30
+PROBES = catalogue("probe")
+#: The other probes are recorded while models train.
+ASKED = [name for name, plug_in in PROBES.items() if not plug_in.traits.get("recorded")]
 
 
 class Small(nn.Module):
@@ -49,7 +53,7 @@ def asked(model=None, seed=0, n=N):
     return Asked(network, data, random_data(20, SHAPE, N_CLASSES), lambda: copy.deepcopy(network), np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("name", catalogue("probe"))
+@pytest.mark.parametrize("name", ASKED)
 def test_every_example_gets_a_finite_answer_that_the_seed_decides(name):
     probe = catalogue("probe")[name].load()
     found = probe(asked())
@@ -58,7 +62,7 @@ def test_every_example_gets_a_finite_answer_that_the_seed_decides(name):
     np.testing.assert_array_equal(found, probe(asked()))
 
 
-@pytest.mark.parametrize("name", catalogue("probe"))
+@pytest.mark.parametrize("name", ASKED)
 def test_a_probe_leaves_the_model_as_it_was(name):
     given = asked()
     before = copy.deepcopy(given.model.state_dict())
@@ -164,3 +168,13 @@ def test_a_student_comes_to_answer_as_its_teacher_does():
     assert losses.shape == (N, 30)
     assert losses[labels == 1, -1].mean() < 0.3 < losses[labels == 1, 0].mean()
     assert losses[labels != 1, -1].mean() > losses[labels != 1, 0].mean()
+
+
+@pytest.mark.parametrize("most", [2, 7, 10])
+@pytest.mark.parametrize("n_epochs", [0, 1, 9, 10, 28, 100])
+def test_recorded_epochs_are_spread_evenly_and_end_with_the_last(n_epochs, most):
+    found = loss_trace(n_epochs, epochs=most)
+    assert len(found) == min(n_epochs, most)
+    gaps = np.diff([-1, *found])
+    assert gaps.sum() == n_epochs
+    assert not len(gaps) or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)

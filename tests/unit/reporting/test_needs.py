@@ -31,11 +31,13 @@ def test_each_attack_says_under_which_protocol_it_ran_and_what_it_learnt_from(en
 
 
 def test_what_an_attack_asks_for_is_named():
-    attacks = {name: {"use": name, "targets_per_group": 2} for name in ("loss", "label_only", "lira_joint", "rmia_offline")}
+    names = ("loss", "label_only", "lira_joint", "rmia_offline", "loss_trace_spread")
+    attacks = {name: {"use": name, "targets_per_group": 2} for name in names}
     rows = attack_needs({"attackers": ["adaptive"], "attacks": attacks, "experiments": {"a": {"split": POOL}}})
     assert {row["attack"]: row["asked"] for row in rows} == {
         "loss": "logits",
         "label_only": "the answers to augmented; the answers to noisy",
         "lira_joint": f"the dense release beside the pruned one; {OUTSIDE}; shadow models that were",
         "rmia_offline": OUTSIDE,
+        "loss_trace_spread": "the losses along training",
     }

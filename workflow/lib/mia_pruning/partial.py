@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mia_pruning.missing import Combination, Failure, Gap, Missing
-from mia_pruning.requests import GPU_RULES as OF_NETWORKS
+from mia_pruning.requests import GPU_RULES
 from mia_pruning.status import ENDING, Begun, Output, end_of_slurm_log
 from mia_pruning.study import Study
 from mia_pruning.types import BASELINE
 
 OF_DATA = ("fetch_dataset", "pack_dataset")
+#: Rules whose results on shadow models other defences use.
+OF_NETWORKS = (*GPU_RULES, "gather_traces")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,51 @@ class Study:
         """What an attack has models asked beside their logits."""
         return list(_traits(self["attacks"][attack], f"attacks.{attack}").get("probes", ()))
 
+    def is_recorded(self, probe: str) -> bool:
+        """Return whether models answer this probe while they train and not afterwards."""
+        use = self["probes"][probe]["use"]
+        return bool(registry.find("probe", use, f"probes.{probe}.use").traits.get("recorded"))
+
+    def probed_defences(self, attack: str, experiment: str) -> list[dict[str, str]]:
+        """Objective and constraint of each defence whose models answer an attack's probes.
+
+        These are the targets' and, for an attacker with dense shadows, the baseline's.
+        """
+        pairs = []
+        for defence, pair in self["defences"].items():
+            attackers = self.attackers(attack, experiment, defence)
+            pairs += [pair] * bool(attackers)
+            pairs += [self["defences"][BASELINE]] * ("dense_shadows" in attackers)
+        return pairs
+
+    def last_epochs(self, experiment: str, objective: str, constraint: str) -> int:
+        """Epochs of a defence's retraining, or of its training if it is dense."""
+        if self.is_dense(experiment, constraint):
+            return self.training(experiment, objective)["epochs"]
+        return self.constraint(experiment, constraint)["retrain_epochs"]
+
+    @cached_property
+    def has_traces(self) -> bool:
+        """Whether an attack asks for losses along training."""
+        probes = {probe for attack in self["attacks"] for probe in self.probes_of(attack)}
+        return any(map(self.is_recorded, probes))
+
+    def trace_epochs(self, experiment: str, objective: str, constraint: str | None = None) -> int:
+        """The most epochs of a phase whose losses are recorded; 0 if no attack needs the losses.
+
+        The phase is retraining under a constraint or, if that is None, dense training. Only the
+        last phase of a defence is recorded: pruning raises all losses, and so hides from an attack
+        whether the loss of an example falls.
+        """
+        for attack in self["attacks"]:
+            recorded = list(filter(self.is_recorded, self.probes_of(attack)))
+            pairs = self.probed_defences(attack, experiment) if recorded else []
+            names = {pair["constraint"] for pair in pairs if pair["objective"] == objective}
+            dense = {name for name in names if self.is_dense(experiment, name)}
+            if constraint in names or (constraint is None and dense):
+                return self["probes"][recorded[0]]["epochs"]
+        return 0
+
     def sees_dense(self, attack: str) -> bool:
         """Whether the attacker has the dense model too that the pruned one was taken from."""
         return bool(_traits(self["attacks"][attack], f"attacks.{attack}").get("dense"))
@@ -262,6 +308,7 @@ def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     filled = json.loads(json.dumps(settings, default=str))
     _raise_all(_schema_problems(filled))
     _raise_all(_collect(_complete_entries(filled)))
+    _raise_all(list(_short_traces(Study(filled))))
     return {section: _sorted_below(content) for section, content in filled.items()}
 
 
@@ -498,11 +545,32 @@ def _check_sight(attack: Mapping[str, Any], filled: dict[str, Any], where: str) 
     for probe in traits.get("probes", ()):
         entry = filled["probes"].setdefault(probe, {"use": probe})
         _fill_options("probes", entry, f"probes.{probe}")
+        plug_in = registry.find("probe", entry["use"], f"probes.{probe}.use")
+        if plug_in.traits.get("recorded") and entry["use"] != probe:
+            raise StudyError(
+                f"probes.{probe}.use = {entry['use']!r}: it is recorded under its own name only; "
+                f"allowed is the name {plug_in.name}"
+            )
     if traits.get("dense") and attack.get("attackers", ["adaptive"]) != ["adaptive"]:
         raise StudyError(
             f"{where}.attackers = {attack['attackers']}: {attack['use']} sees the dense and the pruned release and has shadows "
             "of both; allowed is [adaptive]"
         )
+
+
+def _short_traces(study: Study) -> Iterator[str]:
+    """Yield a sentence for each attack and phase whose recorded losses would have no spread."""
+    for attack, experiment in product(study["attacks"], study["experiments"]):
+        recorded = any(map(study.is_recorded, study.probes_of(attack)))
+        for pair in study.probed_defences(attack, experiment) if recorded else []:
+            n_epochs = study.last_epochs(experiment, **pair)
+            if n_epochs < 2:
+                yield (
+                    f"attacks.{attack}: needs losses of at least 2 epochs; "
+                    f"objective {pair['objective']} with constraint {pair['constraint']} ends with "
+                    f"{n_epochs} of training or retraining in experiments.{experiment}; "
+                    "allowed are more epochs, or defences without this one"
+                )
 
 
 def _one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:

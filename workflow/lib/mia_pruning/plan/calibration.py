@@ -309,6 +309,9 @@ def made_up_signals(
 def made_up_answers(probe: str, logits: np.ndarray, image_shape: tuple) -> np.ndarray:
     """Answers of the shape that the probe gives, of no meaning."""
     plug_in, n_classes = find("probe", probe, "probe"), logits.shape[-1]
+    if plug_in.traits.get("recorded"):
+        n_recorded = len(plug_in.load()(n_epochs=100))
+        return np.random.default_rng(0).random((*logits.shape[:2], n_recorded), dtype=np.float32)
     reference = random_data(4, image_shape, n_classes)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(prod(image_shape), n_classes))
     asked = Asked(network.eval(), reference, reference, lambda: copy.deepcopy(network), np.random.default_rng(0))

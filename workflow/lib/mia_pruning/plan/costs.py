@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import ceil, prod
 from typing import Any, Protocol
 
@@ -17,13 +18,14 @@ from mia_pruning.stages.attack import attack_groups
 from mia_pruning.stages.evaluate import ROC_GRID
 from mia_pruning.study import Study
 from mia_pruning.training.objective import FORWARD
-from mia_pruning.types import BASELINE, DatasetSource
+from mia_pruning.types import DatasetSource
 
 #: what a rule's script imports; a rule that is not here is taken to import torch
 LIBRARIES_OF = {
     "pack_dataset": "arrays",
     "split_examples": "arrays",
     "run_attack": "arrays",
+    "gather_traces": "arrays",
     "evaluate_defence": "tables",
     "summarise_study": "tables",
     "judge_claims": "arrays",
@@ -45,6 +47,8 @@ ATTACK_COPIES = 4
 ATTACK_ROW_BYTES = 2 * 4 * 1024
 #: numbers that a probe answers an example with, at most those of five copies of it and ten classes
 PROBED_VALUES = 50
+#: of a recorded loss, float16
+LOSS_BYTES = 2
 #: of the provenance record and the names inside a small result file
 RECORD_BYTES = 8_000
 #: of a figure (its table, its copy in the report and what is for papers), a CSV row of a ROC
@@ -165,8 +169,11 @@ class Fitted:
             yield "query_models", self._querying()
             yield "measure_release", Cost(disk_bytes=2 * self.network.state_bytes)
             yield from self._attacking(defence)
-        for probe in self._probes():
-            yield "probe_models", self._probing(probe)
+        for probe, constraint in self._probes():
+            if self.study.is_recorded(probe):
+                yield "gather_traces", self._gathering(constraint)
+            else:
+                yield "probe_models", self._probing(probe)
 
     @property
     def split(self) -> dict[str, Any]:
@@ -236,7 +243,8 @@ class Fitted:
     # --- training -----------------------------------------------------------------------------------------------------
 
     def _training(self, n_models: int, n_members: int) -> Cost:
-        cost = self._fit(n_models, n_members, self.training["epochs"])
+        n_recorded = self.study.trace_epochs(self.experiment, self.objective)
+        cost = self._fit(n_models, n_members, self.training["epochs"], n_recorded=n_recorded)
         return cost + Cost(disk_bytes=n_models * self.model_bytes)
 
     def _sparse(self, constraint: str) -> Iterator[tuple[str, Cost]]:
@@ -245,10 +253,12 @@ class Fitted:
         solver = self.rates.solver({**self.settings, "constraint": entry}, *self._data)
         for n_models, n_members in self.roles.values():
             pruned = self.model_bytes + solver.mask_bytes + solver.tensor_bytes
+            n_recorded = self.study.trace_epochs(self.experiment, self.objective, constraint)
             further = {"slower": CALLBACKS, "held_bytes": pruned + self.model_bytes}
             search = n_members * solver.passes_per_member
             pruning = self._fit(n_models, n_members, solver.epochs, tests=PROJECTION_TESTS, passes=search, **further)
             yield "prune_models", pruning + Cost(disk_bytes=n_models * pruned)
+            further["n_recorded"] = n_recorded
             retraining = self._fit(n_models, n_members, entry["retrain_epochs"], **further)
             yield "retrain_models", retraining + Cost(disk_bytes=n_models * (self.model_bytes + solver.mask_bytes))
 
@@ -262,21 +272,32 @@ class Fitted:
         passes: float = 0.0,
         slower: float = 1.0,
         held_bytes: float = 0.0,
+        n_recorded: int = 0,
     ) -> Cost:
-        """Training of so many models; tests and passes are those beside the epochs' own, held_bytes a model's beside its own."""
+        """Training of so many models.
+
+        tests, passes: besides those of the epochs. held_bytes: of a model, besides its own.
+        n_recorded: the most epochs at whose ends the losses of the pool are recorded.
+        """
         measured, network, n_test = self.measured, self.network, self.split["test"]
         tests += ceil(epochs / self.training["test_every"])
         n_steps = epochs * ceil(n_members / self.training["batch_size"])
         n_seen = epochs * n_members + passes / measured.passes
         seconds = slower * (n_steps * measured.seconds_per_step + n_seen * measured.seconds_per_example)
-        seconds += tests * n_test * measured.seconds_per_answer
-        flops = network.flops * (n_seen * measured.passes / FORWARD + tests * n_test)
+        traced = min(epochs, n_recorded) * self.n_pool
+        n_answers = tests * n_test + traced
+        seconds += n_answers * measured.seconds_per_answer
+        flops = network.flops * (n_seen * measured.passes / FORWARD + n_answers)
+        pool_bytes = self.n_pool * (prod(self.source.image_shape) + 8) if n_recorded else 0
+        trace_bytes = LOSS_BYTES * traced
+        finished_bytes = self.model_bytes + held_bytes + trace_bytes
         per_job = min(n_models, self.study.models_per_job(self.experiment))
         return Cost(
             models=n_models,
             cpu_seconds=n_models * seconds,
             flops=n_models * flops,
-            memory_bytes=self._training_bytes(n_members) + per_job * (self.model_bytes + held_bytes),
+            memory_bytes=self._training_bytes(n_members) + pool_bytes + per_job * finished_bytes,
+            disk_bytes=n_models * trace_bytes,
             longest_seconds=per_job * seconds,
             longest_flops=per_job * flops,
         )
@@ -309,17 +330,23 @@ class Fitted:
             longest_flops=float(self.n_models * self.n_examples * self.network.flops),
         )
 
-    def _probes(self) -> Iterator[str]:
-        """The probe of each job: what the attacks on a defence ask of its models and of their shadows."""
-        dense = self.study["defences"][BASELINE]
+    def _probes(self) -> list[tuple[str, str]]:
+        """The probe and the constraint of each job that asks models or gathers their losses."""
         wanted = set()
         for attack in self.study["attacks"]:
-            for defence, pair in self.study["defences"].items():
-                attackers = self.study.attackers(attack, self.experiment, defence)
-                asked = [pair] * bool(attackers) + [dense] * ("dense_shadows" in attackers)
-                mine = [each["constraint"] for each in asked if each["objective"] == self.objective]
-                wanted |= {(probe, constraint) for constraint in mine for probe in self.study.probes_of(attack)}
-        return (probe for probe, _ in sorted(wanted))
+            pairs = self.study.probed_defences(attack, self.experiment)
+            mine = [pair["constraint"] for pair in pairs if pair["objective"] == self.objective]
+            wanted |= set(product(self.study.probes_of(attack), mine))
+        return sorted(wanted)
+
+    def _gathering(self, constraint: str) -> Cost:
+        """The losses of all models in memory, by batch and joined, and once on the disk."""
+        n_recorded = min(
+            self.study.last_epochs(self.experiment, self.objective, constraint),
+            self.study.trace_epochs(self.experiment, self.objective, constraint),
+        )
+        losses = LOSS_BYTES * self.n_models * self.n_pool * n_recorded
+        return Cost(memory_bytes=2 * losses, disk_bytes=losses)
 
     def _probing(self, probe: str) -> Cost:
         rates = self.rates.probe(self.study["probes"][probe], self.settings, *self._data)

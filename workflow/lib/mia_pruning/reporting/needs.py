@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mia_pruning.registry import find
+from mia_pruning.registry import catalogue, find
 from mia_pruning.reporting.style import readable
 
 #: traits of an attack, and what they let it see
@@ -26,7 +26,7 @@ def attack_needs(settings: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _needs(name: str, entry: Mapping[str, Any], split: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
     traits = find("attack", entry["use"], f"attacks.{name}.use").traits
-    asked = [f"the answers to {readable(probe)}" for probe in traits.get("probes", ())]
+    asked = list(map(_asked, traits.get("probes", ())))
     asked += [words for trait, words in SIGHTS.items() if traits.get(trait)]
     attackers = entry.get("attackers", settings["attackers"])
     learns = [] if set(attackers) == {"known_members"} else [_shadows(entry, split)]
@@ -34,6 +34,13 @@ def _needs(name: str, entry: Mapping[str, Any], split: Mapping[str, Any], settin
     if not traits.get("learns", True):
         learns = ["nothing"]
     return {"protocol": split["protocol"], "asked": "; ".join(asked) or "logits", "learns": "; ".join(learns)}
+
+
+def _asked(probe: str) -> str:
+    built_in = catalogue("probe").get(probe)
+    if built_in is not None and built_in.traits.get("recorded"):
+        return "the losses along training"
+    return f"the answers to {readable(probe)}"
 
 
 def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any]) -> str:

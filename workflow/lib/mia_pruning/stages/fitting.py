@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mia_pruning import storage
+from mia_pruning.probes.loss_trace import loss_trace
 from mia_pruning.seeds import stream, torch_seed
 from mia_pruning.stages.job import identity, logger
 from mia_pruning.stages.networks import build_seeded, make_objective, read_models, resident
@@ -18,6 +20,7 @@ from mia_pruning.training.checkpoint import Checkpoint
 from mia_pruning.training.data import ResidentData, device
 from mia_pruning.training.loop import NonFiniteLoss, Recipe, Trainer
 from mia_pruning.training.objective import Callback, Task
+from mia_pruning.training.tracing import LossTrace
 
 RECIPE_KEYS = ("batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision", "schedule")
 REPORTS_PER_MODEL = 4
@@ -28,6 +31,7 @@ class Batch:
     """Models of one job.
 
     `phase` (train, prune, retrain) names the random streams; settings hold model, training and objective.
+    trace: the file for losses along the phase, of at most trace_epochs epochs; None without it.
     """
 
     dataset: str
@@ -38,6 +42,8 @@ class Batch:
     phase: str
     output: str
     record: dict[str, Any]
+    trace: str | None = None
+    trace_epochs: int = 0
 
 
 def batch_of(snakemake: Any, phase: str, record: dict[str, Any]) -> Batch:
@@ -51,6 +57,8 @@ def batch_of(snakemake: Any, phase: str, record: dict[str, Any]) -> Batch:
         phase=phase,
         output=snakemake.output.models,
         record=record,
+        trace=snakemake.output.get("trace"),
+        trace_epochs=snakemake.params.get("trace_epochs", 0),
     )
 
 
@@ -82,6 +90,9 @@ def fit(
     test_data = resident(packed, split.test)
     augmentation = batch.settings["training"]["augmentation"]
     reference = resident(packed, split.reference, augmentation) if split.reference.size else None
+    if batch.trace is not None:
+        recorded = loss_trace(epochs, epochs=batch.trace_epochs)
+        make_callbacks = _with_trace(make_callbacks, resident(packed, split.pool), recorded)
     failed = []
     for position, row in enumerate(batch.rows):
         trainer = _trainer(
@@ -98,6 +109,13 @@ def fit(
             yield row, trainer
     if failed:
         raise NonFiniteLoss("; ".join(failed))
+
+
+def _with_trace(
+    make_callbacks: Callable[[int, Task], list[Callback]], pool: ResidentData, epochs: list[int]
+) -> Callable[[int, Task], list[Callback]]:
+    """Add a LossTrace as the last callback, after all that change weights."""
+    return lambda row, task: [*make_callbacks(row, task), LossTrace(task.model, pool, epochs)]
 
 
 def _trainer(
@@ -174,6 +192,17 @@ def write_history(path: str, histories: Mapping[int, list[list[float]]]) -> None
     """One row a model and epoch."""
     rows = [dict(zip(("model", *HISTORY), [row, *line], strict=True)) for row, lines in histories.items() for line in lines]
     storage.write_table(path, rows, ["model", *HISTORY])
+
+
+def recorded_losses(trainer: Trainer) -> list[np.ndarray]:
+    """The losses of the phase, (n_pool, n_recorded) float16; an empty list without a trace."""
+    return [hook.losses.numpy() for hook in trainer.callbacks if isinstance(hook, LossTrace)]
+
+
+def write_trace(batch: Batch, traces: list[np.ndarray]) -> None:
+    """Write the losses, (batch models, n_pool, n_recorded) float16, if the batch has a trace."""
+    if batch.trace is not None:
+        storage.write_array(batch.trace, np.stack(traces))
 
 
 def read_starts(models: str) -> dict[int, Start]:

@@ -11,7 +11,16 @@ from torch import Tensor
 from mia_pruning import storage
 from mia_pruning.constraints.solving import Solution, make_constraint, prunable_weights
 from mia_pruning.seeds import stream
-from mia_pruning.stages.fitting import Batch, finished, fit, read_starts, remove_checkpoints, write_history
+from mia_pruning.stages.fitting import (
+    Batch,
+    finished,
+    fit,
+    read_starts,
+    recorded_losses,
+    remove_checkpoints,
+    write_history,
+    write_trace,
+)
 from mia_pruning.stages.networks import read_models, write_models
 from mia_pruning.tables import PROJECTION, RESIDUALS
 from mia_pruning.training.loop import Trainer, predict
@@ -64,11 +73,13 @@ def retrain_models(batch: Batch, pruned: str, history: str) -> None:
     """Write the weights after `retrain_epochs` epochs in which masked weights stay zero, and the masks."""
     masks = {row: storage.select(tensors, "masks") for row, tensors in read_models(pruned).items()}
     epochs = batch.settings["retrain_epochs"]
-    models, histories = {}, {}
+    models, histories, traces = {}, {}, []
     for row, trainer in fit(batch, epochs, read_starts(pruned), lambda row, task: [KeepMasked(task.model, masks[row])]):
         models[row] = {**finished(trainer), **storage.under("masks", masks[row])}
         histories[row] = trainer.history
+        traces += recorded_losses(trainer)
     write_history(history, histories)
+    write_trace(batch, traces)
     write_models(batch.output, models, batch.record)
     remove_checkpoints(batch)
 
