@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mia_pruning.attacks import rmia
+from mia_pruning.attacks.choosing import TEMPERATURES
 from mia_pruning.attacks.loss import loss
 from mia_pruning.metrics.membership import auc, balanced_accuracy
 
@@ -51,7 +52,7 @@ def test_what_auto_chooses_is_nearly_the_best_on_the_targets(location30):
     every = [
         quality(rmia.rmia_offline(targets, shadows, None, a=a, temperature=t), members)[0]
         for a in rmia.GRID_OF_A
-        for t in rmia.TEMPERATURES
+        for t in TEMPERATURES
     ]
     assert max(every) - 0.002 <= found
     assert min(every) + 0.05 <= found
