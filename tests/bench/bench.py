@@ -33,6 +33,7 @@ from mia_pruning.attacks.bavaria import bavaria_offline, bavaria_online
 from mia_pruning.attacks.calibrated_loss import calibrated_loss
 from mia_pruning.attacks.confidence import confidence
 from mia_pruning.attacks.correctness import correctness
+from mia_pruning.attacks.ensemble import ensemble
 from mia_pruning.attacks.entropy import entropy
 from mia_pruning.attacks.learnt import Fitting, learnt_scores
 from mia_pruning.attacks.lira import lira_offline, lira_online
@@ -108,6 +109,7 @@ def main() -> None:
         f"{len(SCORE_BASED)} score-based attacks, 8 shadow models, 31,500 examples": _by_example(_scored, 8, 31_500, 31_500),
         "LiRA online, 64 shadow models, 60,000 examples": _by_example(lira_online, 64, 60_000, 100),
         "RMIA offline, 8 shadow models, 10,000 examples against 10,000": _by_example(rmia_offline, 8, 10_000, 10_000),
+        "ensemble, 8 shadow models, 31,500 examples": _by_example(ensemble, 8, 31_500, 31_500),
     }
     print("Attacks example by example on one target, 10 classes, the threshold from the shadow models included")
     for name, values in in_turn(by_example, rounds).items():

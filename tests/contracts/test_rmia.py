@@ -1,11 +1,12 @@
-"""RMIA on networks that were really trained: it must not lose to a threshold on the loss, which
-needs no shadow's answers.
+"""RMIA and BASE on networks that were really trained: they must not lose to a threshold on the
+loss, which needs no shadow's answers.
 """
 
 import numpy as np
 import pytest
 
-from mia_pruning.attacks import rmia
+from mia_pruning.attacks import base, rmia
+from mia_pruning.attacks.choosing import TEMPERATURES
 from mia_pruning.attacks.loss import loss
 from mia_pruning.metrics.membership import auc, balanced_accuracy
 
@@ -33,6 +34,8 @@ def quality(scores, members):
         (rmia.rmia_offline_augmented, {}),
         (rmia.rmia_offline_augmented, PUBLISHED),
         (rmia.rmia_online_augmented, {}),
+        (base.base_offline, {}),
+        (base.base_online, {}),
     ],
 )
 def test_it_is_at_least_as_good_as_a_loss_threshold(location30, attack, options):
@@ -51,7 +54,22 @@ def test_what_auto_chooses_is_nearly_the_best_on_the_targets(location30):
     every = [
         quality(rmia.rmia_offline(targets, shadows, None, a=a, temperature=t), members)[0]
         for a in rmia.GRID_OF_A
-        for t in rmia.TEMPERATURES
+        for t in TEMPERATURES
     ]
     assert max(every) - 0.002 <= found
     assert min(every) + 0.05 <= found
+
+
+def test_the_scale_that_base_chooses_is_nearly_the_best_on_the_targets(hundred_classes):
+    targets, shadows, members = (
+        hundred_classes.targets,
+        hundred_classes.shadows,
+        hundred_classes.members,
+    )
+
+    def found(**options):
+        return quality(base.base_offline(targets, shadows, None, **options), members)[0]
+
+    every = [found(scale=scale, temperature=t) for scale in base.SCALES for t in TEMPERATURES]
+    assert max(every) - 0.002 <= found()
+    assert min(every) + 0.02 <= found()

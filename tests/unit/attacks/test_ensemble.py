@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mia_pruning.attacks.ensemble import ensemble
+from mia_pruning.attacks.ensemble import ensemble, signs
 from mia_pruning.attacks.lira import lira_offline
 from mia_pruning.attacks.loss import loss
 from mia_pruning.metrics.membership import weighted_roc
@@ -45,3 +47,15 @@ def test_where_examples_are_alike_it_sees_what_the_loss_tells():
 def test_where_examples_differ_it_sees_what_comparing_with_shadows_tells():
     assert auc(ensemble, 4.0) > auc(loss, 4.0) + 0.15
     assert auc(ensemble, 4.0) == pytest.approx(auc(lira_offline, 4.0), abs=0.03)
+
+
+def test_shadows_inside_are_used_where_every_example_has_one():
+    targets, shadows, _ = made(1.0, n=100)
+    without = shadows.membership.copy()
+    without[:, 0] = False
+    names, names_without = (
+        {part.name for part in signs(targets, replace(shadows, membership=membership))}
+        for membership in (shadows.membership, without)
+    )
+    assert names - names_without == {"online BaVarIA", "online RMIA"}
+    assert names_without < names

@@ -5,7 +5,14 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from mia_pruning.attacks.lira import answers, lira_offline, lira_online
-from mia_pruning.attacks.lira_multivariate import lira_augmented, lira_joint, lira_offline_augmented
+from mia_pruning.attacks.lira_multivariate import (
+    augmented_parts,
+    augmented_parts_offline,
+    joint_parts,
+    lira_augmented,
+    lira_joint,
+    lira_offline_augmented,
+)
 from mia_pruning.metrics.membership import weighted_roc
 from mia_pruning.types import Signals
 
@@ -52,14 +59,36 @@ def slow(target, shadows, membership):
     return np.array(scores)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("attack", [lira_augmented, lira_joint])
-def test_scores_are_the_ratio_of_multivariate_normals_less_a_threshold(attack, seed):
-    targets, shadows, _ = made(seed, n_pairs=8)
+def part(parts, name):
+    """Scores of the only target."""
+    (found,) = (each.of_targets[0] for each in parts if each.name == name)
+    return found
 
-    (found,), (of_target,) = attack(targets, shadows, np.random.default_rng(0)), stacked(targets, attack is lira_joint)
-    wanted = slow(of_target, stacked(shadows, attack is lira_joint), shadows.membership)
-    np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-5, atol=1e-5)
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("parts_of", [augmented_parts, joint_parts])
+def test_the_joint_density_is_the_ratio_of_multivariate_normals(parts_of, seed):
+    targets, shadows, _ = made(seed, n_pairs=8)
+    both = parts_of is joint_parts
+    wanted = slow(stacked(targets, both)[0], stacked(shadows, both), shadows.membership)
+    found = part(parts_of(targets, shadows), "joint density")
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_other_parts_are_ratios_of_one_answer_and_their_mean(seed):
+    targets, shadows, _ = made(seed, n_pairs=8)
+    for parts_of, both in ((augmented_parts, False), (joint_parts, True)):
+        (asked,), known = stacked(targets, both), stacked(shadows, both)
+        columns = [[column] for column in range(known.shape[2])]
+        answers_and_known = [(asked[:, column], known[..., column]) for column in columns]
+        ratios = [slow(*of, shadows.membership) for of in answers_and_known]
+        parts = parts_of(targets, shadows)
+        names = {"pruned release": ratios[0], "dense release": ratios[1]}
+        if not both:
+            names = {"image": ratios[0], "mean over image and copies": np.mean(ratios, axis=0)}
+        for name, wanted in names.items():
+            np.testing.assert_allclose(part(parts, name), wanted, rtol=1e-5, atol=1e-5)
 
 
 def stacked(signals, both_releases=False):
@@ -78,9 +107,9 @@ def test_offline_scores_are_the_mean_over_answers_of_deviations_from_the_shadows
         squares = sum(((values - values.mean()) ** 2).sum() for values in of_examples)
         deviation = np.sqrt(squares / sum(len(values) - 1 for values in of_examples))
         wanted.append([(of_target[x, answer] - values.mean()) / deviation for x, values in enumerate(of_examples)])
-    wanted = np.mean(wanted, axis=0)
-    (found,) = lira_offline_augmented(targets, shadows, np.random.default_rng(0))
-    np.testing.assert_allclose(found - found[0], wanted - wanted[0], rtol=1e-5, atol=1e-5)
+    parts = augmented_parts_offline(targets, shadows)
+    for name, scores in (("image", wanted[0]), ("mean over image and copies", np.mean(wanted, axis=0))):
+        np.testing.assert_allclose(part(parts, name), scores, rtol=1e-5, atol=1e-5)
 
 
 def auc(scores, members):

@@ -3,7 +3,7 @@
 import pytest
 
 from mia_pruning.plan.__main__ import wall_seconds
-from mia_pruning.plan.costs import Cost, RuleCost, rule_costs
+from mia_pruning.plan.costs import Cost, RuleCost, libraries_of, rule_costs
 
 JOBS = {
     "train_targets": 2, "prune_models": 2, "retrain_models": 2, "query_models": 2, "run_attack": 3,
@@ -146,3 +146,16 @@ def test_wall_time_is_shared_work_but_never_less_than_the_longest_chain():
 
 def test_costs_add_but_memory_is_the_largest():
     assert Cost(1, 2, 3, 4, 5, 6) + Cost(10, 20, 30, 1, 50, 60) == Cost(11, 22, 33, 4, 55, 60)
+
+
+@pytest.mark.parametrize(
+    ("attack", "libraries"),
+    [
+        ("loss", "arrays"),
+        ("label_only", "arrays_and_trees"),
+        ("ensemble", "arrays_and_trees"),
+        ("samia", "torch"),
+    ],
+)
+def test_an_attack_starts_with_the_libraries_that_it_imports(attack, libraries):
+    assert libraries_of({"use": attack}) == libraries

@@ -10,22 +10,28 @@ ratio p(x | target) / p(x), without the comparison with a population. The offlin
 for the missing shadows inside: their losses are near 0, which would pull the logarithm of the mean
 towards 0. The formulas are those of LeakPro (aidotse/LeakPro, base.py), which cites the paper.
 
-Differs: the mean over the shadows inside and the mean over those outside count one half each.
-LeakPro takes one mean over all shadows, which is the same where as many are inside as outside.
-LeakPro divides the logits by a temperature of 2 by default; here it is 1, so that L is the loss.
+`auto` is chosen on the shadow models, each attacked by the others without its twin: the value with
+the highest AUC. A scale near 1 suits networks that hardly memorise.
+
+Differs: LeakPro fixes the scale at 0.33, and the temperature, by which logits are divided, at 2.
+The mean over the shadows inside and the mean over those outside count one half each. LeakPro takes
+one mean over all shadows, which is the same where as many are inside as outside.
 """
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
 from mia_pruning.attacks.calibrated_loss import negative_loss
+from mia_pruning.attacks.choosing import TEMPERATURES, best_on_shadows, grid
 from mia_pruning.attacks.references import check_enough, pairs
 from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
+#: The scales among which `auto` chooses.
+SCALES = tuple(step / 10 for step in range(11))
 #: Values and membership of shadows (n_models, n_examples) -> what is expected (n_examples,).
 Expectation = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -36,19 +42,13 @@ def base_online(
     shadows: Signals,
     rng: np.random.Generator,
     *,
-    temperature: Annotated[float, "> 0"] = 1.0,
+    temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
     """Log of the label's probability over its mean, minus the best threshold on the shadows.
 
     Shape (n_targets, n_examples). temperature: divides the logits.
     """
-
-    def expected(values: np.ndarray, membership: np.ndarray) -> np.ndarray:
-        inside, outside = (log_mean_exp(values, chosen) for chosen in (membership, ~membership))
-        with np.errstate(invalid="ignore"):  # NaN where a side is empty
-            return np.logaddexp(inside, outside) - np.log(2)
-
-    return _scores(targets, shadows, expected, temperature)
+    return _guesses(targets, shadows, expected_online, 1.0, temperature)
 
 
 @attack(by_example=True)
@@ -57,18 +57,26 @@ def base_offline(
     shadows: Signals,
     rng: np.random.Generator,
     *,
-    scale: Annotated[float, ">= 0, <= 1"] = 0.33,
-    temperature: Annotated[float, "> 0"] = 1.0,
+    scale: Annotated[Literal["auto"] | float, ">= 0, <= 1"] = "auto",
+    temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
     """As `base_online`, with the mean over the shadows outside, and its logarithm times `scale`.
 
     scale: 0.33 is LeakPro's default; 0 gives the loss attack, 1 the ratio to the shadows outside.
     """
+    return _guesses(targets, shadows, expected_offline, scale, temperature)
 
-    def expected(values: np.ndarray, membership: np.ndarray) -> np.ndarray:
-        return scale * log_mean_exp(values, ~membership)
 
-    return _scores(targets, shadows, expected, temperature)
+def expected_online(values: np.ndarray, membership: np.ndarray) -> np.ndarray:
+    """Logarithm of the mean of both sides' means, (n_examples,); NaN where a side is empty."""
+    inside, outside = (log_mean_exp(values, chosen) for chosen in (membership, ~membership))
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp(inside, outside) - np.log(2)
+
+
+def expected_offline(values: np.ndarray, membership: np.ndarray) -> np.ndarray:
+    """Logarithm of the mean outside, (n_examples,); NaN where no model is outside."""
+    return log_mean_exp(values, ~membership)
 
 
 def log_mean_exp(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -89,31 +97,81 @@ def log_mean_exp(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return np.log(terms.sum(axis=0) / np.where(count > 0, count, np.nan)) + shift
 
 
-def _scores(
-    targets: Signals,
-    shadows: Signals,
-    expected: Expectation,
-    temperature: float,
-) -> np.ndarray:
-    """Values minus what is expected, minus the threshold of the highest balanced accuracy on the
-    shadows.
+class Setting(NamedTuple):
+    """What `auto` chooses, with values of the shadows under it and what is expected of each."""
 
-    Each shadow is compared with the others without its twin. The sums are computed again for each
-    pair of twins: subtracting a pair's terms from the sum of all leaves only rounding where the
-    pair dominates it.
+    temperature: float
+    scale: float
+    values: np.ndarray
+    expected: np.ndarray
+
+    def __str__(self) -> str:
+        return f"temperature {self.temperature:g}, scale {self.scale:g}"
+
+    @property
+    def scores(self) -> np.ndarray:
+        """(n_shadows, n_examples)"""
+        return self.values - self.scale * self.expected
+
+
+def choose(
+    shadows: Signals,
+    expect: Expectation,
+    scale: float | str,
+    temperature: float | str,
+) -> Setting:
+    """The setting of the highest AUC on the shadows, each attacked by the others without its twin;
+    the first of equal ones. A number is taken as it is.
     """
-    values, membership = _values(shadows, temperature), shadows.membership
-    scores = _values(targets, temperature) - expected(values, membership)
-    of_shadows, by_others = np.empty_like(values), {}
-    for row, left_out in enumerate(pairs(membership, shadows.candidates)):
+    settings = _settings(shadows, expect, grid(temperature, TEMPERATURES), grid(scale, SCALES))
+    return best_on_shadows(settings, lambda setting: setting.scores, shadows)
+
+
+def _settings(
+    shadows: Signals,
+    expect: Expectation,
+    temperatures: Sequence[float],
+    scales: Sequence[float],
+) -> Iterator[Setting]:
+    for temperature in temperatures:
+        values = _values(shadows, temperature)
+        expected = _expected_by_others(values, shadows, expect)
+        for scale in scales:
+            yield Setting(temperature, scale, values, expected)
+
+
+def _expected_by_others(values: np.ndarray, shadows: Signals, expect: Expectation) -> np.ndarray:
+    """What the other shadows without the twin make expect of each, (n_shadows, n_examples).
+
+    The sums are computed again for each pair of twins: subtracting a pair's terms from the sum of
+    all leaves only rounding where the pair dominates it.
+    """
+    expected, by_others = np.empty_like(values), {}
+    for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
         key = frozenset(left_out)
         if key not in by_others:
             kept = np.setdiff1d(np.arange(len(values)), left_out)
-            by_others[key] = expected(values[kept], membership[kept])
-        of_shadows[row] = values[row] - by_others[key]
-    check_enough(scores, targets, of_shadows, shadows)
-    known = shadows.candidates & np.isfinite(of_shadows)
-    return scores - best_threshold(of_shadows[known], membership[known])
+            by_others[key] = expect(values[kept], shadows.membership[kept])
+        expected[row] = by_others[key]
+    return expected
+
+
+def _guesses(
+    targets: Signals,
+    shadows: Signals,
+    expect: Expectation,
+    scale: float | str,
+    temperature: float | str,
+) -> np.ndarray:
+    """Values minus what is expected, minus the threshold of the highest balanced accuracy on the
+    shadows.
+    """
+    best = choose(shadows, expect, scale, temperature)
+    expected = expect(best.values, shadows.membership)
+    scores = _values(targets, best.temperature) - best.scale * expected
+    check_enough(scores, targets, best.scores, shadows)
+    known = shadows.candidates & np.isfinite(best.scores)
+    return scores - best_threshold(best.scores[known], shadows.membership[known])
 
 
 def _values(signals: Signals, temperature: float) -> np.ndarray:

@@ -45,17 +45,7 @@ def bavaria_online(targets: Signals, shadows: Signals, rng: np.random.Generator)
     Shape (n_targets, n_examples). Raises ValueError where no example has two shadows on a side.
     """
 
-    def make(references: References) -> Score:
-        prior_in = fit_prior(references.inside, "inside")
-        prior_out = fit_prior(references.outside, "outside")
-
-        def score(answer: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
-            inside = predict_next(others.inside, prior_in).log_density(answer)
-            return inside - predict_next(others.outside, prior_out).log_density(answer)
-
-        return score
-
-    return scores_by_references(targets, shadows, answers, make)
+    return scores_by_references(targets, shadows, answers, online)
 
 
 @attack(by_example=True)
@@ -71,6 +61,18 @@ def bavaria_offline(targets: Signals, shadows: Signals, rng: np.random.Generator
         return lambda answer, _, others: predict_next(others.outside, prior).signed_tail(answer)
 
     return scores_by_references(targets, shadows, answers, make)
+
+
+def online(references: References) -> Score:
+    """The log ratio, with priors that all shadows set."""
+    prior_in = fit_prior(references.inside, "inside")
+    prior_out = fit_prior(references.outside, "outside")
+
+    def score(answer: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
+        inside = predict_next(others.inside, prior_in).log_density(answer)
+        return inside - predict_next(others.outside, prior_out).log_density(answer)
+
+    return score
 
 
 @dataclass(frozen=True)

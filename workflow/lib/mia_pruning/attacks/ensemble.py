@@ -1,13 +1,12 @@
-"""All cheap signs at once: trees learn on the shadow models, each attacked by the others, how to weigh them."""
+"""All cheap signs at once, combined as the shadow models teach."""
 
 from typing import Annotated
 
 import numpy as np
-from scipy.special import log_softmax
-from sklearn.ensemble import HistGradientBoostingClassifier
 
-from mia_pruning.attacks import rmia
+from mia_pruning.attacks import bavaria, rmia
 from mia_pruning.attacks.calibrated_loss import calibrated, negative_loss
+from mia_pruning.attacks.combining import Part, combined_scores, fit_with_trees, statistic_part
 from mia_pruning.attacks.lira import answers, offline
 from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.attacks.modified_entropy import negative_modified_entropy
@@ -17,31 +16,41 @@ from mia_pruning.types import Signals
 
 
 @attack(by_example=True)
-def ensemble(targets: Signals, shadows: Signals, rng: np.random.Generator, *, n_trees: Annotated[int, ">= 1"] = 60) -> np.ndarray:
-    """The log-odds of membership from log-odds of the label, modified entropy, and the scores of offline LiRA, offline RMIA and
-    calibrated loss.
+def ensemble(
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    n_trees: Annotated[int, ">= 1"] = 40,
+) -> np.ndarray:
+    """The best part on the shadow models, or the learned combination, minus its threshold.
+
+    Shape (n_targets, n_examples). The parts: the loss, modified entropy, calibrated loss, offline
+    LiRA and offline RMIA; with shadows inside, online BaVarIA and online RMIA.
+    n_trees: how many trees are boosted for the combination.
     """
-    by_reference = [
-        raw_scores(targets, shadows, answers, offline("pooled")),
-        rmia.raw_scores(targets, shadows, rmia.Kind(), a=0.3, temperature=1.0),
-        raw_scores(targets, shadows, negative_loss, lambda _: calibrated),
-    ]
-    of_targets, of_shadows = (
-        np.stack([*_by_itself(signals), *(scores[which] for scores in by_reference)], axis=-1)
-        for which, signals in enumerate((targets, shadows))
-    )
-    known = shadows.candidates & np.isfinite(of_shadows).all(axis=-1)
-    trees = HistGradientBoostingClassifier(
-        max_iter=n_trees,
-        max_leaf_nodes=16,
-        class_weight="balanced",
-        early_stopping=False,
-        random_state=int(rng.integers(1 << 31)),
-    )
-    trees.fit(of_shadows[known], shadows.membership[known])
-    return np.stack([trees.decision_function(of_one_model) for of_one_model in of_targets])
+    fit = fit_with_trees(int(rng.integers(1 << 31)), n_trees)
+    return combined_scores(signs(targets, shadows), targets, shadows, fit=fit)
 
 
-def _by_itself(signals: Signals) -> tuple[np.ndarray, np.ndarray]:
-    log_probabilities = log_softmax(signals.logits.astype(np.float64), axis=-1)
-    return label_log_odds(log_probabilities, signals.labels), negative_modified_entropy(log_probabilities, signals.labels)
+def signs(targets: Signals, shadows: Signals) -> list[Part]:
+    """The parts; those that compare with shadows inside only where there are some."""
+    by_itself = {"loss": label_log_odds, "modified entropy": negative_modified_entropy}
+    both = targets, shadows
+    by_reference = {
+        "calibrated loss": raw_scores(*both, negative_loss, lambda _: calibrated),
+        "offline LiRA": raw_scores(*both, answers, offline("pooled")),
+        "offline RMIA": rmia.raw_scores(*both, rmia.Kind()),
+    }
+    if _has_inside(targets, shadows):
+        by_reference |= {
+            "online BaVarIA": raw_scores(*both, answers, bavaria.online),
+            "online RMIA": rmia.raw_scores(*both, rmia.Kind(online=True), a=1.0),
+        }
+    parts = [statistic_part(name, statistic, *both) for name, statistic in by_itself.items()]
+    return parts + [Part(name, *scores) for name, scores in by_reference.items()]
+
+
+def _has_inside(targets: Signals, shadows: Signals) -> bool:
+    """Each example that is asked about was in some shadow model: the pool protocol, with twins."""
+    return bool(shadows.membership.any(axis=0)[targets.candidates.any(axis=0)].all())

@@ -1,20 +1,39 @@
-"""For attackers who see labels only (Choquette-Choo et al., ICML 2021): members stay right under change."""
+"""For attackers who see labels only (Choquette-Choo et al., ICML 2021): members stay right under change.
+
+Differs: the weights of the answers are learned on the shadow models. The plain sum has an attack
+accuracy of 0.572 on LeNet-5 and Fashion-MNIST, where the answer on the image alone has 0.581.
+"""
 
 import numpy as np
 
-from mia_pruning.attacks.thresholds import against_thresholds
+from mia_pruning.attacks.combining import Part, combined_scores
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
 
 @attack(probes=("augmented", "noisy"))
-def label_only(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False) -> np.ndarray:
-    """How many answers are right: on the image, on its augmented copies, and the share of its noisy ones at each strength."""
-    return against_thresholds(n_right(targets), n_right(shadows), targets, shadows, per_class=per_class)
+def label_only(
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    per_class: bool = False,
+) -> np.ndarray:
+    """The best of these on the shadow models, or their learned combination, minus its threshold.
+
+    Shape (n_targets, n_examples). The parts: whether the answer on the image is right; how many of
+    those on its augmented copies are; the share of its noisy copies that are, at each strength.
+    per_class: one threshold for each class.
+    """
+    of_targets, of_shadows = rights(targets), rights(shadows)
+    parts = [Part(name, of_targets[name], of_shadows[name]) for name in of_targets]
+    return combined_scores(parts, targets, shadows, per_class=per_class)
 
 
-def n_right(signals: Signals) -> np.ndarray:
-    """(n_models, n_examples)."""
+def rights(signals: Signals) -> dict[str, np.ndarray]:
+    """Counts or shares of right answers by the kind of query, (n_models, n_examples) each."""
     plain = signals.logits.argmax(axis=-1) == signals.labels
     copies = signals.probes["augmented"].argmax(axis=-1) == signals.labels[:, np.newaxis]
-    return plain + copies.sum(axis=-1) + signals.probes["noisy"].sum(axis=-1, dtype=np.float64)
+    found = {"image": plain.astype(np.float64), "copies": copies.sum(axis=-1, dtype=np.float64)}
+    shares = np.moveaxis(signals.probes["noisy"], -1, 0).astype(np.float64)
+    return found | {f"noise {number}": share for number, share in enumerate(shares, start=1)}

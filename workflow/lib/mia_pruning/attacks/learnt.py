@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mia_pruning.metrics.membership import best_threshold
+from mia_pruning.metrics.membership import best_threshold, check_scores
 from mia_pruning.training.loop import autocast
 
 #: Rows that are scored at a time.
@@ -57,12 +57,50 @@ def learnt_scores(
     known: the network's inputs of the shadows' rows, whose membership (n_rows,) is known.
     targets: the inputs of each target.
     """
-    torch.manual_seed(int(rng.integers(1 << 63)))
-    network = make_network()
-    _fit(network, [*known, torch.from_numpy(members.astype(np.float32))], rng, fitting)
+    network = _trained(make_network, known, members, rng, fitting)
     threshold = best_threshold(_log_odds(network, known, fitting.precision), members)
     scores = [_log_odds(network, of_one_model, fitting.precision) for of_one_model in targets]
     return np.stack(scores) - threshold
+
+
+def cross_fitted_scores(
+    make_network: Callable[[], nn.Module],
+    known: Sequence[Tensor],
+    members: np.ndarray,
+    half: np.ndarray,
+    targets: Sequence[Sequence[Tensor]],
+    rng: np.random.Generator,
+    fitting: Fitting,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds of membership (n_targets, n_examples), and of the shadows' rows (n_rows,), by two
+    networks.
+
+    Each learns from one half of the rows: half (n_rows,) bool says which. A row is scored by the
+    network that did not learn from it, a target by the mean of both.
+    """
+    of_rows, of_targets = np.empty(len(members)), []
+    for held_out in (half, ~half):
+        learned_from, asked = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        check_scores(np.zeros(learned_from.size), members[learned_from])
+        rows = [tensor[learned_from] for tensor in known]
+        network = _trained(make_network, rows, members[learned_from], rng, fitting)
+        of_rows[asked] = _log_odds(network, [tensor[asked] for tensor in known], fitting.precision)
+        of_targets.append([_log_odds(network, of, fitting.precision) for of in targets])
+    return np.mean(of_targets, axis=0), of_rows
+
+
+def _trained(
+    make_network: Callable[[], nn.Module],
+    known: Sequence[Tensor],
+    members: np.ndarray,
+    rng: np.random.Generator,
+    fitting: Fitting,
+) -> nn.Module:
+    """A network that has learned the membership (n_rows,) of these rows."""
+    torch.manual_seed(int(rng.integers(1 << 63)))
+    network = make_network()
+    _fit(network, [*known, torch.from_numpy(members.astype(np.float32))], rng, fitting)
+    return network
 
 
 def _fit(network: nn.Module, rows: list[Tensor], rng: np.random.Generator, fitting: Fitting) -> None:

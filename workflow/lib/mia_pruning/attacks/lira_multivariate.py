@@ -1,39 +1,90 @@
 """The likelihood-ratio attack on several answers at once (Carlini et al., S&P 2022, section VI).
 
-Means are each example's own, of the shadows inside and outside; the covariances of the answers, inside and outside, are one for
-all examples. Who has shadows inside and outside compares multivariate normals; who has none inside averages over the answers.
-Differs: the released code averages the answers' ratios in both cases, as if they were independent.
+Means are each example's own, of the shadows inside and outside. The covariances of the answers,
+inside and outside, are one for all examples.
+Differs: the released code averages the answers' ratios, as if they were independent. Here this
+mean, the ratio of one answer alone and the ratio of multivariate normals are parts. None of them is
+the best everywhere, so the shadow models choose one, or teach a combination (`combining.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from mia_pruning.attacks.combining import Part, combined_scores
 from mia_pruning.attacks.lira import LEAST_DEVIATION, answers
 from mia_pruning.attacks.references import check_enough, pairs
-from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
 
 @attack(by_example=True, inside=True, probes=("augmented",))
 def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """The log of the ratio of both densities of the answers on the image and on its augmented copies."""
-    return _scores(targets, shadows, _with_copies, _log_ratio, inside=True)
+    """The best part on the shadow models, or the learned combination, minus its threshold.
+
+    Shape (n_targets, n_examples). The parts are those of `augmented_parts`.
+    """
+    return combined_scores(augmented_parts(targets, shadows), targets, shadows)
 
 
 @attack(by_example=True, probes=("augmented",))
-def lira_offline_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """How many deviations the answers on the image and on its copies lie above those of shadows outside, on average."""
-    return _scores(targets, shadows, _with_copies, _mean_deviation, inside=False)
+def lira_offline_augmented(
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """As `lira_augmented`, without shadows inside: with the parts of `augmented_parts_offline`."""
+    return combined_scores(augmented_parts_offline(targets, shadows), targets, shadows)
 
 
 @attack(by_example=True, inside=True, dense=True)
 def lira_joint(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """Both releases are seen: the ratio for the answers of the pruned model and of the dense one that it was taken from."""
-    return _scores(targets, shadows, _of_both_releases, _log_ratio, inside=True)
+    """Both releases are seen, of the pruned model and of the dense one that it was taken from.
+
+    As `lira_augmented`, with the parts of `joint_parts`.
+    """
+    return combined_scores(joint_parts(targets, shadows), targets, shadows)
+
+
+def augmented_parts(targets: Signals, shadows: Signals) -> list[Part]:
+    """Log ratio of the densities of the answer on the image; its mean over the image and its
+    copies; that of all these answers jointly.
+    """
+
+    def score(values: np.ndarray, outside: Side, inside: Side) -> tuple[np.ndarray, ...]:
+        ratios = log_ratios(values, outside, inside)
+        return ratios[:, 0], ratios.mean(axis=-1), joint_log_ratio(values, outside, inside)
+
+    names = ("image", "mean over image and copies", "joint density")
+    return _parts(targets, shadows, _with_copies, score, names, inside=True)
+
+
+def augmented_parts_offline(targets: Signals, shadows: Signals) -> list[Part]:
+    """How many deviations the answer on the image lies above those of shadows outside, and the mean
+    of that over the image and its copies.
+    """
+
+    def score(values: np.ndarray, outside: Side) -> tuple[np.ndarray, ...]:
+        above = outside.centred(values) / outside.deviations
+        return above[:, 0], above.mean(axis=-1)
+
+    names = ("image", "mean over image and copies")
+    return _parts(targets, shadows, _with_copies, score, names, inside=False)
+
+
+def joint_parts(targets: Signals, shadows: Signals) -> list[Part]:
+    """Log ratio of the densities of the pruned model's answer, of the dense one's, and of both
+    jointly.
+    """
+
+    def score(values: np.ndarray, outside: Side, inside: Side) -> tuple[np.ndarray, ...]:
+        pruned, dense = log_ratios(values, outside, inside).T
+        return pruned, dense, joint_log_ratio(values, outside, inside)
+
+    names = ("pruned release", "dense release", "joint density")
+    return _parts(targets, shadows, _of_both_releases, score, names, inside=True)
 
 
 def _with_copies(signals: Signals) -> np.ndarray:
@@ -104,36 +155,54 @@ def _covariance(values: np.ndarray, chosen: np.ndarray, mean: np.ndarray) -> np.
     return covariance + (LEAST_DEVIATION**2 + 1e-9 * np.trace(covariance)) * np.eye(len(covariance))
 
 
-#: a model's answers (n_examples, k) and the sides, outside first -> scores (n_examples,)
-Score = Callable[..., np.ndarray]
+#: A model's answers (n_examples, k) and the sides, outside first -> scores of each part.
+Score = Callable[..., tuple[np.ndarray, ...]]
 
 
-def _log_ratio(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
+def log_ratios(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
+    """Log ratio of the normal densities in and out of each answer by itself, (n_examples, k)."""
+
     def log_density(side: Side) -> np.ndarray:
-        return np.linalg.slogdet(side.whitening)[1] - ((side.centred(values) @ side.whitening) ** 2).sum(axis=-1) / 2
+        return -((side.centred(values) / side.deviations) ** 2) / 2 - np.log(side.deviations)
 
     return log_density(inside) - log_density(outside)
 
 
-def _mean_deviation(values: np.ndarray, outside: Side) -> np.ndarray:
-    return (outside.centred(values) / outside.deviations).mean(axis=-1)
+def joint_log_ratio(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
+    """Log ratio of the multivariate normal densities in and out of all answers, (n_examples,)."""
+
+    def log_density(side: Side) -> np.ndarray:
+        squares = (side.centred(values) @ side.whitening) ** 2
+        return np.linalg.slogdet(side.whitening)[1] - squares.sum(axis=-1) / 2
+
+    return log_density(inside) - log_density(outside)
 
 
-def _scores(
-    targets: Signals, shadows: Signals, answers_of: Callable[[Signals], np.ndarray], score: Score, *, inside: bool
-) -> np.ndarray:
-    """Scores of the targets less the threshold that is best on the shadows, each attacked by the others without its twin."""
+def _parts(
+    targets: Signals,
+    shadows: Signals,
+    answers_of: Callable[[Signals], np.ndarray],
+    score: Score,
+    names: Sequence[str],
+    *,
+    inside: bool,
+) -> list[Part]:
+    """The parts that `score` gives, of the targets and of each shadow by the others without its
+    twin.
+    """
     values = answers_of(shadows)
     chosen = [~shadows.membership, shadows.membership][: 1 + inside]
     sides = [Side.of(values, of_side) for of_side in chosen]
-    of_shadows = np.stack(
-        [
-            score(values[row], *(side.without(values[out], of[out]) for side, of in zip(sides, chosen, strict=True)))
-            for row, out in enumerate(pairs(shadows.membership, shadows.candidates))
-        ]
-    )
-    found = np.stack([score(of_one_model, *sides) for of_one_model in answers_of(targets)])
-    check_enough(found, targets, of_shadows, shadows)
-    known = shadows.candidates & np.isfinite(of_shadows)
-    threshold = best_threshold(of_shadows[known], shadows.membership[known])
-    return found - threshold
+
+    def sides_without(left_out: list[int]) -> list[Side]:
+        of_sides = zip(sides, chosen, strict=True)
+        return [side.without(values[left_out], of[left_out]) for side, of in of_sides]
+
+    left_out = enumerate(pairs(shadows.membership, shadows.candidates))
+    by_others = [score(values[row], *sides_without(twins)) for row, twins in left_out]
+    by_all = [score(of_one_model, *sides) for of_one_model in answers_of(targets)]
+    of_targets, of_shadows = (np.moveaxis(np.array(each), 1, 0) for each in (by_all, by_others))
+    parts = [Part(*part) for part in zip(names, of_targets, of_shadows, strict=True)]
+    for part in parts:
+        check_enough(part.of_targets, targets, part.of_shadows, shadows)
+    return parts

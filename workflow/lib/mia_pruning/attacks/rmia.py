@@ -23,22 +23,21 @@ Differs: they drop the lowest and highest fifth of the models from each mean; he
 also ask about copies of z, where here z is asked about once.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
+from mia_pruning.attacks.choosing import TEMPERATURES, best_on_shadows, grid
 from mia_pruning.attacks.ratios import Means, log_odds, log_ratio, majority, share_beaten
 from mia_pruning.attacks.references import FEWEST_POPULATION, check_enough, pairs
-from mia_pruning.metrics.membership import auc, best_threshold
+from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
-logger = logging.getLogger(__name__)
-#: The values among which `auto` chooses.
-GRID_OF_A, TEMPERATURES = tuple(step / 10 for step in range(11)), (1.0, 2.0)
+#: The values of `a` among which `auto` chooses.
+GRID_OF_A = tuple(step / 10 for step in range(11))
 
 
 @attack(by_example=True, inside=True, population=True)
@@ -142,50 +141,41 @@ def raw_scores(
     return scores, of_shadows
 
 
-class Choice(NamedTuple):
-    """A setting, the shadows compared with each other under it, and the mean AUC of these attacks;
-    0 if it was not measured.
-    """
+class Setting(NamedTuple):
+    """What `auto` chooses, and the shadows compared with each other under it."""
 
     temperature: float
     a: float
     comparison: "Comparison"
-    auc: float
+
+    def __str__(self) -> str:
+        return f"temperature {self.temperature:g}, a {self.a:g}"
 
 
-def choose(shadows: Signals, kind: Kind, a: float | str, temperature: float | str) -> Choice:
+def choose(shadows: Signals, kind: Kind, a: float | str, temperature: float | str) -> Setting:
     """The setting of the highest AUC on the shadows, each attacked by the others without its twin;
     the first of equal ones.
 
     A number is taken as it is. The AUC of the ratio is that of the share beaten, so no population
     is needed to choose.
     """
-    temperatures = TEMPERATURES if temperature == "auto" else (float(temperature),)
-    values_of_a = GRID_OF_A if a == "auto" else (float(a),)
-    is_fixed = len(temperatures) * len(values_of_a) == 1
-    choices = _choices(shadows, kind, temperatures, values_of_a, is_fixed)
-    best = max(choices, key=lambda choice: choice.auc)
-    if not is_fixed:
-        found = (best.temperature, best.a, best.auc, len(shadows.logits))
-        logger.info("temperature %g, a %g: mean AUC %.4f of attacks on %d shadow models", *found)
-    return best
+    settings = _settings(shadows, kind, grid(temperature, TEMPERATURES), grid(a, GRID_OF_A))
+    return best_on_shadows(settings, lambda setting: setting.comparison.ratios(setting.a), shadows)
 
 
-def _choices(
+def _settings(
     shadows: Signals,
     kind: Kind,
     temperatures: Sequence[float],
     values_of_a: Sequence[float],
-    is_fixed: bool,
-) -> Iterator[Choice]:
+) -> Iterator[Setting]:
     others = _others(shadows)
     for temperature in temperatures:
         answers = Answers.of(shadows, kind, temperature)
         members = shadows.membership
         comparison = Comparison.of(answers, answers, members, others, online=kind.online)
         for a in values_of_a:
-            quality = 0.0 if is_fixed else _mean_auc(comparison.ratios(a), shadows)
-            yield Choice(temperature, a, comparison, quality)
+            yield Setting(temperature, a, comparison)
 
 
 def _others(shadows: Signals) -> np.ndarray:
@@ -194,17 +184,6 @@ def _others(shadows: Signals) -> np.ndarray:
     for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
         others[row, left_out] = False
     return others
-
-
-def _mean_auc(ratios: np.ndarray, shadows: Signals) -> float:
-    """Over the shadows that can be attacked; 0 if none can, which the check of the scores then
-    reports.
-    """
-    known = shadows.candidates & ~np.isnan(ratios)
-    rows = zip(ratios, shadows.membership, known, strict=True)
-    trials = [(scores[of], members[of]) for scores, members, of in rows]
-    found = [auc(*trial) for trial in trials if 0 < trial[1].sum() < trial[1].size]
-    return float(np.mean(found)) if found else 0.0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 A token a class: its probability, its sensitivity to small changes of the image, and whether it is the label.
 Differs: the tokens' outcomes are averaged, which the abstract and the released sizes leave open.
+Two networks learn from one half of the shadow models each. They are combined with the loss and
+modified entropy (`combining.py`), to which they lose where there are few rows.
 """
 
 from typing import Annotated
@@ -11,7 +13,17 @@ import torch
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from mia_pruning.attacks.learnt import Fitting, learnt_scores
+from mia_pruning.attacks.combining import (
+    Part,
+    against_class_thresholds,
+    combined_scores,
+    fit_with_trees,
+    halves,
+    statistic_part,
+)
+from mia_pruning.attacks.learnt import Fitting, cross_fitted_scores
+from mia_pruning.attacks.loss import label_log_odds
+from mia_pruning.attacks.modified_entropy import negative_modified_entropy
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
@@ -30,17 +42,46 @@ def samia(
     batch_size: Annotated[int, ">= 1"] = 200,
     learning_rate: Annotated[float, "> 0"] = 0.001,
 ) -> np.ndarray:
-    """Log-odds of membership minus the threshold that is best on the shadow rows.
+    """The best part on the shadow models, or the learned combination, minus its threshold.
 
-    max_rows: shadow rows that it learns from, drawn at random where there are more.
+    Shape (n_targets, n_examples). The parts: the network, the loss, and modified entropy, the same
+    minus the best threshold of each class.
+    max_rows: shadow rows that the network learns from, drawn at random where there are more.
     """
+    fitting = Fitting(epochs, min_steps, batch_size, learning_rate)
+    entropy = statistic_part("modified entropy", negative_modified_entropy, targets, shadows)
+    parts = [
+        statistic_part("loss", label_log_odds, targets, shadows),
+        entropy,
+        against_class_thresholds(entropy, targets, shadows),
+        _network_part(targets, shadows, rng, max_rows, fitting),
+    ]
+    fit = fit_with_trees(int(rng.integers(1 << 31)))
+    return combined_scores(parts, targets, shadows, fit=fit)
+
+
+def _network_part(
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    max_rows: int,
+    fitting: Fitting,
+) -> Part:
+    """The network's log-odds of membership, cross-fitted; NaN on rows that were not drawn."""
     logits, labels, members = shadows.known_rows()
     chosen = rng.permutation(len(members))[:max_rows]
-    known = tokens(logits[chosen], shadows.probes["sensitivity"][shadows.candidates][chosen], labels[chosen])
+    sensitivity = shadows.probes["sensitivity"][shadows.candidates]
+    known = [tokens(logits[chosen], sensitivity[chosen], labels[chosen])]
     asked = zip(targets.logits, targets.probes["sensitivity"], strict=True)
     of_targets = [[tokens(*of_one_model, targets.labels)] for of_one_model in asked]
-    fitting = Fitting(epochs, min_steps, batch_size, learning_rate)
-    return learnt_scores(TokenNetwork, [known], members[chosen], of_targets, rng, fitting)
+    half = halves(shadows)[shadows.candidates][chosen]
+    rows = (members[chosen], half, of_targets, rng, fitting)
+    scores, of_rows = cross_fitted_scores(TokenNetwork, known, *rows)
+    of_shadows = np.full(len(members), np.nan)
+    of_shadows[chosen] = of_rows
+    everywhere = np.full(shadows.candidates.shape, np.nan)
+    everywhere[shadows.candidates] = of_shadows
+    return Part("network", scores, everywhere)
 
 
 def tokens(logits: np.ndarray, sensitivity: np.ndarray, labels: np.ndarray) -> Tensor:

@@ -386,7 +386,7 @@ class Fitted:
     def _attack(self, entry: Mapping[str, Any], attacker: str) -> Cost:
         n_targets, n_classes = self.split["models"], len(self.source.class_names)
         known = self._known_rows(entry["targets_per_group"], attacker)
-        start = self.rates.start(_libraries(entry))
+        start = self.rates.start(libraries_of(entry))
         bare = self.rates.start("arrays")
         seconds = sum(known) * self.rates.attack(entry, *self._data) + start.seconds - bare.seconds
         rows = max(known) + n_targets * self.n_pool
@@ -420,13 +420,14 @@ class Fitted:
         )
 
 
-def _libraries(entry: Mapping[str, Any]) -> str:
+#: Modules that an attack which learns from them imports: scikit-learn, or what imports it.
+LEARNING = ("sklearn", "mia_pruning.attacks.combining")
+
+
+def libraries_of(entry: Mapping[str, Any]) -> str:
     """What an attack's job imports: torch or trees, if its module does."""
     module = find("attack", entry["use"], "attack.use").load().__globals__
     if "torch" in module:
         return "torch"
-    return (
-        "arrays_and_trees"
-        if any(getattr(value, "__module__", "").startswith("sklearn") for value in module.values())
-        else "arrays"
-    )
+    origins = [getattr(value, "__module__", None) or "" for value in module.values()]
+    return "arrays_and_trees" if any(of.startswith(LEARNING) for of in origins) else "arrays"
