@@ -100,7 +100,7 @@ def fit_generator(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(1 << 63)))
         network = ConditionalAutoencoder(pixels.shape[1], n_classes)
-        losses = _epochs(network, pixels, of_classes, rng, epochs, learning_rate)
+        losses = fit_epochs(network, pixels, of_classes, rng, epochs, learning_rate)
         for epoch, loss in enumerate(losses, start=1):
             if not np.isfinite(loss):
                 problem = f"the generator's loss is {loss} in epoch {epoch}; lower it"
@@ -116,7 +116,7 @@ def fit_generator(
     return Generator(network, images.shape[1:], error, of_means)
 
 
-def _epochs(
+def fit_epochs(
     network: ConditionalAutoencoder,
     pixels: Tensor,
     labels: Tensor,
