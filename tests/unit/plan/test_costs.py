@@ -54,6 +54,13 @@ def test_an_attack_learns_from_every_shadow_of_every_group(costs_of):
         ({"steep": {"use": "gradient_norm", "attackers": ["dense_shadows"], "defences": ["pruned"]}}, 2),
         ({"labels": {"use": "label_only"}}, 4),
         ({"steep": {"use": "gradient_norm", "attackers": ["generated_shadows"], "defences": ["pruned"]}}, 2),
+        (
+            {
+                "steep": {"use": "gradient_norm", "attackers": ["adaptive"], "defences": ["pruned"]},
+                "loss": {"use": "loss", "attackers": ["generated_shadows"]},
+            },
+            1,
+        ),
     ],
 )
 def test_models_are_probed_once_for_all_attacks_that_ask(attacks, n_jobs, costs_of):
