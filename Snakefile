@@ -4,6 +4,8 @@
 #
 # Configuration: config.yaml, or any other study by --configfile, which replaces it. Keys: workflow/config.schema.yaml.
 
+import re
+
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -17,14 +19,14 @@ include: "workflow/rules/common.smk"
 
 wildcard_constraints:
     study=STUDY.name,
-    experiment="|".join(STUDY["experiments"]),
+    experiment="|".join(map(re.escape, [*STUDY["experiments"], *STUDY.generated])),
     seed="|".join(map(str, STUDY["seeds"])),
     dataset="|".join(STUDY["datasets"]),
     objective="|".join(STUDY["objectives"]),
     constraint="|".join(STUDY["constraints"]),
     probe="|".join(ASKED) or "none",
     attack="|".join(STUDY["attacks"]),
-    attacker="adaptive|dense_shadows|known_members",
+    attacker="adaptive|dense_shadows|known_members|generated_shadows",
     models=r"(targets|shadows)_\d+",
     batch=r"\d+",
     figure="|".join(FIGURES),

@@ -129,6 +129,25 @@ def test_the_baselines_own_attacks_lose_nothing_else(study):
     assert causes == {"baseline": ["stopped: no"], "pruned": ["was ended from outside, after: 9:00:00 model 1"]}
 
 
+@pytest.mark.parametrize(
+    ("rule", "what", "folder"),
+    [
+        ("generate_examples", "s e.generated 0", "s/e.generated/seed_0"),
+        ("split_examples", "s e.generated 0", "s/e.generated/seed_0"),
+        ("train_targets", "s e.generated 0 erm 0", "s/e.generated/seed_0/erm"),
+        ("query_models", "s e.generated 0 erm admm", "s/e.generated/seed_0/erm/admm"),
+    ],
+)
+def test_a_defence_is_lost_to_the_jobs_that_make_its_generated_shadows(study, rule, what, folder):
+    attack = {"use": "loss", "attackers": ["generated_shadows"], "defences": ["pruned"]}
+    attacked = Study({**study.settings, "attacks": {"loss": attack}})
+    of_derived, log = "results/s/e.generated/seed_0/", f"{folder}/logs/{rule}.log"
+    files = [*outputs(attacked, "results/s/e/seed_0/erm/admm/"), Output(f"{of_derived}x", rule, "-", False)]
+    (gap,) = find_missing(attacked, files, [failed(rule, what, log)], 1.0).gaps
+    assert gap.combinations == (Combination("e", 0, "pruned"),)
+    assert [failure.job for failure in gap.failures] == [f"{rule} {what}"]
+
+
 def test_combinations_that_are_lost_to_the_same_reason_are_told_together(study):
     jobs = [failed("query_models", f"s e {seed} erm admm", f"s/e/seed_{seed}/erm/admm/logs/query_models.log") for seed in (0, 1)]
     (gap,) = missing(study, ["results/s/e/seed_0/erm/admm/", "results/s/e/seed_1/erm/admm/"], *jobs).gaps

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from mia_pruning.seeds import stream, torch_seed
+from mia_pruning.seeds import derived_seed, stream, torch_seed
 
 NAMES = [("split",), ("model", 1), ("model", 2), ("model", 1, "train", 0), ("model", 1, "train", 1), ("bootstrap",)]
 
@@ -45,3 +45,11 @@ def test_torch_seeds_fit_torch_and_differ_by_name_and_root():
     assert len(set(seeds)) == len(seeds)
     assert all(type(seed) is int and 0 <= seed < 1 << 63 for seed in seeds)
     assert max(seeds) > 1 << 62
+
+
+def test_derived_seeds_are_root_seeds_of_their_own():
+    roots = [root for seed in range(50) for root in (seed, derived_seed(seed, "generated"))]
+    first = [stream(root, "model", 1).integers(1 << 62) for root in roots]
+    assert len(set(first)) == len(roots)
+    assert all(type(root) is int and 0 <= root < 1 << 31 for root in roots)
+    assert derived_seed(3, "generated") == derived_seed(3, "generated") != derived_seed(3, "other")

@@ -384,6 +384,21 @@ def test_recorded_losses_have_one_name():
     assert "allowed is the name loss_trace" in message
 
 
+def test_shadow_models_on_generated_examples_have_no_losses_to_compare():
+    split = {**changed()["experiments"]["e"]["split"], "reference": 200}
+    experiment = {"experiments__e__split": split}
+    traced = {"use": "loss_trace_spread", "attackers": ["generated_shadows"], "defences": ["baseline"]}
+    message = refusal(attacks__traced=traced, **experiment)
+    assert "attacks.traced.attackers: loss_trace_spread needs losses that are recorded" in message
+    by_others = {
+        "attacks__traced": {**traced, "attackers": ["adaptive"]},
+        "attacks__loss": {"use": "loss", "attackers": ["generated_shadows"]},
+    }
+    study = Study(complete(changed(**by_others, **experiment)))
+    assert study.trace_epochs("e", "erm") > 0
+    assert study.trace_epochs("e.generated", "erm") == 0
+
+
 def test_a_study_knows_its_attackers_and_dense_constraints():
     found = Study(complete(changed(constraints__continued={"use": "none", "retrain_epochs": 3})))
     assert found.attackers("correctness", next(iter(found["experiments"])), "baseline") == ["adaptive"]

@@ -1,4 +1,6 @@
-"""A study of one's own: the disjoint protocol, one-shot pruning, a stranger's two attacks in a file outside the project."""
+"""A study of one's own: the disjoint protocol, one-shot pruning, an attacker without data, a stranger's two attacks in a file
+outside the project.
+"""
 
 import csv
 import dataclasses
@@ -50,7 +52,7 @@ STUDY = """
       apart:
         dataset: fashion
         model: {use: lenet5, channels: [4, 8], hidden: 32}
-        split: {protocol: disjoint, examples: 200, models: 2, shadow_examples: 160, shadow_models: 2, test: 100}
+        split: {protocol: disjoint, examples: 200, models: 2, shadow_examples: 160, shadow_models: 2, reference: 120, test: 100}
         training: {epochs: 2, batch_size: 50}
     objectives:
       erm: {use: erm}
@@ -60,8 +62,9 @@ STUDY = """
     defences:
       baseline: {objective: erm, constraint: none}
       magnitude: {objective: erm, constraint: quarter}
+    generator: {models: 2, epochs: 60}
     attacks:
-      margin: {use: strangers_attack.margin, offset: 0.5}
+      margin: {use: strangers_attack.margin, offset: 0.5, attackers: [adaptive, generated_shadows]}
       broken: {use: strangers_attack.broken}
     """
 TARGET = "results/stranger/report.html"
@@ -75,6 +78,11 @@ class Stranger:
     @property
     def run(self) -> Path:
         return self.folder / "results/stranger/apart/seed_7"
+
+    @property
+    def generated(self) -> Path:
+        """Of the shadow models of the attacker without data."""
+        return self.folder / "results/stranger/apart.generated/seed_7"
 
     @property
     def study(self) -> Path:
@@ -140,6 +148,51 @@ def test_a_strangers_attack_has_its_row_and_its_scores_with_its_option(defence, 
     expected = margins[:2] - margins[2:][split.candidates[2:]].mean() - 0.5
     scores = storage.read_arrays(folder / "attacks/margin.adaptive.npz")["scores"]
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("constraint", ["none", "quarter"])
+def test_generated_shadows_see_the_targets_through_models_of_generated_examples(constraint, stranger):
+    split, own = (read_split(folder / "membership.npz") for folder in (stranger.run, stranger.generated))
+    drawn = read_packed(stranger.generated / "examples/dataset.json")
+    logits, of_shadows = (
+        storage.read_array(folder / "erm" / constraint / "signals.npy")[:, : of.pool.size].astype(np.float64)
+        for folder, of in ((stranger.run, split), (stranger.generated, own))
+    )
+    known = margins(of_shadows, drawn.labels[own.pool])
+    asked = margins(logits, read_packed(stranger.folder / "results/data/fashion/dataset.json").labels[split.pool])
+    file = stranger.run / "erm" / constraint / "attacks/margin.generated_shadows.npz"
+    expected = asked[:2] - known.mean() - 0.5
+    np.testing.assert_allclose(storage.read_arrays(file)["scores"], expected, rtol=1e-4, atol=1e-4)
+    assert own.membership.sum(axis=1).tolist() == [100, 100]
+
+
+def margins(logits, labels):
+    at_label = np.eye(10, dtype=bool)[labels]
+    return logits[:, at_label] - np.where(at_label, -np.inf, logits).max(axis=-1)
+
+
+def test_the_models_of_generated_examples_share_no_initial_weights_with_the_targets(stranger):
+    file = "erm/trained/targets_0.safetensors"
+    targets, shadows = (read_models(str(folder / file))[0] for folder in (stranger.run, stranger.generated))
+    correlations = [
+        np.corrcoef(targets[name].flatten(), shadows[name].flatten())[0, 1]
+        for name in targets
+        if name.startswith("weights/") and targets[name].numel() > 1000
+    ]
+    assert correlations
+    assert np.abs(correlations).max() < 0.3
+
+
+def test_generated_shadows_have_rows_of_their_own_and_their_experiment_none(stranger):
+    rows = results(stranger)
+    assert {row["experiment"] for row in rows} == {"apart"}
+    found = {(row["defence"], row["attacker"]) for row in rows if row["attack"] == "margin"}
+    assert found == {(defence, who) for defence in ("baseline", "magnitude") for who in ("adaptive", "generated_shadows")}
+    assert not [path for path in stranger.generated.rglob("*") if path.name in ("evaluation.npz", "attacks", "release")]
+    report = (stranger.folder / "results/stranger/report.html").read_text(encoding="utf-8")
+    assert "2 shadow models of generated examples, and of the data only the 120 reference examples" in report
+    assert "apart.generated/seed_7/generate_examples" in report  # what it cost is counted
+    assert ">apart.generated<" not in report
 
 
 def test_an_attack_that_fails_stops_nothing_and_is_named_in_the_report(stranger):

@@ -11,6 +11,8 @@ rule run_attack:
         target_probes=target_probes,
         shadow_probes=shadow_probes,
         dense_signals=dense_signals,
+        shadow_data=shadow_data,
+        shadow_split=shadow_split,
     output:
         f"{DEFENCE}/attacks/{{attack}}.{{attacker}}.npz",
     log:

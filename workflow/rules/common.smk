@@ -18,9 +18,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ExecMode
 
 from mia_pruning import registry
+from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
+from mia_pruning.generated import derived_name, is_derived, n_generated, original_name
 from mia_pruning.missing import LEFT_OUT, Missing, read_missing
 from mia_pruning.provenance import code_digest, module_file
 from mia_pruning.run_lock import LOCK, take_lock
+from mia_pruning.seeds import derived_seed
 from mia_pruning.study import LAYOUT_KEYS, hold, load_study
 from mia_pruning.types import BASELINE, StudyError
 
@@ -74,11 +77,13 @@ def code_of(script, *plug_ins):
 
 @signed
 def seed_of(wildcards):
-    return int(wildcards.seed)
+    """The root seed. A derived experiment has its own: its models share no initial weights with targets."""
+    seed = int(wildcards.seed)
+    return derived_seed(seed, "generated") if is_derived(wildcards.experiment) else seed
 
 
 def settings_of(wildcards):
-    return STUDY["experiments"][wildcards.experiment]
+    return STUDY.experiment(wildcards.experiment)
 
 
 # --- what jobs ask for --------------------------------------------------------------------------------------------
@@ -134,26 +139,58 @@ def packing_processes(wildcards):
     return STUDY.sources[wildcards.dataset].n_processes
 
 
-@once_for("experiment")
+def data_folder(experiment, seed):
+    """Where an experiment's packed examples lie; a derived one has its own for each seed."""
+    if is_derived(experiment):
+        return f"{RUN}/examples".format(study=STUDY.name, experiment=experiment, seed=seed)
+    return f"results/data/{STUDY.experiment(experiment)['dataset']}"
+
+
+@once_for("experiment", "seed")
 def packed_data(wildcards):
-    return f"results/data/{settings_of(wildcards)['dataset']}/dataset.json"
+    return f"{data_folder(wildcards.experiment, wildcards.seed)}/dataset.json"
 
 
 def packed_arrays(*names):
     """An input function: the packed arrays of these names."""
 
-    @once_for("experiment")
+    @once_for("experiment", "seed")
     def files(wildcards):
-        return [str(Path(packed_data(wildcards)).with_name(f"{name}.npy")) for name in names]
+        return [f"{data_folder(wildcards.experiment, wildcards.seed)}/{name}.npy" for name in names]
 
     return files
+
+
+@signed
+def original_data(wildcards):
+    """The description of the examples that a generator learns from."""
+    return f"{data_folder(original_name(wildcards.experiment), wildcards.seed)}/dataset.json"
+
+
+@signed
+def original_arrays(wildcards):
+    folder = data_folder(original_name(wildcards.experiment), wildcards.seed)
+    return [f"{folder}/images.npy", f"{folder}/labels.npy"]
+
+
+@signed
+def original_split(wildcards):
+    original = dict(wildcards.items()) | {"experiment": original_name(wildcards.experiment)}
+    return f"{RUN}/membership.npz".format(**original)
+
+
+@once_for("experiment")
+def generator_settings(wildcards):
+    """How a generator is fitted, and how many examples it gives."""
+    fitting = {key: STUDY["generator"][key] for key in ("epochs", "learning_rate")}
+    return {**fitting, "n_examples": n_generated(settings_of(wildcards))}
 
 
 # --- models -------------------------------------------------------------------------------------------------------
 
 
 def n_models(experiment, role):
-    split = STUDY["experiments"][experiment]["split"]
+    split = STUDY.experiment(experiment)["split"]
     return split["models"] if role == "targets" else split["shadow_models"] if split["protocol"] == "disjoint" else 0
 
 
@@ -283,11 +320,34 @@ def shadow_signals(wildcards):
 
 
 def shadow_folder(wildcards):
-    """Adaptive: shadows of the target's own defence. Dense shadows: the baseline's."""
-    pair = dict(objective=wildcards.objective, constraint=wildcards.constraint)
+    """Adaptive: shadows of the target's own defence. Dense shadows: the baseline's.
+
+    Generated shadows: of the target's own defence, in the derived experiment.
+    """
+    where = dict(wildcards.items())
     if wildcards.attacker == "dense_shadows":
-        pair = STUDY["defences"][BASELINE]
-    return f"{RUN}/{pair['objective']}/{pair['constraint']}".format(**wildcards)
+        where |= STUDY["defences"][BASELINE]
+    if wildcards.attacker == GENERATED_SHADOWS:
+        where["experiment"] = derived_name(wildcards.experiment)
+    return DEFENCE.format(**where)
+
+
+@signed
+def shadow_split(wildcards):
+    """Who trained on what among shadow models that have examples of their own."""
+    if wildcards.attacker != GENERATED_SHADOWS:
+        return []
+    where = dict(wildcards.items()) | {"experiment": derived_name(wildcards.experiment)}
+    return [f"{RUN}/membership.npz".format(**where)]
+
+
+@signed
+def shadow_data(wildcards):
+    """Those examples: description and labels."""
+    if wildcards.attacker != GENERATED_SHADOWS:
+        return []
+    folder = data_folder(derived_name(wildcards.experiment), wildcards.seed)
+    return [f"{folder}/dataset.json", f"{folder}/images.npy", f"{folder}/labels.npy"]
 
 
 @signed
@@ -319,7 +379,8 @@ def probe_code(wildcards):
 @once_for("attack", "attacker")
 def attack_settings(wildcards):
     """An attack's entry, without what this attacker makes no use of."""
-    unused = {"attackers", "defences"} | ({"targets_per_group"} if wildcards.attacker == "known_members" else set())
+    groups = wildcards.attacker not in ("known_members", GENERATED_SHADOWS)
+    unused = {"attackers", "defences"} | (set() if groups else {"targets_per_group"})
     return {key: value for key, value in STUDY["attacks"][wildcards.attack].items() if key not in unused}
 
 

@@ -76,3 +76,33 @@ rule split_examples:
         "Splitting the examples of {wildcards.experiment}, seed {wildcards.seed}"
     script:
         "../scripts/split_examples.py"
+
+
+rule generate_examples:
+    input:
+        dataset=original_data,
+        arrays=original_arrays,
+        split=original_split,
+    output:
+        description=f"{RUN}/examples/dataset.json",
+        images=f"{RUN}/examples/images.npy",
+        labels=f"{RUN}/examples/labels.npy",
+        first_copies=f"{RUN}/examples/first_copies.npy",
+    log:
+        f"{RUN}/logs/generate_examples.log",
+    benchmark:
+        f"{RUN}/benchmarks/generate_examples.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory_of("generate_examples"),
+        runtime=minutes_of("generate_examples"),
+    params:
+        generator=generator_settings,
+        seed=seed_of,
+        code=code_of("generate_examples.py"),
+    message:
+        "Generating the examples of {wildcards.experiment}, seed {wildcards.seed}"
+    script:
+        "../scripts/generate_examples.py"

@@ -12,6 +12,8 @@ with job(snakemake) as record:
         target_probes=dict(zip(snakemake.params.probes, snakemake.input.target_probes, strict=True)),
         shadow_probes=dict(zip(snakemake.params.probes, snakemake.input.shadow_probes, strict=True)),
         dense_signals=next(iter(snakemake.input.dense_signals), None),
+        shadow_dataset=next(iter(snakemake.input.shadow_data), None),
+        shadow_split=next(iter(snakemake.input.shadow_split), None),
         attack=snakemake.params.attack,
         attacker=snakemake.wildcards.attacker,
         seed=snakemake.params.seed,

@@ -48,6 +48,9 @@ class KnownRates:
     def probe(self, entry, settings, image_shape, n_classes):
         return ProbeRates(seconds_per_example=0.01, seconds_per_reference=0.1)
 
+    def generator(self, image_shape, n_classes):
+        return 0.02
+
     def bootstrap(self):
         return 1e-6
 

@@ -9,6 +9,7 @@ from mia_pruning.plan.calibration import (
     Machine,
     made_up_signals,
     measure_attack,
+    measure_generator,
     measure_memory,
     measure_probe,
     measure_training,
@@ -134,3 +135,20 @@ def test_a_process_with_torch_takes_longer_and_more_memory_than_one_without():
     bare, torch = (calibration.measure_start(libraries) for libraries in ("arrays", "torch"))
     assert torch.seconds > bare.seconds > 0
     assert torch.memory_bytes > bare.memory_bytes > 1e7
+
+
+def test_a_generator_is_measured_by_its_further_epochs_alone(monkeypatch):
+    """Each call of the pretended clock takes a second and two for each epoch: the second is no part of the rate."""
+    epochs = []
+
+    def fit_epochs(network, pixels, labels, rng, n_epochs, learning_rate):
+        epochs.append(n_epochs)
+        yield from range(n_epochs)
+
+    def seconds_of(action):
+        action()
+        return 1.0 + 2.0 * epochs[-1]
+
+    monkeypatch.setattr(calibration, "fit_epochs", fit_epochs)
+    monkeypatch.setattr(calibration, "seconds_of", seconds_of)
+    assert measure_generator((8, 8, 1), 3, n_examples=10) == pytest.approx(2.0 / 10)

@@ -53,6 +53,14 @@ def test_an_attack_learns_from_every_shadow_of_every_group(costs_of):
         ({"steep": {"use": "gradient_norm", "attackers": ["adaptive"], "defences": ["pruned"]}}, 1),
         ({"steep": {"use": "gradient_norm", "attackers": ["dense_shadows"], "defences": ["pruned"]}}, 2),
         ({"labels": {"use": "label_only"}}, 4),
+        ({"steep": {"use": "gradient_norm", "attackers": ["generated_shadows"], "defences": ["pruned"]}}, 2),
+        (
+            {
+                "steep": {"use": "gradient_norm", "attackers": ["adaptive"], "defences": ["pruned"]},
+                "loss": {"use": "loss", "attackers": ["generated_shadows"]},
+            },
+            1,
+        ),
     ],
 )
 def test_models_are_probed_once_for_all_attacks_that_ask(attacks, n_jobs, costs_of):
@@ -97,6 +105,42 @@ def test_losses_are_recorded_of_the_defences_that_an_attack_needs_alone(costs_of
     for rule in ("prune_models", "retrain_models"):
         assert of_baseline[rule].cpu_seconds == without[rule].cpu_seconds
     assert of_baseline["gather_traces"].disk_bytes == 2 * 4 * 400 * 10 + 8000
+
+
+GENERATED = {"attacks": {"loss": {"use": "loss", "attackers": ["generated_shadows"]}}}
+
+
+@pytest.mark.parametrize("examples", [None, 200])
+def test_shadow_models_on_generated_examples_are_trained_and_queried_as_others_are(examples, costs_of):
+    generator = {"generator": {"models": 2, **({"examples": examples} if examples else {})}}
+    jobs = {**JOBS, "generate_examples": 1}
+    before = costs_of({"attacks": {"loss": {"use": "loss", "attackers": ["adaptive"]}}}, jobs)
+    after = costs_of({**GENERATED, **generator}, jobs)
+    n_members, n_pool = (examples or 400) // 2, examples or 400
+    assert after["train_targets"].models == 4 + 2
+    a_model = 10 * (-(-n_members // 50) * 1.0 + n_members * 0.1) + 2 * 50 * 0.01
+    more = after["train_targets"].cpu_seconds - before["train_targets"].cpu_seconds
+    assert more == pytest.approx(2 * a_model)
+    assert after["query_models"].models == 2 * (4 + 2)
+    more = after["query_models"].flops - before["query_models"].flops
+    assert more == 2 * 2 * (n_pool + 150) * 100
+    assert after["evaluate_defence"].cpu_seconds == pytest.approx(before["evaluate_defence"].cpu_seconds)
+    assert after["run_attack"].cpu_seconds == pytest.approx(3 * 2.0 + 2 * 2 * n_pool * 0.001)
+
+
+def test_a_generator_is_fitted_once_to_the_reference_set_and_draws_all_examples(costs_of):
+    cost = costs_of({**GENERATED, "generator": {"epochs": 30}}, {"generate_examples": 1})
+    generating = cost["generate_examples"]
+    assert generating.cpu_seconds == pytest.approx(30 * 100 * 0.02 + 2.0)
+    assert generating.disk_bytes == 550 * (28 * 28 + 16) + 8000
+
+
+def test_only_defences_attacked_with_generated_shadows_have_further_models(costs_of):
+    loss = {"use": "loss", "attackers": ["generated_shadows"], "defences": ["baseline"]}
+    costs = costs_of({"attacks": {"loss": loss}})
+    assert costs["train_targets"].models == 4 + 4
+    assert costs["prune_models"].models == 4
+    assert costs["query_models"].models == 2 * 4 + 4
 
 
 def test_a_rule_that_is_not_known_costs_its_start(costs_of):

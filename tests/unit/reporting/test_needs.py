@@ -30,6 +30,19 @@ def test_each_attack_says_under_which_protocol_it_ran_and_what_it_learnt_from(en
     ]
 
 
+@pytest.mark.parametrize(("attackers", "n_parts"), [(["generated_shadows"], 1), (["adaptive", "generated_shadows"], 2)])
+def test_of_the_attacker_without_data_it_is_said_which_data_it_has(attackers, n_parts):
+    attacks = {"it": {"use": "loss", "targets_per_group": 2, "attackers": attackers}}
+    experiments = {"a": {"split": {**POOL, "reference": 1000}}}
+    settings = {"attackers": ["adaptive"], "attacks": attacks, "experiments": experiments}
+    (row,) = attack_needs({**settings, "generator": {"models": 4}})
+    *others, learns = row["learns"].split("; ")
+    assert others == ["6 shadow models, of which half saw each example"][: n_parts - 1]
+    assert learns == (
+        "4 shadow models of generated examples, and of the data only the 1000 reference examples that the generator was fitted to"
+    )
+
+
 def test_what_an_attack_asks_for_is_named():
     names = ("loss", "label_only", "lira_joint", "rmia_offline", "loss_trace_spread")
     attacks = {name: {"use": name, "targets_per_group": 2} for name in names}

@@ -9,6 +9,7 @@ from mia_pruning import storage
 from mia_pruning.data.split import make_split
 from mia_pruning.seeds import stream
 from mia_pruning.stages.attack import attack_groups, run_attack
+from mia_pruning.stages.packed import read_split
 from mia_pruning.types import StudyError
 
 SPY = '''
@@ -66,8 +67,30 @@ def attacked(tmp_path, monkeypatch):
 
     labels = np.arange(80) % 4
 
-    def run(section=SECTION, name="spy", attacker="adaptive", spoilt="", spoil=None, cut=lambda: None, **options):
-        """spoil: changes the answers of the file `spoilt`; cut: is done to files before the attack; options: of the attack."""
+    def other_shadows(section):
+        """Shadow models with examples and a split of their own: arguments of `run_attack`."""
+        folder = tmp_path / "others"
+        run.other_labels, run.other_split = np.arange(40) % 4, folder / "split.npz"
+        split = make_split(section, run.other_labels, np.arange(40), np.random.default_rng(1))
+        storage.write_arrays(run.other_split, {}, **split.as_arrays())
+        storage.write_json(folder / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]})
+        storage.write_array(folder / "images.npy", np.zeros((40, 1, 1, 1), dtype=np.uint8))
+        storage.write_array(folder / "labels.npy", run.other_labels)
+        shape = (len(split.membership), split.examples.size, 4)
+        storage.write_array(folder / "signals.npy", np.zeros(shape))
+        storage.write_array(folder / "steepness.npy", np.zeros((len(split.membership), split.pool.size)))
+        return {
+            "shadow_signals": folder / "signals.npy",
+            "shadow_probes": {"steepness": folder / "steepness.npy"},
+            "shadow_dataset": folder / "dataset.json",
+            "shadow_split": run.other_split,
+        }
+
+    def run(section=SECTION, name="spy", attacker="adaptive", spoilt="", spoil=None, cut=lambda: None, others=None, **options):
+        """spoil: changes the answers of the file `spoilt`; cut: is done to files before the attack; options: of the attack.
+
+        others: the split section of shadow models with examples of their own.
+        """
         spying_attack.calls.clear()
         split = make_split(section, labels, np.arange(80), np.random.default_rng(0))
         storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
@@ -82,13 +105,16 @@ def attacked(tmp_path, monkeypatch):
         for file, values in answers.items():
             storage.write_array(tmp_path / f"{file}.npy", spoil(np.ceil(values)) if file == spoilt else values)
         cut()
+        shadows = {
+            "shadow_signals": tmp_path / "shadows.npy",
+            "shadow_probes": {"steepness": tmp_path / "shadows_steepness.npy"},
+        }
         run_attack(
             tmp_path / "dataset.json",
             tmp_path / "split.npz",
             target_signals=tmp_path / "targets.npy",
-            shadow_signals=tmp_path / "shadows.npy",
             target_probes={"steepness": tmp_path / "steepness.npy"},
-            shadow_probes={"steepness": tmp_path / "shadows_steepness.npy"},
+            **(shadows if others is None else other_shadows(others)),
             dense_signals=tmp_path / "shadows.npy" if name == "of_both" else None,
             attack={"use": f"spying_attack.{name}", "targets_per_group": 2, **options},
             attacker=attacker,
@@ -270,6 +296,28 @@ def test_a_known_member_attacker_learns_half_of_each_group_of_the_target_itself(
         np.testing.assert_array_equal(known.known_rows()[2], members[told])
         assert not known.membership[0][asked].any()
         np.testing.assert_array_equal(attacked.unknown[row], asked)
+
+
+OTHER_SECTION = {"protocol": "pool", "examples": 12, "models": 4, "reference": 2, "test": 6}
+
+
+@pytest.mark.parametrize("protocol", ["pool", "disjoint"])
+def test_generated_shadows_attack_all_targets_at_once_with_examples_of_their_own(attacked, protocol):
+    section = {**SECTION, "protocol": protocol, "shadow_examples": 12, "shadow_models": 4}
+    scores, calls, split, labels = attacked(section, attacker="generated_shadows", others=OTHER_SECTION)
+    ((targets, shadows, drawn),) = calls
+    assert model_numbers(targets) == list(range(6))
+    assert targets.membership is None
+    np.testing.assert_array_equal(targets.labels, labels[split.pool])
+    np.testing.assert_array_equal(attacked.unknown, split.candidates[split.is_target])
+    other = read_split(attacked.other_split)
+    np.testing.assert_array_equal(shadows.membership, other.membership)
+    np.testing.assert_array_equal(shadows.labels, attacked.other_labels[other.pool])
+    np.testing.assert_array_equal(shadows.population_labels, attacked.other_labels[other.test])
+    assert shadows.logits.shape == (4, 12, 4)
+    assert shadows.probes["steepness"].shape == (4, 12)
+    assert scores.shape == (6, split.pool.size)
+    assert drawn == stream(5, "attack", "spying_attack.spy", 0).random()
 
 
 def test_every_attack_and_defence_is_told_the_same_halves(attacked):

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
+from mia_pruning.generated import derived_name
 from mia_pruning.missing import Combination, Failure, Gap, Missing
 from mia_pruning.requests import GPU_RULES
 from mia_pruning.status import ENDING, Begun, Output, end_of_slurm_log
@@ -75,7 +77,8 @@ def _is_whole(files: Sequence[Output]) -> bool:
 
 
 def _lost(study: Study, combination: Combination, by_folder: dict[str, list[Output]], failed: Iterable[Begun]) -> Lost:
-    own, lent = folders(study, combination), set(_lent(study, combination))
+    own = [*folders(study, combination), *_of_generated_shadows(study, combination)]
+    lent = set(_lent(study, combination))
     dataset = study["experiments"][combination.experiment]["dataset"]
     causes = [job for job in failed if _is_cause(job, own, lent, dataset)]
     pending = [file for folder in own for file in by_folder.get(folder, []) if not file.done]
@@ -100,6 +103,14 @@ def _lent(study: Study, of: Combination) -> Iterator[str]:
             yield from folders(study, of._replace(defence=BASELINE))[1:]
         if attackers and study.sees_dense(attack):
             yield f"{folders(study, of)[1]}/{study['defences'][BASELINE]['constraint']}"
+
+
+def _of_generated_shadows(study: Study, of: Combination) -> tuple[str, ...]:
+    """Folders of the derived experiment, whose shadow models attack this combination."""
+    attackers = [study.attackers(attack, of.experiment, of.defence) for attack in study["attacks"]]
+    if not any(GENERATED_SHADOWS in named for named in attackers):
+        return ()
+    return folders(study, of._replace(experiment=derived_name(of.experiment)))
 
 
 def _makes(job: Begun, file: Output) -> bool:

@@ -23,6 +23,11 @@ def stream(root_seed: int, *names: str | int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([root_seed, *words.tolist()]))
 
 
+def derived_seed(root_seed: int, *names: str | int) -> int:
+    """Another root seed, below 2^31, whose streams are independent of those of the first."""
+    return int(stream(root_seed, *names, "seed").integers(1 << 31))
+
+
 def torch_seed(root_seed: int, *names: str | int) -> int:
     """A 63-bit seed for torch's own generators, from the same naming."""
     return int(stream(root_seed, *names, "torch").integers(1 << 63))

@@ -22,6 +22,16 @@ from mia_pruning import registry
 from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_POPULATION, FEWEST_SHADOWS
 from mia_pruning.data.sources import check_sources
 from mia_pruning.data.split import check_size
+from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
+from mia_pruning.generated import (
+    check_attack,
+    check_generator,
+    check_reference,
+    derive,
+    derived_name,
+    is_derived,
+    original_name,
+)
 from mia_pruning.provenance import code_digest, fingerprint, module_file
 from mia_pruning.requests import NAME as PLAN
 from mia_pruning.requests import Requests, experiment_identity, read_requests
@@ -64,19 +74,42 @@ class Study:
     def sources(self) -> dict[str, DatasetSource]:
         return {name: _source(entry, f"datasets.{name}") for name, entry in self["datasets"].items()}
 
+    @cached_property
+    def generated(self) -> dict[str, dict[str, Any]]:
+        """Settings of the experiments with generated examples that attackers need, by name."""
+        attacked = [name for name in self["experiments"] if self._met_by_generated_shadows(name)]
+        return {derived_name(name): derive(self["experiments"][name], self["generator"]) for name in attacked}
+
+    def experiment(self, name: str) -> dict[str, Any]:
+        """Settings of an experiment of the study, or of one that is derived from it."""
+        return self.generated[name] if is_derived(name) else self["experiments"][name]
+
+    def defences_of(self, experiment: str) -> list[str]:
+        """Defences that an experiment trains; a derived one only those that its models attack."""
+        if is_derived(experiment):
+            return self._met_by_generated_shadows(original_name(experiment))
+        return list(self["defences"])
+
+    def _met_by_generated_shadows(self, experiment: str) -> list[str]:
+        return [
+            defence
+            for defence in self["defences"]
+            if any(GENERATED_SHADOWS in self.attackers(attack, experiment, defence) for attack in self["attacks"])
+        ]
+
     def plug_ins(self, section: str, name: str, experiment: str | None = None) -> list[registry.PlugIn]:
         """The plug-ins that an entry of a section uses, of an objective or constraint as the experiment has it."""
-        overlays = self["experiments"][experiment][section] if experiment is not None else {}
+        overlays = self.experiment(experiment)[section] if experiment is not None else {}
         return _plug_ins(section, overlays.get(name, self[section][name]), f"{section}.{name}")
 
     def objective(self, experiment: str, name: str) -> dict[str, Any]:
         """An objective as an experiment has it: `use` and options."""
-        entry = self["experiments"][experiment]["objectives"].get(name, self["objectives"][name])
+        entry = self.experiment(experiment)["objectives"].get(name, self["objectives"][name])
         return {key: value for key, value in entry.items() if key not in ("training", "model")}
 
     def constraint(self, experiment: str, name: str) -> dict[str, Any]:
         """A constraint as an experiment has it."""
-        return self["experiments"][experiment]["constraints"].get(name, self["constraints"][name])
+        return self.experiment(experiment)["constraints"].get(name, self["constraints"][name])
 
     def training(self, experiment: str, objective: str) -> dict[str, Any]:
         """The training section that an objective has in an experiment."""
@@ -88,18 +121,19 @@ class Study:
         return {"use": model["use"], **_model_options(model, f"experiments.{experiment}.model")}
 
     def _laid_over(self, experiment: str, objective: str, key: str) -> dict[str, Any]:
-        settings = self["experiments"][experiment]
+        settings = self.experiment(experiment)
         return _overlaid(settings[key], settings["objectives"].get(objective, self["objectives"][objective])[key])
 
     def base_plug_in(self, experiment: str) -> registry.PlugIn:
         """The experiment's own model, which compression counts from."""
-        return registry.find("model", self["experiments"][experiment]["model"]["use"], f"experiments.{experiment}.model.use")
+        return registry.find("model", self.experiment(experiment)["model"]["use"], f"experiments.{experiment}.model.use")
 
     def model_plug_in(self, experiment: str, objective: str) -> registry.PlugIn:
         return registry.find("model", self.model(experiment, objective)["use"], f"experiments.{experiment}.model.use")
 
     def models_per_job(self, experiment: str) -> int:
         """How many models one job of an experiment trains, prunes or retrains: as the study says, or else as it was planned."""
+        experiment = original_name(experiment)
         settings = self["experiments"][experiment]
         given = settings["training"]["models_per_job"]
         if given != AUTO:
@@ -146,8 +180,16 @@ class Study:
     def probed_defences(self, attack: str, experiment: str) -> list[dict[str, str]]:
         """Objective and constraint of each defence whose models answer an attack's probes.
 
-        These are the targets' and, for an attacker with dense shadows, the baseline's.
+        These are the targets' and, for an attacker with dense shadows, the baseline's. In a derived
+        experiment they are those that the attacker without data attacks.
         """
+        if is_derived(experiment):
+            original = original_name(experiment)
+            return [
+                pair
+                for defence, pair in self["defences"].items()
+                if GENERATED_SHADOWS in self.attackers(attack, original, defence)
+            ]
         pairs = []
         for defence, pair in self["defences"].items():
             attackers = self.attackers(attack, experiment, defence)
@@ -360,6 +402,7 @@ def _complete_entries(filled: dict[str, Any]) -> Iterator[Any]:
             yield lambda axis=axis, value=defence[axis], where=where: _one_of(value, filled[f"{axis}s"], where)
     yield lambda: _check_defences(filled)
     yield lambda: _check_frontier(filled)
+    yield lambda: _check_generator(filled)
     for name, attack in filled["attacks"].items():
         yield lambda attack=attack, name=name: _check_groups(attack, filled["experiments"], f"attacks.{name}")
         yield lambda attack=attack, name=name: _check_needs(attack, filled, f"attacks.{name}")
@@ -504,6 +547,7 @@ def _check_groups(attack: Mapping[str, Any], experiments: Mapping[str, Any], whe
 def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: str) -> None:
     """What compares a target with shadows example by example needs enough of them, and maybe some that know the example."""
     traits = _traits(attack, where)
+    check_attack(attack["use"], traits, attack.get("attackers", filled["attackers"]), where)
     if not traits.get("by_example"):
         return
     if "known_members" in attack.get("attackers", filled["attackers"]):
@@ -533,6 +577,25 @@ def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: st
             )
 
 
+def _check_generator(filled: dict[str, Any]) -> None:
+    """Fill in the generator where a study has an attacker without data, and check the data it gets."""
+    attackers = [attack.get("attackers", filled["attackers"]) for attack in filled["attacks"].values()]
+    if not any(GENERATED_SHADOWS in named for named in attackers):
+        if "generator" in filled:
+            raise StudyError(
+                f"generator: no attack has the attacker {GENERATED_SHADOWS}, who would use it; allowed is to leave it out"
+            )
+        return
+    generator = filled.setdefault("generator", {})
+    _schema_problems(generator, "generator", "generator")
+    check_generator(generator)
+    for name, experiment in filled["experiments"].items():
+        entry = filled["datasets"].get(experiment["dataset"])
+        if entry is not None:  # or it is refused elsewhere
+            n_classes = len(_source(entry, f"datasets.{experiment['dataset']}").class_names)
+            check_reference(experiment["split"], n_classes, f"experiments.{name}")
+
+
 def _traits(attack: Mapping[str, Any], where: str) -> dict[str, Any]:
     return registry.find("attack", attack["use"], f"{where}.use").traits
 
@@ -550,6 +613,11 @@ def _check_sight(attack: Mapping[str, Any], filled: dict[str, Any], where: str) 
             raise StudyError(
                 f"probes.{probe}.use = {entry['use']!r}: it is recorded under its own name only; "
                 f"allowed is the name {plug_in.name}"
+            )
+        if plug_in.traits.get("recorded") and GENERATED_SHADOWS in attack.get("attackers", filled["attackers"]):
+            raise StudyError(
+                f"{where}.attackers: {attack['use']} needs losses that are recorded while the shadow models "
+                f"train on the pool, which those of {GENERATED_SHADOWS} do not; allowed are other attackers"
             )
     if traits.get("dense") and attack.get("attackers", ["adaptive"]) != ["adaptive"]:
         raise StudyError(
@@ -648,8 +716,13 @@ def check_networks(study: Study, cache: Path) -> None:
     """
     questions = [
         _question(study, experiment, objective, constraint)
-        for experiment in study["experiments"]
-        for objective, constraint in sorted({(pair["objective"], pair["constraint"]) for pair in study["defences"].values()})
+        for experiment in [*study["experiments"], *study.generated]
+        for objective, constraint in sorted(
+            {
+                (study["defences"][name]["objective"], study["defences"][name]["constraint"])
+                for name in study.defences_of(experiment)
+            }
+        )
     ]
     modules = {
         plug_in.module
@@ -675,7 +748,8 @@ def check_networks(study: Study, cache: Path) -> None:
 
 def _question(study: Study, experiment: str, objective: str, constraint: str) -> dict[str, Any]:
     """What `stages.check_networks` must know about one defence of one experiment."""
-    settings, source = study["experiments"][experiment], study.sources[study["experiments"][experiment]["dataset"]]
+    settings = study.experiment(experiment)
+    source = study.sources[settings["dataset"]]
     split, training = settings["split"], study.training(experiment, objective)
     pools = [split["examples"], *([split["shadow_examples"]] if split["protocol"] == "disjoint" else [])]
     return {

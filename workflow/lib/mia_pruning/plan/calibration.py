@@ -22,6 +22,7 @@ from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
 
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
+from mia_pruning.models.generator import ConditionalAutoencoder, fit_epochs
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts, count_network, count_solver, n_bytes, random_data
 from mia_pruning.probes.asked import Asked
 from mia_pruning.registry import find, options_of
@@ -111,6 +112,10 @@ class Machine:
     def attack(self, entry: Mapping[str, Any], image_shape: tuple, n_classes: int) -> float:
         """Seconds for each row that the attacker learns from."""
         return self._once(lambda: measure_attack(entry, image_shape, n_classes), entry, image_shape, n_classes)
+
+    def generator(self, image_shape: tuple, n_classes: int) -> float:
+        """Seconds for each example of each epoch that a generator is fitted to."""
+        return self._once(lambda: measure_generator(image_shape, n_classes), image_shape, n_classes)
 
     def bootstrap(self) -> float:
         """Seconds for each example of each bootstrap replicate of one target's metrics."""
@@ -317,6 +322,23 @@ def made_up_answers(probe: str, logits: np.ndarray, image_shape: tuple) -> np.nd
     asked = Asked(network.eval(), reference, reference, lambda: copy.deepcopy(network), np.random.default_rng(0))
     shape = plug_in.load()(asked).shape[1:]
     return np.random.default_rng(0).random((*logits.shape[:2], *shape), dtype=np.float32)
+
+
+def measure_generator(image_shape: tuple, n_classes: int, n_examples: int = 256) -> float:
+    """Of three epochs minus one, on random images: what is done once is no part of it."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (n_examples, *image_shape), dtype=np.uint8)
+    labels = rng.integers(0, n_classes, n_examples)
+
+    def fit(epochs: int) -> None:
+        network = ConditionalAutoencoder(prod(image_shape), n_classes)
+        pixels = torch.from_numpy(images.reshape(n_examples, -1) / np.float32(255))
+        of_classes = torch.from_numpy(labels)
+        for _ in fit_epochs(network, pixels, of_classes, rng, epochs, LEARNING_RATE):
+            pass
+
+    one, three = (seconds_of(lambda epochs=epochs: fit(epochs)) for epochs in (1, 3))
+    return max(0.0, three - one) / 2 / n_examples
 
 
 def measure_bootstrap(n_examples: int = 2000, n_replicates: int = 100) -> float:

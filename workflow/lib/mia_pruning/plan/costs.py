@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
+from mia_pruning.generated import is_derived, n_generated
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts
@@ -99,6 +101,7 @@ class Rates(Protocol):
     def solver(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> SolverCounts: ...
     def probe(self, entry: Mapping[str, Any], settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> ProbeRates: ...
     def attack(self, entry: Mapping[str, Any], image_shape: tuple, n_classes: int) -> float: ...
+    def generator(self, image_shape: tuple, n_classes: int) -> float: ...
     def bootstrap(self) -> float: ...
     def start(self, libraries: str) -> StartRates: ...
 
@@ -130,14 +133,17 @@ def study_costs(study: Study, rates: Rates) -> Iterator[tuple[str, str, Cost]]:
     """Parts of the study's work by rule and experiment."""
     for name in {experiment["dataset"] for experiment in study["experiments"].values()}:
         yield "pack_dataset", WHOLE_STUDY, _packing(study.sources[name])
-    for experiment in study["experiments"]:
-        for objective in dict.fromkeys(pair["objective"] for pair in study["defences"].values()):
+    for experiment in [*study["experiments"], *study.generated]:
+        defences = [study["defences"][name] for name in study.defences_of(experiment)]
+        for objective in dict.fromkeys(pair["objective"] for pair in defences):
             fitted = Fitted(study, experiment, objective, rates)
             costs = list(fitted.costs())
             for _ in study["seeds"]:
                 yield from ((rule, experiment, cost) for rule, cost in costs)
         for _ in study["seeds"]:
             yield "split_examples", experiment, Cost(disk_bytes=fitted.split_bytes)
+            if is_derived(experiment):
+                yield "generate_examples", experiment, fitted.generating()
 
 
 def _packing(source: DatasetSource) -> Cost:
@@ -157,16 +163,19 @@ class Fitted:
     rates: Rates
 
     def costs(self) -> Iterator[tuple[str, Cost]]:
-        constraints = {d: pair["constraint"] for d, pair in self.study["defences"].items() if pair["objective"] == self.objective}
+        pairs = {name: self.study["defences"][name] for name in self.study.defences_of(self.experiment)}
+        constraints = {name: pair["constraint"] for name, pair in pairs.items() if pair["objective"] == self.objective}
         if any(self.study.starts_dense(self.experiment, constraint) for constraint in constraints.values()):
             for role, (n_models, n_members) in self.roles.items():
                 yield f"train_{role}", self._training(n_models, n_members)
         for defence, constraint in constraints.items():
             if not self.study.is_dense(self.experiment, constraint):
                 yield from self._sparse(constraint)
+            yield "query_models", self._querying()
+            if is_derived(self.experiment):  # its models are shadows only
+                continue
             if self.study.takes_subnetworks(self.experiment, constraint):
                 yield "measure_distance", self._measuring_distance()
-            yield "query_models", self._querying()
             yield "measure_release", Cost(disk_bytes=2 * self.network.state_bytes)
             yield from self._attacking(defence)
         for probe, constraint in self._probes():
@@ -177,7 +186,7 @@ class Fitted:
 
     @property
     def split(self) -> dict[str, Any]:
-        return self.study["experiments"][self.experiment]["split"]
+        return self.study.experiment(self.experiment)["split"]
 
     @cached_property
     def training(self) -> dict[str, Any]:
@@ -193,7 +202,7 @@ class Fitted:
 
     @cached_property
     def source(self) -> DatasetSource:
-        return self.study.sources[self.study["experiments"][self.experiment]["dataset"]]
+        return self.study.sources[self.study.experiment(self.experiment)["dataset"]]
 
     @property
     def _data(self) -> tuple[tuple[int, int, int], int]:
@@ -239,6 +248,19 @@ class Fitted:
     def model_bytes(self) -> int:
         """A stored model."""
         return self.network.state_bytes + self.measured.carried_bytes
+
+    def generating(self) -> Cost:
+        """Fitting a generator to the reference set, and drawing all generated examples."""
+        n_pixels, generator = prod(self.source.image_shape), self.study["generator"]
+        seconds = generator["epochs"] * self.split["reference"] * self.rates.generator(*self._data)
+        n_examples = n_generated(self.study.experiment(self.experiment))
+        # Pixels as float32, four copies: what it is fitted to, and logits, values and bytes drawn.
+        return Cost(
+            cpu_seconds=seconds,
+            memory_bytes=16 * n_pixels * max(n_examples, self.split["reference"]),
+            disk_bytes=n_examples * (n_pixels + 16),
+            longest_seconds=seconds,
+        )
 
     # --- training -----------------------------------------------------------------------------------------------------
 
@@ -402,6 +424,9 @@ class Fitted:
         """Examples of models that the attacker learns from, each time that the attack is run."""
         if attacker == "known_members":
             return [self.split["examples"] // 2] * self.split["models"]
+        if attacker == GENERATED_SHADOWS:
+            generator = self.study["generator"]
+            return [generator["models"] * generator.get("examples", self.split["examples"])]
         is_target = np.arange(self.n_models) < self.split["models"]
         candidates = 2 * list(self.roles.values())[-1][1]
         return [len(shadows) * candidates for _, shadows in attack_groups(is_target, targets_per_group)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mia_pruning import storage
+from mia_pruning.generated import experiment_names
 from mia_pruning.types import BASELINE
 
 SUFFIX = ".provenance.json"
@@ -40,5 +41,5 @@ def is_of(wildcards: Mapping[str, str], settings: Mapping[str, Any]) -> bool:
     if "constraint" in wildcards and (wildcards["objective"], wildcards["constraint"]) not in pairs:
         return False
     seeds = [*map(str, settings["seeds"])]
-    named = {"experiment": settings["experiments"], "seed": seeds, "objective": objectives, "attack": settings["attacks"]}
+    named = {"experiment": experiment_names(settings), "seed": seeds, "objective": objectives, "attack": settings["attacks"]}
     return all(value in named.get(name, [value]) for name, value in wildcards.items())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
 from mia_pruning.registry import catalogue, find
 from mia_pruning.reporting.style import readable
 
@@ -29,8 +30,9 @@ def _needs(name: str, entry: Mapping[str, Any], split: Mapping[str, Any], settin
     asked = list(map(_asked, traits.get("probes", ())))
     asked += [words for trait, words in SIGHTS.items() if traits.get(trait)]
     attackers = entry.get("attackers", settings["attackers"])
-    learns = [] if set(attackers) == {"known_members"} else [_shadows(entry, split)]
+    learns = [_shadows(entry, split)] if {"adaptive", "dense_shadows"} & set(attackers) else []
     learns += ["half of the target's own members"] if "known_members" in attackers else []
+    learns += [_generated(settings["generator"], split)] if GENERATED_SHADOWS in attackers else []
     if not traits.get("learns", True):
         learns = ["nothing"]
     return {"protocol": split["protocol"], "asked": "; ".join(asked) or "logits", "learns": "; ".join(learns)}
@@ -51,3 +53,11 @@ def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any]) -> str:
     if "n_threshold_shadows" in entry:
         return f"{min(entry['n_threshold_shadows'], n_shadows)} shadow models, for its threshold alone"
     return f"{n_shadows} shadow models, {saw}"
+
+
+def _generated(generator: Mapping[str, Any], split: Mapping[str, Any]) -> str:
+    """Shadow models of the attacker without data, and which data its generator was fitted to."""
+    return (
+        f"{generator['models']} shadow models of generated examples, and of the data only the "
+        f"{split['reference']} reference examples that the generator was fitted to"
+    )

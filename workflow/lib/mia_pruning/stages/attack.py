@@ -25,6 +25,8 @@ def run_attack(
     target_probes: Mapping[str, str],
     shadow_probes: Mapping[str, str],
     dense_signals: str | None,
+    shadow_dataset: str | None = None,
+    shadow_split: str | None = None,
     attack: Mapping[str, Any],
     attacker: str,
     seed: int,
@@ -37,6 +39,7 @@ def run_attack(
     An attack that fails stops no other: its scores are NaN, and `failure` says why; it is empty where there is none.
 
     probes: files by name; dense_signals: of the models that the targets and the shadows were pruned from, for who sees both.
+    shadow_dataset, shadow_split: of shadow models that have examples of their own.
     """
     split_, packed = read_split(split), read_packed(dataset)
     plug_in = find("attack", attack["use"], "attack.use")
@@ -46,10 +49,16 @@ def run_attack(
     unknown, failure = split_.candidates[split_.is_target].copy(), ""
     try:
         targets = _pool_signals(target_signals, target_probes, dense_signals, split_, packed.labels, seen)
-        shadows = _pool_signals(shadow_signals, shadow_probes, dense_signals, split_, packed.labels, seen)
+        if shadow_split is None:
+            shadows = _pool_signals(shadow_signals, shadow_probes, dense_signals, split_, packed.labels, seen)
+        else:
+            shadows = _of_other_examples(shadow_signals, shadow_probes, shadow_dataset, shadow_split)
         function, options = plug_in.load(), options_of(plug_in, dict(attack))
         if attacker == "known_members":
             trials = _by_known_members(targets, split_, seed)
+        elif shadow_split is not None:
+            target_rows = np.flatnonzero(split_.is_target)
+            trials = iter([(target_rows, targets.of_models(target_rows, None), shadows)])
         else:
             trials = _by_shadows(targets, shadows, split_, attack["targets_per_group"])
         for number, (rows, attacked, known) in enumerate(trials):
@@ -146,6 +155,13 @@ def _pool_signals(
         dense=None if dense is None else _read_answers(dense, split, split.examples.size)[:, : split.pool.size],
         **seen,
     )
+
+
+def _of_other_examples(path: str, probes: Mapping[str, str], dataset: str, split: str) -> Signals:
+    """Signals and membership of shadow models that were trained and asked on another data set."""
+    own = read_split(split)
+    signals = _pool_signals(path, probes, None, own, read_packed(dataset).labels, {})
+    return dataclasses.replace(signals, membership=own.membership)
 
 
 def _read_answers(path: str, split: Split, n_examples: int) -> np.ndarray:
