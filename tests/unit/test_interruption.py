@@ -49,8 +49,10 @@ def at_work(tmp_path):
 
     def start(*ignored):
         def ignore():
-            for number in ignored:
-                signal.signal(number, signal.SIG_IGN)
+            # The tests may run under nohup or in the background themselves.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                handler = signal.SIG_IGN if number in ignored else signal.SIG_DFL
+                signal.signal(number, handler)
 
         run = subprocess.Popen(
             [sys.executable, "-c", RUN],
@@ -145,8 +147,10 @@ def test_a_call_without_the_lock_interrupts_no_other_run(at_work, tmp_path, monk
     assert interrupted == []
 
 
+@pytest.mark.usefixtures("handlers")
 def test_ctrl_c_leaves_the_command_time_to_end(tmp_path):
     """The command takes a second over it, in which another program would have killed it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ended = tmp_path / "ended"
     ignoring = "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(1.5)"
     slow = f"import pathlib, signal, sys, time; {ignoring}; pathlib.Path({str(ended)!r}).touch(); sys.exit(7)"
