@@ -41,7 +41,7 @@ def strongest(attacks, rng, values=privacy_values):
     listed = {who: values(guesses, draws.pool, resolved_rates(guesses)) for who, guesses in attacks.items()}
     estimates = {who: half_estimates(guesses, first) for who, guesses in attacks.items()}
     cells = strongest_cells(estimates, lambda who, metric: listed[who][metric], attacks.__getitem__, first, draws.pool)
-    found = {key["metric"]: values for key, values in cells}
+    found = {cell.about["metric"]: cell.values for cell in cells}
     return found, listed, estimates, draws
 
 

@@ -1,7 +1,8 @@
 """Stage: every metric of one defence, for each target and each bootstrap replicate; curves for the figures."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ from mia_pruning.tables import OF_EVALUATION
 #: Shares of the examples that an audit may guess, half of them as members. The grid is fixed
 #: before any result is seen.
 AUDITED_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+#: The attacker who knows half of the target's members is no outsider.
+KNOWN_MEMBERS = "known_members"
 ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
 CONFIDENCE_EDGES = np.linspace(-6, 18, 49)
 
@@ -69,75 +72,103 @@ def evaluate_defence(
     targets = np.flatnonzero(split_.is_target)
     draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, stream(seed, "bootstrap"))
     logits = storage.read_array(signals)[targets]
-    n_candidates = int(split_.candidates[targets[0]].sum())
     in_pool = logits[:, : split_.pool.size].astype(np.float64)
     statistic = label_log_odds(in_pool, labels[split_.pool])
-    cells = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(statistic, split_, draws)]
-    n_examples = [split_.test.size if key["metric"] == "test_accuracy" else n_candidates for key, _ in cells]
+    utility = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(statistic, split_, draws)]
     first = example_halves(labels[split_.pool], stream(seed, "strongest"))
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in OF_EVALUATION}
-    found_members: dict[Attacker, np.ndarray] = {}
-    estimates: dict[Attacker, dict[str, tuple[float, float]]] = {}
-
-    def read(attacker: Attacker) -> Guesses:
-        found = storage.read_arrays(attacks[attacker])
-        return Guesses(found["scores"], found["unknown"], split_.membership[targets])
-
-    for (attack, attacker), path in attacks.items():
-        about = {"attack": attack, "attacker": attacker}
-        found = storage.read_arrays(path)
-        if str(found["failure"]):
-            rows["failures"].append({**about, "failure": str(found["failure"])})
-            continue
-        guesses = read((attack, attacker))
-        values = privacy_values(guesses, draws.pool, resolved_rates(guesses))
-        cells += [({**about, "metric": metric}, of_metric) for metric, of_metric in values.items()]
-        n_examples += [int(guesses.unknown[0].sum())] * len(values)
-        for name, of_attack in {
-            "roc": _mean_roc(guesses),
-            "operating": _operating_rows(guesses, int(found["population"])),
-            "audit": _audit_rows(guesses, labels[split_.pool]),
-        }.items():
-            rows[name] += [{**about, **row} for row in of_attack]
-        is_outsider = attacker != "known_members"
-        if is_outsider and attack in menu:
-            estimates[attack, attacker] = half_estimates(guesses, first)
-        if is_outsider and resolves(FOUND_AT_FPR, guesses.n_non_members):
-            found_members[attack, attacker] = guesses.members_found(FOUND_AT_FPR)
-
-    by_key = {tuple(key.values()): values for key, values in cells}
-    of_strongest = strongest_cells(estimates, lambda who, metric: by_key[(*who, metric)], read, first, draws.pool)
-    cells += of_strongest
-    n_examples += [n_candidates] * (len(cells) - len(n_examples))
+    found = _Evaluated(split_, labels[split_.pool], draws, first, frozenset(menu), utility)
+    for attacker, path in attacks.items():
+        found.add(attacker, storage.read_arrays(path))
+    found.add_strongest(lambda attacker: found.guesses(storage.read_arrays(attacks[attacker])))
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     everywhere, members = split_.candidates[targets].all(axis=0), split_.membership[targets]
     ranks = twin_ranks(statistic[:, everywhere], members[:, everywhere], distinct_twins(twins))
-    _write_replicates(output, record, cells, n_examples, draws, ranks)
-    rows["strongest"] += choice_rows(estimates)
-    rows["exposed"] += _exposed_rows(statistic, split_, labels, twins, stream(seed, "no_leak"))
-    rows["agreement"] += agreement_rows(found_members, members)
-    rows["confidence"] += _confidence_rows(logits, labels, split_)
+    _write_replicates(output, record, found.cells, draws, ranks)
+    no_leak = stream(seed, "no_leak")
+    found.rows["exposed"] += _exposed_rows(statistic, split_, labels, twins, no_leak)
+    found.rows["agreement"] += agreement_rows(found.members, members)
+    found.rows["confidence"] += _confidence_rows(logits, labels, split_)
     for name, columns in OF_EVALUATION.items():
-        storage.write_table(tables[name], rows[name], [*columns])
+        storage.write_table(tables[name], found.rows[name], [*columns])
+
+
+@dataclass
+class _Evaluated:
+    """What the attacks on one defence amount to, collected attack by attack.
+
+    labels (n_pool,). first: of `example_halves`. menu: attacks of which the strongest is one.
+    """
+
+    split: Split
+    labels: np.ndarray
+    draws: Draws
+    first: np.ndarray
+    menu: frozenset[str]
+    cells: list[Cell]
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in OF_EVALUATION})
+    estimates: dict[Attacker, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    members: dict[Attacker, np.ndarray] = field(default_factory=dict)
+
+    def guesses(self, arrays: Mapping[str, np.ndarray]) -> Guesses:
+        membership = self.split.membership[self.split.is_target]
+        return Guesses(arrays["scores"], arrays["unknown"], membership)
+
+    def add(self, attacker: Attacker, arrays: Mapping[str, np.ndarray]) -> None:
+        """Add the file of one attack; of one that failed only the reason."""
+        about = dict(zip(("attack", "attacker"), attacker, strict=True))
+        if str(arrays["failure"]):
+            self.rows["failures"].append({**about, "failure": str(arrays["failure"])})
+            return
+        guesses = self.guesses(arrays)
+        n_examples = int(guesses.unknown[0].sum())
+        values = privacy_values(guesses, self.draws.pool, resolved_rates(guesses))
+        for metric, of_metric in values.items():
+            self.cells.append(Cell({**about, "metric": metric}, of_metric, n_examples))
+        for name, of_attack in {
+            "roc": _mean_roc(guesses),
+            "operating": _operating_rows(guesses, int(arrays["population"])),
+            "audit": _audit_rows(guesses, self.labels),
+        }.items():
+            self.rows[name] += [{**about, **row} for row in of_attack]
+        if attacker[1] != KNOWN_MEMBERS:
+            self._add_outsider(attacker, guesses)
+
+    def _add_outsider(self, attacker: Attacker, guesses: Guesses) -> None:
+        """Add what attackers who know no member of the target are compared by."""
+        if attacker[0] in self.menu:
+            self.estimates[attacker] = half_estimates(guesses, self.first)
+        if resolves(FOUND_AT_FPR, guesses.n_non_members):
+            self.members[attacker] = guesses.members_found(FOUND_AT_FPR)
+
+    def add_strongest(self, read: Callable[[Attacker], Guesses]) -> None:
+        """Add the strongest attack; read gives the guesses of one attack again."""
+        known = {tuple(cell.about.values()): cell.values for cell in self.cells}
+        self.cells += strongest_cells(
+            self.estimates,
+            lambda attacker, metric: known[(*attacker, metric)],
+            read,
+            self.first,
+            self.draws.pool,
+        )
+        self.rows["strongest"] += choice_rows(self.estimates)
 
 
 def _write_replicates(
     output: str,
     record: dict[str, Any],
     cells: list[Cell],
-    n_examples: list[int],
     draws: Draws,
     ranks: np.ndarray,
 ) -> None:
     """Write each cell's replicates, and the ranks of the examples by each pair of twins (n_pairs, n_examples)."""
-    replicates = [intervals.replicates(values, draws) for _, values in cells]
+    replicates = [intervals.replicates(values, draws) for _, values, _ in cells]
     storage.write_arrays(
         output,
         record,
-        cells=np.array(json.dumps([key for key, _ in cells])),
+        cells=np.array(json.dumps([cell.about for cell in cells])),
         **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
         n_targets=np.array(draws.targets.shape[1]),
-        n_examples=np.array(n_examples),
+        n_examples=np.array([cell.n_examples for cell in cells]),
         twin_ranks=ranks.astype(np.float32),
     )
 
@@ -150,15 +181,21 @@ def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: 
     in_test = right[:, split.pool.size : split.pool.size + split.test.size]
     train = np.stack([draws.pool @ (r & m) / (draws.pool @ m) for r, m in zip(in_pool, members, strict=True)], axis=1)
     test = np.stack([draws.test @ r / draws.test.sum(axis=1) for r in in_test], axis=1)
-    for metric, values in {"train_accuracy": train, "test_accuracy": test, "generalisation_gap": train - test}.items():
-        yield {"attack": "", "attacker": "", "metric": metric}, values
+    n_candidates = int(split.candidates[split.is_target][0].sum())
+    for metric, values, n_examples in (
+        ("train_accuracy", train, n_candidates),
+        ("test_accuracy", test, split.test.size),
+        ("generalisation_gap", train - test, n_candidates),
+    ):
+        yield Cell({"attack": "", "attacker": "", "metric": metric}, values, n_examples)
 
 
 def _theory_cells(statistic: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
     """The divergence between members' and non-members' log-odds of the true class."""
     guesses = Guesses(statistic, split.candidates[split.is_target], split.membership[split.is_target])
     divergence = np.stack([js_divergence(values, members, draws.pool[:, drawn]) for values, drawn, members in guesses], axis=1)
-    yield {"attack": "", "attacker": "", "metric": "js_divergence"}, divergence
+    about = {"attack": "", "attacker": "", "metric": "js_divergence"}
+    yield Cell(about, divergence, int(guesses.unknown[0].sum()))
 
 
 def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,18 @@ from mia_pruning.metrics.operating import TPR_AT, resolves
 
 #: An attack and who carries it out.
 Attacker = tuple[str, str]
-#: What a number is about (attack, attacker, metric), and its values (n_replicates + 1, n_targets).
-Cell = tuple[dict[str, str], np.ndarray]
+
+
+class Cell(NamedTuple):
+    """A metric of one defence, for each bootstrap replicate.
+
+    about: attack, attacker and metric. values: (n_replicates + 1, n_targets). n_examples: how many each
+    target's value rests on.
+    """
+
+    about: dict[str, str]
+    values: np.ndarray
+    n_examples: int
 
 
 @dataclass(frozen=True)

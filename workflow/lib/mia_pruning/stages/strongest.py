@@ -72,7 +72,7 @@ def strongest_cells(
     first: np.ndarray,
     weights: np.ndarray,
 ) -> Iterator[Cell]:
-    """Values of the strongest attack, by metric.
+    """The strongest attack by each metric.
 
     whole(attacker, metric): values (n_replicates + 1, n_targets) on all examples.
     read(attacker): its guesses. first: of `example_halves`. weights (n_replicates + 1, n_pool).
@@ -82,7 +82,8 @@ def strongest_cells(
     measured = _measure_crossed(crossed, read, first, weights)
     for metric, (attacker, _) in chosen.items():
         values = measured[metric] if metric in crossed else whole(attacker, metric)
-        yield {**STRONGEST, "metric": metric}, values
+        n_examples = int(read(attacker).unknown[0].sum())
+        yield Cell({**STRONGEST, "metric": metric}, values, n_examples)
 
 
 def _measure_crossed(
