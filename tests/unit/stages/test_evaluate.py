@@ -61,7 +61,8 @@ def test_the_cells_are_all_metrics_with_the_replicates_of_each(evaluated):
     utility = [Key("", "", metric) for metric in (*UTILITY_METRICS, *THEORY_METRICS)]
     assert list(found.replicates) == [
         *utility,
-        *(Key(*by, metric) for by in (("net", "adaptive"), ("strongest", "any")) for metric in PRIVACY_METRICS),
+        *(Key("net", "adaptive", metric) for metric in PRIVACY_METRICS),
+        *(Key("strongest", "any", metric) for metric in PRIVACY_METRICS if metric != "gain"),
     ]
     for values in found.replicates.values():
         assert values.per_target.shape == (4,)
@@ -330,3 +331,13 @@ def test_an_attack_that_failed_is_named_and_the_others_are_evaluated(evaluated):
     assert {key.attack for key in found.replicates} == {"", "net", "strongest"}
     failures = pd.read_csv(folder / "a_failures.csv")
     assert failures.to_dict("records") == [{"attack": "broken", "attacker": "adaptive", "failure": "KeyError: 'x'"}]
+
+
+@pytest.mark.parametrize(("menu", "failed"), [(("net",), ()), (("net", "broken"), ("broken adaptive",))])
+def test_a_failed_attack_that_the_strongest_could_have_been_is_recorded(evaluated, menu, failed):
+    run, split, _, scores, folder = evaluated
+    broken = folder / "broken.npz"
+    nothing = np.full_like(scores, np.nan)
+    storage.write_arrays(broken, {}, scores=nothing, unknown=split.candidates, failure=np.array("x"))
+    attacks = {("broken", "adaptive"): broken, ("net", "adaptive"): folder / "scores.npz"}
+    assert run(attacks=attacks, menu=menu).failed == failed

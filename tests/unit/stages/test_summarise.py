@@ -31,7 +31,7 @@ DENSE = {"attack": "net", "attacker": "dense_shadows", "metric": "auc"}
 DEFENCES = {name: {"objective": "erm", "constraint": name} for name in ("baseline", "pruned", "other")}
 
 
-def write_evaluation(path, seed, cells, n_targets=4):
+def write_evaluation(path, seed, cells, n_targets=4, failed=()):
     rng = np.random.default_rng(seed)
     arrays = {
         "per_target": rng.uniform(0.4, 0.6, (len(cells), n_targets)),
@@ -40,7 +40,8 @@ def write_evaluation(path, seed, cells, n_targets=4):
         "n_targets": np.array(n_targets),
         "n_examples": np.array([20 if cell["metric"] == "test_accuracy" else 30 for cell in cells]),
     }
-    storage.write_arrays(path, {}, cells=np.array(json.dumps(cells)), **arrays)
+    of_failures = np.array(failed, dtype=str)
+    storage.write_arrays(path, {}, cells=np.array(json.dumps(cells)), failed=of_failures, **arrays)
     return arrays
 
 
@@ -88,7 +89,7 @@ def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(0, 0.2, (3, 50)) for name in ("examples_drawn", "both_drawn")}
     arrays |= {"per_target": np.zeros((3, 4)), "n_targets": np.array(4), "n_examples": np.array([20, 30, 30])}
-    storage.write_arrays(tmp_path / "a.npz", {}, cells=np.array(json.dumps(CELLS)), **arrays)
+    storage.write_arrays(tmp_path / "a.npz", {}, failed=np.array([], dtype=str), cells=np.array(json.dumps(CELLS)), **arrays)
     storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     summarise(
@@ -359,3 +360,13 @@ def test_none_is_matched_with_half_a_frontier(study, tmp_path):
     assert "matched_accuracy" not in set(summarised(study, tmp_path, frontier, gone)["differences"]["minus"])
     apart = [("baseline", 0), ("other", 3)]
     assert "matched_accuracy" not in set(summarised(study, tmp_path, frontier, apart)["differences"]["minus"])
+
+
+@pytest.mark.parametrize(("failed", "is_compared"), [((), False), (("net adaptive",), True)])
+def test_the_strongest_of_fewer_attacks_is_not_compared_with_that_of_all(tmp_path, failed, is_compared):
+    strongest = {"attack": "strongest", "attacker": "any", "metric": "auc"}
+    for name, of_defence in (("baseline", ("net adaptive",)), ("pruned", failed)):
+        write_evaluation(tmp_path / name, 0, [CELLS[0], strongest], failed=of_defence)
+    first, second = ({0: read_evaluation(tmp_path / name)} for name in ("baseline", "pruned"))
+    compared = {row["attack"] for row in _difference_rows(first, second)}
+    assert compared == ({"", "strongest"} if is_compared else {""})

@@ -75,7 +75,8 @@ def check_generator(generator: Mapping[str, Any]) -> None:
     for key in ("models", "examples"):
         if generator.get(key, 0) % 2:
             where = f"generator.{key} = {generator[key]}"
-            raise StudyError(f"{where}: models come in complementary pairs, so it must be even")
+            problem = "models come in complementary pairs, so it must be even"
+            raise StudyError(f"{where}: {problem}; set it to {generator[key] + 1}")
 
 
 def check_reference(split: Mapping[str, Any], n_classes: int, where: str) -> None:

@@ -50,7 +50,7 @@ def best_on_shadows(
         if quality > highest:
             best, highest = setting, quality
     found = (best, highest, len(shadows.logits))
-    logger.info("chosen: %s, with mean AUC %.4f of attacks on %d shadow models", *found)
+    logger.info("chosen: %s, with a mean AUC of %.4f when attacking %d shadow models", *found)
     return best
 
 

@@ -88,22 +88,21 @@ def shared_exposure(correlations: pd.DataFrame) -> str:
     >>> own, pruned, private = ("baseline", 1, 1, 1), ("pruned", 0.98, 0.95, 1), ("private", None, None, None)
     >>> columns = ["defence", "value", "low", "high"]
     >>> print(shared_exposure(pd.DataFrame([own, pruned, private], columns=columns)))
-    The rank order may be the same as the baseline's for pruned: the interval reaches 1. For private it cannot be told.
+    Correlation of exposures with the baseline's: pruned 0.98 (0.95 to 1.00). For private it cannot be told.
+
+    Where the interval ends below 1 the sentence does not say that the order differs: the same order under a
+    weaker leak reads 0.92 to 1 where few examples carry most of the exposure (simulated).
     """
     is_own = correlations["defence"] == BASELINE
     own, others = correlations[is_own], correlations[~is_own]
     if own["value"].isna().all():
         reason = "Pairs of the baseline's own models do not agree on which examples are exposed"
         return f"{reason}, so it cannot be told of any defence."
-    same, told = others["high"] >= 1, others["value"].notna()
-    lower = others[told & ~same].itertuples()
-    below = [f"{readable(row.defence)} ({row.value:.2f}, {row.low:.2f} to {row.high:.2f})" for row in lower]
+    known = others["value"].notna()
+    values = [f"{readable(row.defence)} {row.value:.2f} ({row.low:.2f} to {row.high:.2f})" for row in others[known].itertuples()]
     sentences = {
-        "The rank order may be the same as the baseline's for {}: the interval reaches 1.": [
-            *map(readable, others[same]["defence"]),
-        ],
-        "The rank order differs from the baseline's for {}.": below,
-        "For {} it cannot be told.": [*map(readable, others[~told]["defence"])],
+        "Correlation of exposures with the baseline's: {}.": values,
+        "For {} it cannot be told.": [*map(readable, others[~known]["defence"])],
     }
     said = [sentence.format(listed(names)) for sentence, names in sentences.items() if names]
     return " ".join(said)

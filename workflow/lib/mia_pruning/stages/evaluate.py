@@ -83,7 +83,7 @@ def evaluate_defence(
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     everywhere, members = split_.candidates[targets].all(axis=0), split_.membership[targets]
     ranks = twin_ranks(statistic[:, everywhere], members[:, everywhere], distinct_twins(twins))
-    _write_replicates(output, record, found.cells, draws, ranks)
+    _write_replicates(output, record, found.cells, draws, ranks, found.failed)
     no_leak = stream(seed, "no_leak")
     found.rows["exposed"] += _exposed_rows(statistic, split_, labels, twins, no_leak)
     found.rows["agreement"] += agreement_rows(found.members, members)
@@ -108,6 +108,7 @@ class _Evaluated:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in OF_EVALUATION})
     estimates: dict[Attacker, dict[str, tuple[float, float]]] = field(default_factory=dict)
     members: dict[Attacker, np.ndarray] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
 
     def guesses(self, arrays: Mapping[str, np.ndarray]) -> Guesses:
         membership = self.split.membership[self.split.is_target]
@@ -118,6 +119,8 @@ class _Evaluated:
         about = dict(zip(("attack", "attacker"), attacker, strict=True))
         if str(arrays["failure"]):
             self.rows["failures"].append({**about, "failure": str(arrays["failure"])})
+            if attacker[0] in self.menu and attacker[1] != KNOWN_MEMBERS:
+                self.failed.append(" ".join(attacker))
             return
         guesses = self.guesses(arrays)
         n_examples = int(guesses.unknown[0].sum())
@@ -159,8 +162,13 @@ def _write_replicates(
     cells: list[Cell],
     draws: Draws,
     ranks: np.ndarray,
+    failed: Sequence[str],
 ) -> None:
-    """Write each cell's replicates, and the ranks of the examples by each pair of twins (n_pairs, n_examples)."""
+    """Write each cell's replicates.
+
+    ranks: of the examples by each pair of twins (n_pairs, n_examples). failed: attackers that the strongest
+    attack could not be chosen from.
+    """
     replicates = [intervals.replicates(values, draws) for _, values, _ in cells]
     storage.write_arrays(
         output,
@@ -170,6 +178,7 @@ def _write_replicates(
         n_targets=np.array(draws.targets.shape[1]),
         n_examples=np.array([cell.n_examples for cell in cells]),
         twin_ranks=ranks.astype(np.float32),
+        failed=np.array(sorted(failed), dtype=str),
     )
 
 

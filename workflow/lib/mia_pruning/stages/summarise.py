@@ -13,7 +13,7 @@ from mia_pruning import storage
 from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
 from mia_pruning.metrics.operating import TPR_AT
-from mia_pruning.metrics.stand_ins import MATCHED
+from mia_pruning.metrics.stand_ins import MATCHED, STRONGEST
 from mia_pruning.types import BASELINE, StudyError
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", *TPR_AT)
@@ -54,11 +54,16 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One defence under one seed. n_examples: how many each target's number rests on."""
+    """One defence under one seed.
+
+    n_examples: how many each target's number rests on. failed: attackers that failed, of which the strongest
+    attack would have been one.
+    """
 
     replicates: dict[Key, Replicates]
     n_targets: int
     n_examples: dict[Key, int]
+    failed: tuple[str, ...] = ()
 
 
 def read_evaluation(path: str) -> Evaluation:
@@ -67,7 +72,8 @@ def read_evaluation(path: str) -> Evaluation:
     columns = [arrays[field.name] for field in fields(Replicates)]
     replicates = {key: Replicates(*values) for key, *values in zip(keys, *columns, strict=True)}
     n_examples = dict(zip(keys, arrays["n_examples"].tolist(), strict=True))
-    return Evaluation(replicates, int(arrays["n_targets"]), n_examples)
+    failed = tuple(arrays["failed"].tolist())
+    return Evaluation(replicates, int(arrays["n_targets"]), n_examples, failed)
 
 
 def _read_defences(files: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int, Evaluation]]:
@@ -151,7 +157,12 @@ def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evalu
 def _common(runs: Iterable[Evaluation]) -> list[Key]:
     """What every one of these has: an attack that failed on one is not compared."""
     runs = list(runs)
-    return [key for key in runs[0].replicates if all(key in run.replicates for run in runs[1:])] if runs else []
+    if not runs:
+        return []
+    shared = [key for key in runs[0].replicates if all(key in run.replicates for run in runs[1:])]
+    # The strongest of fewer attacks is weaker: it is compared only where the same attacks failed.
+    is_one_choice = len({run.failed for run in runs}) == 1
+    return [key for key in shared if is_one_choice or key.attack != STRONGEST["attack"]]
 
 
 def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int, Evaluation]]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mia_pruning.metrics.operating import MEMBER_SHARES, TPR_AT, Counts
@@ -27,7 +28,8 @@ def privacy_matrix(results: pd.DataFrame, correctness: str | None = None) -> Tab
     """Attack accuracy: one row an experiment and defence, one column an attacker.
 
     The interval is the cell's hint. correctness: the attack that guesses by right and wrong answers, if the
-    study has it. Whatever is less accurate than it on the same defence is marked.
+    study has it. An attack whose interval ends below it on the same defence is marked. Attackers who know
+    members are measured on other examples and are not marked.
     """
     rates = pick(results, metric="attack_accuracy")
     attackers = sorted(dict.fromkeys(zip(rates["attack"], rates["attacker"], strict=True)), key=attack_order)
@@ -36,7 +38,10 @@ def privacy_matrix(results: pd.DataFrame, correctness: str | None = None) -> Tab
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
             learns_nothing = _value(known.get((experiment, defence, str(correctness), "adaptive")))
-            cells = [_shaded(known.get((experiment, defence, *key)), learns_nothing) for key in attackers]
+            cells = [
+                _shaded(known.get((experiment, defence, *key)), learns_nothing if key[1] != "known_members" else np.nan)
+                for key in attackers
+            ]
             rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells])
     columns = [Column("experiment"), Column("defence"), *(attacker_column(*key) for key in attackers)]
     caption = "Attack accuracy of every attacker on every defence"
@@ -53,7 +58,7 @@ def _shaded(row: Mapping[str, Any] | None, correctness: float) -> Cell:
     value = _value(row)
     if pd.isna(value):
         return Cell("", "")
-    is_below = value < correctness
+    is_below = row["high"] < correctness
     hint = f"{row['low']:.3f} to {row['high']:.3f}"
     if is_below:
         hint += f"; below correctness, {correctness:.3f}"

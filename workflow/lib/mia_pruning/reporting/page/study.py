@@ -148,7 +148,7 @@ def _of_attacks(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     if n_failed := len(tables["failures"]):
         yield f"{n_failed} attack{' failed; it is' if n_failed == 1 else 's failed; they are'} listed above and in no table."
     if pick(tables["results"], metric="attack_accuracy", **STRONGEST).empty:
-        yield "No strongest attack could be chosen: that takes an attack that was tried on every defence."
+        yield "No strongest attack could be chosen: no attack has results on every defence. Run one without `defences:`."
 
 
 def _of_methods(settings: Mapping[str, Any], projection: pd.DataFrame) -> Iterator[str]:
