@@ -41,7 +41,7 @@ def test_the_papers_network_finds_more_than_correctness_and_no_less_than_the_los
 
 
 def test_half_of_a_targets_members_teach_it_as_much_as_they_teach_a_threshold(signals):
-    """The known-member attacker: rows of one target alone, half of which it may learn from."""
+    """The known-member attacker learns from half of the rows of one target."""
     known = np.random.default_rng(1).random(signals.members.shape[1]) < 0.5
     found = {name: [] for name in ("neural_network", "correctness", "loss")}
     for row, members in enumerate(signals.members):

@@ -1,4 +1,4 @@
-"""The strongest attack on planted scores, of which the truth is known."""
+"""The strongest attack on planted scores whose true strengths are known."""
 
 import numpy as np
 import pytest
