@@ -12,7 +12,8 @@ from mia_pruning.cluster import Queued
 from mia_pruning.missing import Missing
 from mia_pruning.requests import Need, Requests
 from mia_pruning.stages.job import _log_to, place
-from mia_pruning.status import Begun, Output, describe, is_alive, progress, read_begun, seconds_of, start_of_run
+from mia_pruning.status import Begun, Output, describe, is_alive, progress, queue_of, read_begun, seconds_of, start_of_run
+from mia_pruning.types import StudyError
 
 
 def begun(rule, **changes):
@@ -49,6 +50,29 @@ def test_a_job_is_at_work_while_its_process_or_its_place_in_the_queue_is_there()
     assert not is_alive(begun("train_targets", node="elsewhere"), [])
     assert is_alive(begun("train_targets", slurm_job="7", node="gpu1"), queue)
     assert not is_alive(begun("train_targets", slurm_job="8", node="gpu1"), queue)
+
+
+@pytest.fixture
+def silent_slurm(monkeypatch):
+    """Slurm's commands without a controller that answers."""
+
+    def fail(folder):
+        raise StudyError("Slurm's controller does not answer: no configuration")
+
+    monkeypatch.setattr(status.shutil, "which", lambda command: f"/usr/bin/{command}")
+    monkeypatch.setattr(status, "read_queue", fail)
+
+
+@pytest.mark.usefixtures("silent_slurm")
+def test_a_run_without_slurm_is_told_of_although_slurm_does_not_answer(capsys, tmp_path):
+    assert queue_of(tmp_path, [begun("train_targets")]) == []
+    assert "does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("silent_slurm")
+def test_jobs_sent_to_slurm_are_not_called_dead_because_it_does_not_answer(tmp_path):
+    with pytest.raises(StudyError, match="does not answer"):
+        queue_of(tmp_path, [begun("train_targets", slurm_job="7")])
 
 
 def write(path, text, time):

@@ -73,16 +73,33 @@ def main() -> int:
     try:
         name = load_study(read_yaml(study), default=ROOT / "config.yaml", files=[study], results=Path("results")).name
         outputs, left = read_outputs(study), count_jobs(study, folder)
-        queue = read_queue(folder) if shutil.which("squeue") else []
+        results = Path("results") / name
+        begun = read_begun(results, since=since(folder, results))
+        queue = queue_of(folder, begun)
     except StudyError as error:
         print(error, file=sys.stderr)
         return 1
-    results = Path("results") / name
-    begun = read_begun(results, since=since(folder, results))
     running = [job for job in begun if not job.stopped and is_alive(job, queue)]
     failures = [job for job in begun if job not in running]
     print(describe(name, outputs, left, running, queue, failures, seconds_of(outputs, results)))
     return 0
+
+
+def queue_of(folder: Path, begun: Iterable[Begun]) -> list[Queued]:
+    """What this folder's runs have in Slurm's queue; none where Slurm is missing, or is silent and no job was sent to it.
+
+    Raises:
+        StudyError: Slurm's controller does not answer, so nobody knows whether the jobs that were sent to it are at work.
+    """
+    if not shutil.which("squeue"):
+        return []
+    try:
+        return read_queue(folder)
+    except StudyError as error:
+        if any(job.slurm_job for job in begun):
+            raise
+        print(f"Without Slurm's queue, where no job of this run is known to be: {error}", file=sys.stderr)
+        return []
 
 
 def is_alive(job: Begun, queue: Iterable[Queued]) -> bool:
