@@ -26,6 +26,9 @@ compare: $(READY) ## Set two finished studies side by side (A=results/x B=result
 	@$(if $(and $(A),$(B)),,echo "make: compare needs two studies' folders: make compare A=results/x B=results/y" >&2; exit 1)
 	@$(BIN)/python -m mia_pruning.compare "$(A)" "$(B)"
 
+plug-ins: $(READY) ## List data sets, models, objectives, constraints, solvers, probes and attacks with options and traits
+	@$(BIN)/python -m mia_pruning.plug_ins
+
 test: $(READY) ## Run all tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/workflow
@@ -67,5 +70,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status compare test study-test page-test cluster-test cluster-faults check bench env clean
+.PHONY: help reproduce plan prefetch status compare plug-ins test study-test page-test cluster-test cluster-faults check bench env clean
 .DEFAULT_GOAL := help

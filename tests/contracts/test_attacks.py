@@ -25,9 +25,9 @@ OPTIONS = {
 }
 N_TARGETS, N_SHADOWS, N_EXAMPLES, N_CLASSES, N_POPULATION = 2, 4, 400, 4, 200
 #: attack and protocol, of which one that needs shadows trained on the targets' examples has one only
-CASES = [(name, p) for name in ATTACKS for p in ("pool", "disjoint") if p == "pool" or not ATTACKS[name].traits.get("inside")]
-WITH_OTHER_EXAMPLES = [name for name in ATTACKS if not set(ATTACKS[name].traits) & set(SAME_EXAMPLES)]
-WITHOUT_INSIDE = [name for name in ATTACKS if not ATTACKS[name].traits.get("inside")]
+CASES = [(name, p) for name in ATTACKS for p in ("pool", "disjoint") if p == "pool" or not ATTACKS[name].traits.inside]
+WITH_OTHER_EXAMPLES = [name for name in ATTACKS if not any(getattr(ATTACKS[name].traits, trait) for trait in SAME_EXAMPLES)]
+WITHOUT_INSIDE = [name for name in ATTACKS if not ATTACKS[name].traits.inside]
 
 
 def toy(leak, protocol="pool"):
@@ -223,7 +223,7 @@ def test_shadows_of_one_class_are_refused_in_a_sentence(name):
         run(name, targets, members_only)
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.get("by_example")])
+@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.by_example])
 def test_two_shadows_are_too_few_to_compare_with_at_each_example(name):
     targets, shadows, _ = toy(2.0)
     with pytest.raises(ValueError, match=r"2 shadow models are too few|no example has two"):
@@ -232,8 +232,8 @@ def test_two_shadows_are_too_few_to_compare_with_at_each_example(name):
 
 #: attack and what it declares to read beside logits
 READS = [
-    *((name, probe) for name, plug_in in ATTACKS.items() for probe in plug_in.traits.get("probes", ())),
-    *((name, "dense") for name, plug_in in ATTACKS.items() if plug_in.traits.get("dense")),
+    *((name, probe) for name, plug_in in ATTACKS.items() for probe in plug_in.traits.probes),
+    *((name, "dense") for name, plug_in in ATTACKS.items() if plug_in.traits.dense),
 ]
 
 
@@ -251,7 +251,7 @@ def test_a_leak_in_one_declared_signal_alone_is_found(name, signal):
     assert per_target(auc, run(name, targets, shadows), targets, toy(5.0)[2]) > 0.6
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.get("images")])
+@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.images])
 def test_an_image_tells_what_to_expect_of_an_example_alike(name):
     """Answers rise with the brightness of the image: who looks at it tells more than who sets one threshold for all."""
     targets, shadows, members = toy(2.0)

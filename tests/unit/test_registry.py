@@ -5,6 +5,7 @@ import pytest
 
 from mia_pruning import registry
 from mia_pruning.registry import REQUIRED, Option, check_options, find, options_of
+from mia_pruning.traits import AttackTraits, SolverTraits
 from mia_pruning.types import StudyError
 
 PLUG_IN = '''
@@ -25,17 +26,16 @@ def mine(targets, shadows, rng, *, k: Annotated[int, ">= 1, < 9"], rate: float =
 def dotted_decorator(targets, shadows, rng):
     return 0
 
-@solver
+@solver(from_initial=True)
 @dataclass(frozen=True)
 class OneShotByHand:
     """Fields are options."""
 
-    written_out = True
     computed = 1 + 1
     steps: Annotated[Sequence[float], "> 0"] = (0.1, 1)
     epochs: int = 3
 
-    def start(self, *, not_an_option: int = 0): ...
+    def start(self, task, sparsity_set, rng, *, not_an_option: int = 0): ...
 
 def undecorated(*, k: int = 1): ...
 '''
@@ -53,11 +53,52 @@ def plug_in_file(tmp_path, monkeypatch):
     return write
 
 
-def test_what_a_class_writes_out_is_known_without_running_it(plug_in_file, capsys):
+def test_traits_are_known_without_running_the_module(plug_in_file, capsys):
     module = plug_in_file("own_traits", PLUG_IN)
-    assert find("solver", f"{module}.OneShotByHand", "use").traits == {"written_out": True}
-    assert find("attack", f"{module}.mine", "use").traits == {}
+    assert find("solver", f"{module}.OneShotByHand", "use").traits == SolverTraits(from_initial=True)
+    assert find("attack", f"{module}.mine", "use").traits == AttackTraits()
     assert capsys.readouterr().out == ""
+
+
+def test_a_class_has_its_traits_as_attributes(plug_in_file):
+    solver = find("solver", f"{plug_in_file('own_attributes', PLUG_IN)}.OneShotByHand", "use").load()
+    assert solver.from_initial
+    assert solver.reads_members
+
+
+IMPORTS = "from mia_pruning.registry import attack, constraint, model, objective, probe, solver\n"
+
+
+ATTACK = "def it(targets, shadows, rng): ..."
+WRONG = {
+    "swapped": ("attack", "@attack\ndef it(shadows, targets, rng): ...", "(shadows, targets, rng); those of"),
+    "one missing": ("attack", "@attack\ndef it(targets, shadows): ...", "must be (targets, shadows, rng)"),
+    "of a model": ("model", "@model\ndef it(n_classes, image_shape): ...", "must be (image_shape, n_classes)"),
+    "of a recorded probe": ("probe", "@probe(recorded=True)\ndef it(asked): ...", "must be (n_epochs)"),
+    "misspelt trait": ("attack", f"@attack(by_exmaple=True)\n{ATTACK}", "no trait by_exmaple. Allowed: by_example, "),
+    "trait of another type": ("attack", f"@attack(by_example=1)\n{ATTACK}", "by_example of @attack is 1; allowed is a bool"),
+    "trait computed": ("attack", f"P = ()\n@attack(probes=P)\n{ATTACK}", "the trait probes is not written out: P"),
+    "trait of a kind without": ("model", "@model(fast=True)\ndef it(image_shape, n_classes): ...", "Allowed: none"),
+    "class": ("attack", "@attack\nclass it: ...", "a class cannot be attack; write a function (targets,"),
+    "function": ("objective", "@objective\ndef it(model): ...", "a function cannot be objective; write a class"),
+    "method": ("objective", "@objective\nclass it:\n    def loss(self, images, model, labels): ...", "(self, model, images,"),
+    "annotated trait": ("solver", "@solver\nclass it:\n    from_initial: bool = True", "write @solver(from_initial=...)"),
+    "assigned trait": ("solver", "@solver\nclass it:\n    from_initial = True", "is a trait, not an attribute"),
+}
+
+
+@pytest.mark.parametrize(("kind", "text", "reason"), WRONG.values(), ids=WRONG)
+def test_a_plug_in_written_wrongly_is_refused_with_what_is_expected(plug_in_file, kind, text, reason, request):
+    module = plug_in_file(f"own_{request.node.callspec.id.replace(' ', '_')}", IMPORTS + text)
+    with pytest.raises(StudyError) as refusal:
+        find(kind, f"{module}.it", f"{kind}s.a.use")
+    assert f"{kind}s.a.use = '{module}.it'" in str(refusal.value)
+    assert reason in str(refusal.value)
+
+
+def test_a_misspelt_trait_is_refused_when_the_module_is_run():
+    with pytest.raises(ValueError, match="has no trait by_exmaple"):
+        registry.attack(by_exmaple=True)(lambda targets, shadows, rng: None)
 
 
 def test_a_dotted_path_finds_a_users_own_plug_in_without_running_it(plug_in_file, capsys):

@@ -25,7 +25,7 @@ MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
 OBJECTIVES = {"dp_sgd": {"noise": 1.0}}
 PROBES = registry.catalogue("probe")
 #: The other probes are recorded while models train.
-ASKED = [name for name, plug_in in PROBES.items() if not plug_in.traits.get("recorded")]
+ASKED = [name for name, plug_in in PROBES.items() if not plug_in.traits.recorded]
 
 
 @pytest.fixture(autouse=True)

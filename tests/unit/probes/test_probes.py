@@ -20,7 +20,7 @@ from mia_pruning.registry import catalogue
 SHAPE, N_CLASSES, N = (6, 6, 2), 3, 30
 PROBES = catalogue("probe")
 #: The other probes are recorded while models train.
-ASKED = [name for name, plug_in in PROBES.items() if not plug_in.traits.get("recorded")]
+ASKED = [name for name, plug_in in PROBES.items() if not plug_in.traits.recorded]
 
 
 class Small(nn.Module):

@@ -17,6 +17,7 @@ from mia_pruning.reporting.paper_tables import attack_table, defence_table, verd
 from mia_pruning.reporting.tables import Drawing
 from mia_pruning.reporting.typesetting import COLUMN, PAGE, fit_to_paper_
 from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_blocks
+from mia_pruning.traits import FigureTraits
 
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 NO_ATTACK = {"attack": "", "attacker": ""}
@@ -206,7 +207,7 @@ def printed(monkeypatch, tmp_path):
         def draw(tables, headline):
             return Drawing(panels(n_rows, n_columns), pd.DataFrame({"a": [1]}), "found", "shown")
 
-        plug_in = SimpleNamespace(traits={}, load=lambda: draw)
+        plug_in = SimpleNamespace(traits=FigureTraits(), load=lambda: draw)
         monkeypatch.setattr(drawing, "catalogue", lambda kind: {"planted": plug_in})
         pd.DataFrame([result("baseline", "attack_accuracy", 0.6, HEADLINE)]).to_csv(tmp_path / "results.csv", index=False)
         paths = {"svg": "page.svg", "table": "t.csv", "words": "w.json", "print_svg": "p.svg", "print_pdf": "p.pdf"}

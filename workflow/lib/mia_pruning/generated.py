@@ -10,6 +10,7 @@ from every name that a study may give.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mia_pruning.traits import AttackTraits
 from mia_pruning.types import StudyError
 
 ATTACKER = "generated_shadows"
@@ -90,9 +91,9 @@ def check_reference(split: Mapping[str, Any], n_classes: int, where: str) -> Non
         )
 
 
-def check_attack(use: str, traits: Mapping[str, Any], attackers: Iterable[str], where: str) -> None:
+def check_attack(use: str, traits: AttackTraits, attackers: Iterable[str], where: str) -> None:
     """Refuse an attack that needs shadow models on the target's own examples."""
-    if ATTACKER in attackers and any(traits.get(trait) for trait in SAME_EXAMPLES):
+    if ATTACKER in attackers and any(getattr(traits, trait) for trait in SAME_EXAMPLES):
         raise StudyError(
             f"{where}.attackers: {use} compares the target with shadow models on the same examples, "
             f"and those of {ATTACKER} have generated examples only; allowed are other attackers"

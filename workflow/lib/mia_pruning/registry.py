@@ -1,9 +1,9 @@
 """Plug-ins: finding them, describing their options and loading them.
 
 A plug-in is a module-level function or dataclass with the decorator of its kind (`@attack`, `@model`, ...). A function's
-keyword-only arguments, or a dataclass's fields, are its options; a class `OneShot` is named `one_shot`. The catalogue is read
-from the source text, not by importing: planning a study then costs milliseconds instead of torch's three seconds, and a change
-in one plug-in's file concerns that plug-in alone.
+keyword-only arguments, or a dataclass's fields, are its options; a class `OneShot` is named `one_shot`. The decorator states
+its traits (`traits.py`). The catalogue is read from the source text, not by importing: planning a study then costs milliseconds
+instead of torch's three seconds, and a change in one plug-in's file concerns that plug-in alone.
 
 An annotation `Annotated[float, ">= 1"]` states the range of an option, `Literal["this", "that"]` the words that it takes. Both
 may be joined: `Annotated[Literal["auto"] | float, ">= 1"]` takes the word, or a number in the range.
@@ -16,11 +16,12 @@ import importlib.util
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from mia_pruning.traits import Traits, make_traits, traits_of
 from mia_pruning.types import StudyError
 
 #: kind -> the sub-package whose modules are scanned for functions decorated with the kind's name
@@ -35,6 +36,22 @@ PACKAGES = {
     "figure": "mia_pruning.reporting.figures",
 }
 REQUIRED = object()
+#: Positional arguments of a function of each kind. A recorded probe is asked for epochs instead.
+ARGUMENTS = {
+    "dataset": (),
+    "model": ("image_shape", "n_classes"),
+    "constraint": (),
+    "probe": ("asked",),
+    "recorded probe": ("n_epochs",),
+    "attack": ("targets", "shadows", "rng"),
+    "figure": ("tables", "headline"),
+}
+#: Arguments of the methods of a class of each kind.
+METHODS = {
+    "objective": {"loss": ("self", "model", "images", "labels")},
+    "solver": {"start": ("self", "task", "sparsity_set", "rng")},
+    "constraint": {"budgets": ("self", "shapes"), "masks": ("self", "weights")},
+}
 _TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "Sequence": (list, tuple), "dict": dict}
 _RANGES = {
     ">=": lambda value, bound: value >= bound,
@@ -103,16 +120,14 @@ class Option:
 
 @dataclass(frozen=True)
 class PlugIn:
-    """traits: of a class, what its body assigns without annotation and writes out, such as `from_initial = True`; of a function,
-    the keywords of its decorator, such as `@attack(by_example=True)`.
-    """
+    """A plug-in as its source text describes it; `traits` is what its decorator states, of the class of its kind."""
 
     kind: str
     name: str
     module: str
     symbol: str
     options: dict[str, Option]
-    traits: dict[str, Any] = field(default_factory=dict)
+    traits: Any = field(default_factory=Traits)
 
     def load(self) -> Callable:
         """The function or class itself; this imports its module."""
@@ -139,13 +154,17 @@ def _is_finite(value: Any) -> bool:
 
 
 def marker(kind: str) -> Callable:
-    """The decorator of a kind, with or without traits. It marks a function for the catalogue and leaves it as it is."""
+    """The decorator of a kind. It leaves a function as it is, and gives a class its traits as attributes."""
 
-    def mark(function: Callable | None = None, **traits: Any) -> Callable:
-        if function is None:
-            return mark
-        function.plug_in_kind = kind
-        return function
+    def mark(marked: Callable | None = None, **given: Any) -> Callable:
+        if marked is None:
+            return partial(mark, **given)
+        traits = make_traits(kind, given)
+        if isinstance(marked, type):
+            for name, value in vars(traits).items():
+                setattr(marked, name, value)
+        marked.plug_in_kind = kind
+        return marked
 
     return mark
 
@@ -235,18 +254,52 @@ def _find_dotted(kind: str, use: str, where: str) -> PlugIn:
 
 def _read(kind: str, module: str, path: Path) -> list[PlugIn]:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return [
-        PlugIn(
-            kind,
-            _snake_case(node.name),
-            module,
-            node.name,
-            {option.name: option for option in _options(node)},
-            _traits(node, kind),
-        )
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and kind in map(_decorator_name, node.decorator_list)
-    ]
+    definitions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    plug_ins = [node for node in definitions if kind in map(_decorator_name, node.decorator_list)]
+    return [_plug_in(kind, module, node) for node in plug_ins]
+
+
+def _plug_in(kind: str, module: str, node: ast.FunctionDef | ast.ClassDef) -> PlugIn:
+    """Raise ValueError where the definition is no plug-in of its kind."""
+    try:
+        traits = make_traits(kind, dict(_stated(node, kind)))
+        if isinstance(node, ast.ClassDef):
+            _check_class(node, kind)
+        else:
+            recorded = "recorded " if getattr(traits, "recorded", False) else ""
+            _check_arguments(node, ARGUMENTS.get(recorded + kind), kind)
+        options = {option.name: option for option in _options(node)}
+    except ValueError as error:
+        raise ValueError(f"line {node.lineno}, {node.name}: {error}") from error
+    return PlugIn(kind, _snake_case(node.name), module, node.name, options, traits)
+
+
+def _check_arguments(node: ast.FunctionDef, expected: tuple[str, ...] | None, what: str) -> None:
+    """Compare the positional arguments with those that the caller passes."""
+    found = tuple(argument.arg for argument in [*node.args.posonlyargs, *node.args.args])
+    if expected is None:
+        raise ValueError(f"a function cannot be {what}; write a class with the methods {', '.join(METHODS[what])}")
+    if found != expected:
+        raise ValueError(f"its arguments are ({', '.join(found)}); those of this {what} must be ({', '.join(expected)})")
+
+
+def _check_class(node: ast.ClassDef, kind: str) -> None:
+    """Check the methods that the class defines itself, and that its body assigns no trait."""
+    if kind not in METHODS:
+        raise ValueError(f"a class cannot be {kind}; write a function ({', '.join(ARGUMENTS[kind])})")
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and method.name in METHODS[kind]:
+            _check_arguments(method, METHODS[kind][method.name], kind)
+    names = {target.id for item in node.body for target in _targets(item) if isinstance(target, ast.Name)}
+    if wrong := sorted(names & {trait.name for trait in fields(traits_of(kind))}):
+        raise ValueError(f"{wrong[0]} is a trait, not an attribute; write @{kind}({wrong[0]}=...)")
+
+
+def _targets(item: ast.stmt) -> list[ast.expr]:
+    """What a statement assigns to."""
+    if isinstance(item, ast.Assign):
+        return item.targets
+    return [item.target] if isinstance(item, ast.AnnAssign) else []
 
 
 def _snake_case(name: str) -> str:
@@ -268,19 +321,16 @@ def _options(node: ast.FunctionDef | ast.ClassDef) -> list[Option]:
     return [_option(argument.arg, argument.annotation, default) for argument, default in arguments]
 
 
-def _traits(node: ast.FunctionDef | ast.ClassDef, kind: str) -> dict[str, Any]:
-    if isinstance(node, ast.ClassDef):
-        assigned = [(target, item.value) for item in node.body if isinstance(item, ast.Assign) for target in item.targets]
-        given = [(target.id, value) for target, value in assigned if isinstance(target, ast.Name)]
-    else:
-        decorators = [item for item in node.decorator_list if isinstance(item, ast.Call) and _decorator_name(item) == kind]
-        given = [(keyword.arg, keyword.value) for item in decorators for keyword in item.keywords]
-    return {name: ast.literal_eval(value) for name, value in given if _is_written_out(value)}
-
-
-def _is_written_out(value: ast.expr) -> bool:
-    """Words, numbers, and tuples of them."""
-    return isinstance(value, ast.Constant) or (isinstance(value, ast.Tuple) and all(map(_is_written_out, value.elts)))
+def _stated(node: ast.FunctionDef | ast.ClassDef, kind: str) -> Iterator[tuple[str, Any]]:
+    """Yield the keywords of the decorator of a kind."""
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and _decorator_name(decorator) == kind:
+            for keyword in decorator.keywords:
+                try:
+                    yield keyword.arg, ast.literal_eval(keyword.value)
+                except ValueError as error:
+                    written = ast.unparse(keyword.value)
+                    raise ValueError(f"the trait {keyword.arg} is not written out: {written}") from error
 
 
 def _option(name: str, annotation: ast.expr, default: ast.expr | None) -> Option:

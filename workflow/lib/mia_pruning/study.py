@@ -19,7 +19,7 @@ import jsonschema
 import yaml
 
 from mia_pruning import registry
-from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_POPULATION, FEWEST_SHADOWS
+from mia_pruning.attacks.references import FEWEST_POPULATION
 from mia_pruning.data.sources import check_sources
 from mia_pruning.data.split import check_size
 from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
@@ -35,6 +35,7 @@ from mia_pruning.generated import (
 from mia_pruning.provenance import code_digest, fingerprint, module_file
 from mia_pruning.requests import NAME as PLAN
 from mia_pruning.requests import Requests, experiment_identity, read_requests
+from mia_pruning.traits import AttackTraits
 from mia_pruning.types import BASELINE, DatasetSource, StudyError
 
 SCHEMA = Path(__file__).parents[2] / "config.schema.yaml"
@@ -161,8 +162,8 @@ class Study:
 
     def starts_dense(self, experiment: str, constraint: str) -> bool:
         """Whether a constraint's models begin as the trained dense ones, and not untrained."""
-        *_, solver = self.plug_ins("constraints", constraint, experiment)
-        return not solver.traits.get("from_initial", False)
+        solvers = [plug_in for plug_in in self.plug_ins("constraints", constraint, experiment) if plug_in.kind == "solver"]
+        return not any(solver.traits.from_initial for solver in solvers)
 
     def takes_subnetworks(self, experiment: str, constraint: str) -> bool:
         """Whether a constraint's networks are taken from trained dense ones, and not only trained on."""
@@ -170,12 +171,12 @@ class Study:
 
     def probes_of(self, attack: str) -> list[str]:
         """What an attack has models asked beside their logits."""
-        return list(_traits(self["attacks"][attack], f"attacks.{attack}").get("probes", ()))
+        return list(_traits(self["attacks"][attack], f"attacks.{attack}").probes)
 
     def is_recorded(self, probe: str) -> bool:
         """Return whether models answer this probe while they train and not afterwards."""
         use = self["probes"][probe]["use"]
-        return bool(registry.find("probe", use, f"probes.{probe}.use").traits.get("recorded"))
+        return bool(registry.find("probe", use, f"probes.{probe}.use").traits.recorded)
 
     def probed_defences(self, attack: str, experiment: str) -> list[dict[str, str]]:
         """Objective and constraint of each defence whose models answer an attack's probes.
@@ -227,7 +228,7 @@ class Study:
 
     def sees_dense(self, attack: str) -> bool:
         """Whether the attacker has the dense model too that the pruned one was taken from."""
-        return bool(_traits(self["attacks"][attack], f"attacks.{attack}").get("dense"))
+        return bool(_traits(self["attacks"][attack], f"attacks.{attack}").dense)
 
     def attackers(self, attack: str, experiment: str, defence: str) -> list[str]:
         """Who tries this attack on this defence. The baseline's own shadows are the dense ones."""
@@ -548,7 +549,7 @@ def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: st
     """What compares a target with shadows example by example needs enough of them, and maybe some that know the example."""
     traits = _traits(attack, where)
     check_attack(attack["use"], traits, attack.get("attackers", filled["attackers"]), where)
-    if not traits.get("by_example"):
+    if not traits.by_example:
         return
     if "known_members" in attack.get("attackers", filled["attackers"]):
         raise StudyError(
@@ -558,19 +559,19 @@ def _check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: st
     for name, experiment in filled["experiments"].items():
         split = experiment["split"]
         pool = split["protocol"] == "pool"
-        if traits.get("inside") and not pool:
+        if traits.inside and not pool:
             raise StudyError(
                 f"{where}.use = {attack['use']!r}: it needs shadow models that were trained on the targets' examples, which "
                 f"experiments.{name} has not, its protocol being disjoint; allowed are attacks that need none"
             )
         n_shadows = split["models"] - attack["targets_per_group"] if pool else split["shadow_models"]
-        needed = FEWEST_PER_EXAMPLE if attack.get("variance") == "per_example" else FEWEST_SHADOWS
+        needed = traits.shadows_needed(attack)
         if n_shadows < needed:
             raise StudyError(
                 f"{where}: {attack['use']} needs at least {needed} shadow models, and experiments.{name} has {n_shadows} "
                 "for each group of targets; allowed are more models or fewer targets_per_group"
             )
-        if traits.get("population") and split["test"] < FEWEST_POPULATION:
+        if traits.population and split["test"] < FEWEST_POPULATION:
             raise StudyError(
                 f"experiments.{name}.split.test = {split['test']}: {where} compares with these "
                 f"examples as its population and needs at least {FEWEST_POPULATION} of them"
@@ -596,7 +597,7 @@ def _check_generator(filled: dict[str, Any]) -> None:
             check_reference(experiment["split"], n_classes, f"experiments.{name}")
 
 
-def _traits(attack: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _traits(attack: Mapping[str, Any], where: str) -> AttackTraits:
     return registry.find("attack", attack["use"], f"{where}.use").traits
 
 
@@ -605,21 +606,21 @@ def _check_sight(attack: Mapping[str, Any], filled: dict[str, Any], where: str) 
     for defence in attack.get("defences", []):
         _one_of(defence, filled["defences"], f"{where}.defences")
     traits = _traits(attack, where)
-    for probe in traits.get("probes", ()):
+    for probe in traits.probes:
         entry = filled["probes"].setdefault(probe, {"use": probe})
         _fill_options("probes", entry, f"probes.{probe}")
         plug_in = registry.find("probe", entry["use"], f"probes.{probe}.use")
-        if plug_in.traits.get("recorded") and entry["use"] != probe:
+        if plug_in.traits.recorded and entry["use"] != probe:
             raise StudyError(
                 f"probes.{probe}.use = {entry['use']!r}: it is recorded under its own name only; "
                 f"allowed is the name {plug_in.name}"
             )
-        if plug_in.traits.get("recorded") and GENERATED_SHADOWS in attack.get("attackers", filled["attackers"]):
+        if plug_in.traits.recorded and GENERATED_SHADOWS in attack.get("attackers", filled["attackers"]):
             raise StudyError(
                 f"{where}.attackers: {attack['use']} needs losses that are recorded while the shadow models "
                 f"train on the pool, which those of {GENERATED_SHADOWS} do not; allowed are other attackers"
             )
-    if traits.get("dense") and attack.get("attackers", ["adaptive"]) != ["adaptive"]:
+    if traits.dense and attack.get("attackers", ["adaptive"]) != ["adaptive"]:
         raise StudyError(
             f"{where}.attackers = {attack['attackers']}: {attack['use']} sees the dense and the pruned release and has shadows "
             "of both; allowed is [adaptive]"

@@ -25,7 +25,7 @@ LEAST_SPREAD = 0.1
 MOST_CATEGORIES = 255
 
 
-@attack(images=True)
+@attack(images=True, threshold_option="n_threshold_shadows")
 def quantile_regression(
     targets: Signals,
     shadows: Signals,

@@ -24,7 +24,7 @@ from mia_pruning.training.objective import Callback, Task
 from mia_pruning.types import StudyError
 
 
-@solver
+@solver(reads_members=False)
 @dataclass(frozen=True)
 class Admm(Solver):
     """rho: the values that the penalty takes, each for an equal share of the W-steps.
@@ -36,8 +36,6 @@ class Admm(Solver):
     rho: Annotated[Sequence[float], "> 0"] = (0.001, 0.01, 0.1)
     epochs: Annotated[int, ">= 1"] = 15
     step_epochs: Annotated[int, ">= 1"] = 1
-
-    reads_members = False
 
     def __post_init__(self) -> None:
         if len(self.rho) > self.n_steps:

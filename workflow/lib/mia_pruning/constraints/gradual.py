@@ -14,14 +14,12 @@ from mia_pruning.training.masking import KeepMasked
 from mia_pruning.training.objective import Callback, Task
 
 
-@solver
+@solver(reads_members=False)
 @dataclass(frozen=True)
 class GradualMagnitude(Solver):
     """epochs: of training, each of which ends with a step of the schedule; after the last the weights are in the set."""
 
     epochs: Annotated[int, ">= 1"] = 10
-
-    reads_members = False
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> "Narrowing":
         return Narrowing(task.model, sparsity_set, self.epochs)

@@ -10,23 +10,19 @@ from mia_pruning.registry import solver
 from mia_pruning.training.objective import Task
 
 
-@solver
+@solver(reads_members=False)
 @dataclass(frozen=True)
 class Magnitude(Solver):
     """Project the trained weights once."""
-
-    reads_members = False
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         return Found(sparsity_set.masks({name: weight.detach() for name, weight in prunable_weights(task.model).items()}))
 
 
-@solver
+@solver(reads_members=False)
 @dataclass(frozen=True)
 class Random(Solver):
     """Keep weights at random, as many in each layer as the projection would."""
-
-    reads_members = False
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         noise = {

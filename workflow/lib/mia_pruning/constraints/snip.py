@@ -17,7 +17,7 @@ from mia_pruning.training.objective import Plan, Task
 from mia_pruning.types import StudyError
 
 
-@solver
+@solver(from_initial=True)
 @dataclass(frozen=True)
 class Snip(Solver):
     """n_batches: batches of the model's own members, as training draws them, on which the sensitivity is measured.
@@ -27,8 +27,6 @@ class Snip(Solver):
     """
 
     n_batches: Annotated[int, ">= 1"] = 1
-
-    from_initial = True
 
     def check(self, plan: Plan, retrain_epochs: int) -> None:
         super().check(plan, retrain_epochs)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from mia_pruning.stages.networks import build, make_objective
 from mia_pruning.training.loop import Recipe, Trainer, predict
 from mia_pruning.training.objective import Task
 from mia_pruning.training.optimizers import optimizer_state
+from mia_pruning.traits import AttackTraits
 from mia_pruning.types import Signals, StudyError
 
 #: a piece is measured for so long
@@ -268,6 +268,9 @@ def measure_probe(
     return ProbeRates(*slopes)
 
 
+NO_TRAITS = AttackTraits()
+
+
 def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int, n_examples: int = 1000) -> float:
     """Of made-up signals of six shadows and two targets; an attack that trains does so for as many epochs as it says."""
     plug_in = find("attack", entry["use"], "attack.use")
@@ -287,7 +290,7 @@ def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int,
 
 
 def made_up_signals(
-    n_models: int, n_examples: int, image_shape: tuple, n_classes: int, traits: Mapping[str, Any] = MappingProxyType({})
+    n_models: int, n_examples: int, image_shape: tuple, n_classes: int, traits: AttackTraits = NO_TRAITS
 ) -> Signals:
     """What an attack of these traits sees of pairs of twins that leak a little; the population is as large as the pool."""
     rng = np.random.default_rng(n_models)
@@ -296,7 +299,7 @@ def made_up_signals(
     members = np.concatenate([halves, ~halves])
     logits, population = rng.normal(size=(2, n_models, n_examples, n_classes)).astype(np.float32)
     logits[:, np.arange(n_examples), labels] += 1 + members
-    images = rng.integers(0, 256, (n_examples, *image_shape), dtype=np.uint8) if traits.get("images") else None
+    images = rng.integers(0, 256, (n_examples, *image_shape), dtype=np.uint8) if traits.images else None
     return Signals(
         logits,
         labels,
@@ -304,8 +307,8 @@ def made_up_signals(
         members,
         population,
         labels,
-        probes={name: made_up_answers(name, logits, image_shape) for name in traits.get("probes", ())},
-        dense=logits + np.float32(0.1) if traits.get("dense") else None,
+        probes={name: made_up_answers(name, logits, image_shape) for name in traits.probes},
+        dense=logits + np.float32(0.1) if traits.dense else None,
         images=images,
         population_images=images,
     )
@@ -314,7 +317,7 @@ def made_up_signals(
 def made_up_answers(probe: str, logits: np.ndarray, image_shape: tuple) -> np.ndarray:
     """Answers of the shape that the probe gives, of no meaning."""
     plug_in, n_classes = find("probe", probe, "probe"), logits.shape[-1]
-    if plug_in.traits.get("recorded"):
+    if plug_in.traits.recorded:
         n_recorded = len(plug_in.load()(n_epochs=100))
         return np.random.default_rng(0).random((*logits.shape[:2], n_recorded), dtype=np.float32)
     reference = random_data(4, image_shape, n_classes)

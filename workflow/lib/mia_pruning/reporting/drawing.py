@@ -43,7 +43,7 @@ def draw_figure(
 def _draw(name: str, tables: Tables, headline: Mapping[str, str]) -> Drawing:
     plug_in = catalogue("figure")[name]
     attacked = not pick(tables["results"], metric="attack_accuracy").empty
-    return plug_in.load()(tables, headline) if attacked or not plug_in.traits.get("of_attacks") else _nothing(tables)
+    return plug_in.load()(tables, headline) if attacked or not plug_in.traits.of_attacks else _nothing(tables)
 
 
 def _save(figure: Figure, *paths: str) -> None:

@@ -27,31 +27,31 @@ def attack_needs(settings: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _needs(name: str, entry: Mapping[str, Any], split: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
     traits = find("attack", entry["use"], f"attacks.{name}.use").traits
-    asked = list(map(_asked, traits.get("probes", ())))
-    asked += [words for trait, words in SIGHTS.items() if traits.get(trait)]
+    asked = list(map(_asked, traits.probes))
+    asked += [words for trait, words in SIGHTS.items() if getattr(traits, trait)]
     attackers = entry.get("attackers", settings["attackers"])
-    learns = [_shadows(entry, split)] if {"adaptive", "dense_shadows"} & set(attackers) else []
+    learns = [_shadows(entry, split, traits.threshold_option)] if {"adaptive", "dense_shadows"} & set(attackers) else []
     learns += ["half of the target's own members"] if "known_members" in attackers else []
     learns += [_generated(settings["generator"], split)] if GENERATED_SHADOWS in attackers else []
-    if not traits.get("learns", True):
+    if not traits.learns:
         learns = ["nothing"]
     return {"protocol": split["protocol"], "asked": "; ".join(asked) or "logits", "learns": "; ".join(learns)}
 
 
 def _asked(probe: str) -> str:
     built_in = catalogue("probe").get(probe)
-    if built_in is not None and built_in.traits.get("recorded"):
+    if built_in is not None and built_in.traits.recorded:
         return "the losses along training"
     return f"the answers to {readable(probe)}"
 
 
-def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any]) -> str:
-    """How many shadow models, and what they saw; an attack that needs a few for its threshold alone says so by an option."""
+def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any], option: str) -> str:
+    """How many shadow models, and what they saw. option: of an attack that needs a few for its threshold alone."""
     pool = split["protocol"] == "pool"
     n_shadows = split["models"] - entry["targets_per_group"] if pool else split["shadow_models"]
     saw = "of which half saw each example" if pool else "none of which saw the target's examples"
-    if "n_threshold_shadows" in entry:
-        return f"{min(entry['n_threshold_shadows'], n_shadows)} shadow models, for its threshold alone"
+    if option:
+        return f"{min(entry[option], n_shadows)} shadow models, for its threshold alone"
     return f"{n_shadows} shadow models, {saw}"
 
 

@@ -43,7 +43,7 @@ def run_attack(
     """
     split_, packed = read_split(split), read_packed(dataset)
     plug_in = find("attack", attack["use"], "attack.use")
-    wanted = {"images": split_.pool, "population_images": split_.test} if plug_in.traits.get("images") else {}
+    wanted = {"images": split_.pool, "population_images": split_.test} if plug_in.traits.images else {}
     seen = {name: packed.images[rows] for name, rows in wanted.items()}
     scores = np.full((int(split_.is_target.sum()), split_.pool.size), np.nan)
     unknown, failure = split_.candidates[split_.is_target].copy(), ""
@@ -71,7 +71,7 @@ def run_attack(
         failure = f"{attack['use']} on {target_signals}: {type(error).__name__}: {error}"
         logger.exception("the attack %s (%s) failed on %s", attack["use"], module_file(plug_in.module), target_signals)
         scores[:] = np.nan
-    n_population = split_.test.size if plug_in.traits.get("population") else 0
+    n_population = split_.test.size if plug_in.traits.population else 0
     told = {"failure": np.array(failure), "population": np.array(n_population)}
     storage.write_arrays(output, record, scores=scores, unknown=unknown, **told)
     logger.info("%d targets", len(scores))

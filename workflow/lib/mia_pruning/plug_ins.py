@@ -1,0 +1,56 @@
+"""`make plug-ins`: prints every built-in plug-in with its options, ranges, defaults and traits."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+
+from mia_pruning.registry import PACKAGES, REQUIRED, Option, PlugIn, catalogue
+from mia_pruning.traits import traits_of
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="plug-ins", description=__doc__)
+    kinds = parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(PACKAGES))
+    chosen = parser.parse_args().kinds or list(PACKAGES)
+    if unknown := [kind for kind in chosen if kind not in PACKAGES]:
+        parser.error(f"argument {kinds.metavar}: {unknown[0]!r}; allowed are {kinds.help}")
+    print("\n\n".join("\n".join(describe_kind(kind)) for kind in chosen))
+    return 0
+
+
+def describe_kind(kind: str) -> Iterator[str]:
+    """Yield the lines about a kind: what its traits mean, then each plug-in."""
+    yield f"{kind}, in {PACKAGES[kind].replace('.', '/')}"
+    for trait in fields(traits_of(kind)):
+        yield f"  trait {trait.name}: {trait.metadata['about']} (default {trait.default!r})"
+    for plug_in in catalogue(kind).values():
+        yield ""
+        yield from describe_plug_in(plug_in)
+
+
+def describe_plug_in(plug_in: PlugIn) -> Iterator[str]:
+    """Yield the lines about one plug-in: its name, the traits that it states, its options."""
+    stated = [
+        f"{trait.name}={getattr(plug_in.traits, trait.name)!r}"
+        for trait in fields(plug_in.traits)
+        if getattr(plug_in.traits, trait.name) != trait.default
+    ]
+    yield f"  {plug_in.name}" + (f" ({', '.join(stated)})" if stated else "")
+    for option in plug_in.options.values():
+        yield f"    {describe_option(option)}"
+
+
+def describe_option(option: Option) -> str:
+    """
+    >>> describe_option(Option("rate", "float", ">= 0", 0.5))
+    'rate: float >= 0 (default 0.5)'
+    >>> describe_option(Option("file", "str", "", REQUIRED))
+    'file: str (required)'
+    """
+    default = "required" if option.default is REQUIRED else f"default {option.default!r}"
+    return f"{option.name}: {option.allowed} ({default})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

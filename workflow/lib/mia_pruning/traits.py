@@ -1,0 +1,102 @@
+"""Traits of plug-ins: what each kind of plug-in may state in its decorator, besides its options.
+
+    @attack(by_example=True, probes=("augmented",))
+
+Traits are read from the source text, so each value is written out as a literal.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+def _trait(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Traits:
+    """The traits of a kind that has none, and the base of the others."""
+
+
+@dataclass(frozen=True)
+class AttackTraits(Traits):
+    """What an attack compares, sees and needs."""
+
+    by_example: bool = _trait(False, "compares the target with shadow models on the same example")
+    inside: bool = _trait(False, "needs shadow models that were trained on the attacked example")
+    population: bool = _trait(False, "compares with population examples, those of split.test")
+    probes: tuple[str, ...] = _trait((), "probes that it reads, by name")
+    images: bool = _trait(False, "reads the images")
+    dense: bool = _trait(False, "reads the answers of the dense network that was pruned")
+    learns: bool = _trait(True, "learns from shadow models or known members")
+    fewest_shadows: int = _trait(4, "by_example: the fewest shadow models that it works with")
+    fewest_with_option: tuple[tuple[str, Any, int], ...] = _trait(
+        (), "option, value, and the fewest shadow models that it needs with this value"
+    )
+    threshold_option: str = _trait(
+        "", "the option with the number of shadow models that set its threshold, if it reads no others"
+    )
+
+    def shadows_needed(self, options: Mapping[str, Any]) -> int:
+        """The fewest shadow models that the attack works with, given its options.
+
+        >>> traits = AttackTraits(fewest_shadows=4, fewest_with_option=(("variance", "own", 6),))
+        >>> traits.shadows_needed({"variance": "own"}), traits.shadows_needed({})
+        (6, 4)
+        """
+        rules = self.fewest_with_option
+        found = [n for option, value, n in rules if options.get(option) == value]
+        return max([self.fewest_shadows, *found])
+
+
+@dataclass(frozen=True)
+class SolverTraits(Traits):
+    """Where a solver starts and what its masks depend on."""
+
+    from_initial: bool = _trait(False, "starts from the untrained network")
+    reads_members: bool = _trait(True, "chooses masks by training examples, which a promise on the weights does not cover")
+
+
+@dataclass(frozen=True)
+class ProbeTraits(Traits):
+    """When a probe is asked."""
+
+    recorded: bool = _trait(False, "is recorded while models train")
+
+
+@dataclass(frozen=True)
+class FigureTraits(Traits):
+    """What a figure shows."""
+
+    of_attacks: bool = _trait(False, "needs a study with attacks")
+
+
+TRAITS: dict[str, type[Traits]] = {
+    "attack": AttackTraits,
+    "solver": SolverTraits,
+    "probe": ProbeTraits,
+    "figure": FigureTraits,
+}
+
+
+def traits_of(kind: str) -> type[Traits]:
+    """The class of a kind's traits."""
+    return TRAITS.get(kind, Traits)
+
+
+def make_traits(kind: str, given: Mapping[str, Any]) -> Traits:
+    """The traits that a decorator states, checked.
+
+    Raises:
+        ValueError: the kind has no such trait, or the value is of another type.
+    """
+    known = {trait.name: trait for trait in fields(traits_of(kind))}
+    for name, value in given.items():
+        if name not in known:
+            allowed = ", ".join(known) or "none"
+            raise ValueError(f"@{kind} has no trait {name}. Allowed: {allowed}")
+        if not isinstance(value, type(known[name].default)):
+            wanted = type(known[name].default).__name__
+            raise ValueError(f"trait {name} of @{kind} is {value!r}; allowed is a {wanted}")
+    return traits_of(kind)(**given)
