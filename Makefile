@@ -26,6 +26,9 @@ compare: $(READY) ## Set two finished studies side by side (A=results/x B=result
 	@$(if $(and $(A),$(B)),,echo "make: compare needs two studies' folders: make compare A=results/x B=results/y" >&2; exit 1)
 	@$(BIN)/python -m mia_pruning.compare "$(A)" "$(B)"
 
+docs: $(READY) ## Write README and docs from their templates, and from RESULTS="results/x ..." where newer results should be quoted
+	@$(BIN)/python -m mia_pruning.findings $(RESULTS)
+
 plug-ins: $(READY) ## List data sets, models, objectives, constraints, solvers, probes and attacks with options and traits
 	@$(BIN)/python -m mia_pruning.plug_ins
 
@@ -70,5 +73,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status compare plug-ins test study-test page-test cluster-test cluster-faults check bench env clean
+.PHONY: help reproduce plan prefetch status compare docs plug-ins test study-test page-test cluster-test cluster-faults check bench env clean
 .DEFAULT_GOAL := help
