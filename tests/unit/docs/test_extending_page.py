@@ -64,7 +64,7 @@ def test_the_solver_keeps_as_many_weights_as_the_constraint_allows(load, network
     class Asked:
         model = network
 
-    solver = load("solver", "my_solvers.WeightTimesFanIn")
+    solver = load("solver", "my_solvers.NoisyMagnitude")
     found = solver().start(Asked, Cardinality(compression=4), np.random.default_rng(0))
     kept = sum(int(mask.sum()) for mask in found.masks().values())
     total = sum(mask.numel() for mask in found.masks().values())

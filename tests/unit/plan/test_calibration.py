@@ -2,6 +2,7 @@ import gc
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mia_pruning import registry
 from mia_pruning.plan import calibration
@@ -31,6 +32,18 @@ ASKED = [name for name, plug_in in PROBES.items() if not plug_in.traits.recorded
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
     monkeypatch.setattr(calibration, "SECONDS", 0.01)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Counts floating-point operations instead of seconds, which vary on a busy machine."""
+
+    def operations_of(action):
+        with FlopCounterMode(display=False) as counter:
+            action()
+        return counter.get_total_flops()
+
+    monkeypatch.setattr(calibration, "seconds_of", operations_of)
 
 
 @pytest.mark.parametrize("objective", registry.catalogue("objective"))
@@ -103,6 +116,7 @@ def test_every_attack_is_measured(attack):
     assert measure_attack({"use": attack, **options}, (8, 8, 1), 3, n_examples=60) > 0
 
 
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("probe", ASKED)
 def test_every_probe_is_measured(probe):
     plug_in = registry.find("probe", probe, "")
@@ -111,12 +125,21 @@ def test_every_probe_is_measured(probe):
     assert measure_probe(entry, settings, (16, 16, 1), 3, flops=10_000).seconds_per_example > 0
 
 
+def test_a_probe_that_takes_no_more_time_with_more_examples_is_bounded_by_its_time(monkeypatch):
+    monkeypatch.setattr(calibration, "seconds_of", lambda action: 3.0)
+    settings = {"model": MODEL, "objective": {"use": "erm"}}
+    rates = measure_probe({"use": "distillation", "epochs": 20}, settings, (16, 16, 1), 3, flops=10_000)
+    assert rates.seconds_per_example == rates.seconds_per_reference == pytest.approx(3.0 / 100)
+
+
+@pytest.mark.usefixtures("counted")
 def test_a_probe_that_trains_costs_more_with_more_to_train_on():
     settings = {"model": MODEL, "objective": {"use": "erm"}}
     rates = measure_probe({"use": "distillation", "epochs": 20}, settings, (16, 16, 1), 3, flops=10_000)
     assert rates.seconds_per_reference > rates.seconds_per_example > 0
 
 
+@pytest.mark.usefixtures("counted")
 def test_an_attack_that_may_train_longer_is_expected_to_cost_more():
     options = {"use": "neural_network", "min_steps": 1, "batch_size": 50, "learning_rate": 0.001}
     short, long = (
