@@ -19,12 +19,10 @@ SOLVER = '''
     from mia_pruning.training.objective import Task
 
 
-    @solver
+    @solver(reads_members=False)
     @dataclass(frozen=True)
     class Halves(Solver):
         """Project the trained weights once."""
-
-        reads_members = False
 
         def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
             weights = {name: weight.detach() for name, weight in prunable_weights(task.model).items()}

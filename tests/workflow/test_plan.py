@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from mia_pruning.plan.__main__ import plan_jobs
@@ -10,6 +11,7 @@ from mia_pruning.plan.comparison import compare, read_benchmarks
 from mia_pruning.plan.costs import rule_costs
 from mia_pruning.plan.jobs import count_jobs
 from mia_pruning.plan.requesting import Device
+from mia_pruning.types import StudyError
 
 PLAN = [sys.executable, "-m", "mia_pruning.plan"]
 FILES = {
@@ -59,8 +61,9 @@ def test_planning_prints_a_table_and_leaves_the_plan_alone(project, one_attack, 
     assert outcome.code == 0, outcome.text
     assert "train_targets" in outcome.stdout
     assert "Wall time on 2 cores" in outcome.stdout
-    left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "approved"]
-    assert sorted(left) == ["results/smoke/plan.json", "variant.yaml"]
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "approved"}
+    snakemakes_own = {name for name in left if name.startswith(".snakemake/")}
+    assert left - snakemakes_own == {"results/smoke/plan.json", "variant.yaml"}
 
 
 @pytest.mark.parametrize("content", [None, "study: smoke\nsedes: [0]\n"])
@@ -91,3 +94,32 @@ def test_planning_lays_models_over_jobs_and_the_study_then_runs_so(project, one_
     assert outcome.code == 0, outcome.text
     assert "Models a job: lenet5_fashion 1." in outcome.stdout
     assert count_jobs(study, tmp_path)["train_targets"] == 6
+
+
+@pytest.fixture(scope="module")
+def own_images(tmp_path_factory):
+    """A folder with a study on its own array file, which it names by a relative path."""
+    folder = tmp_path_factory.mktemp("own_images")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (900, 28, 28, 1), dtype=np.uint8)
+    np.savez(folder / "mine.npz", images=images, labels=np.arange(900) % 10)
+    return folder
+
+
+def test_a_study_of_data_at_a_relative_path_is_planned(project, variant, own_images):
+    study = variant({"datasets.fashion_mnist": {"use": "arrays", "file": "mine.npz"}})
+    outcome = project.with_library().execute([*PLAN, str(study)], own_images)
+    assert outcome.code == 0, outcome.text
+    assert "train_targets" in outcome.stdout
+
+
+def test_why_snakemake_refuses_a_study_is_said(variant, tmp_path):
+    study = variant({"datasets.fashion_mnist": {"use": "arrays", "file": "gone.npz"}})
+    with pytest.raises(StudyError, match=r"cannot plan it: .*the file gone.npz is missing"):
+        count_jobs(study, tmp_path)
+
+
+def test_a_finished_study_is_planned_in_full(project, smoke, tmp_path):
+    everything = count_jobs(project.smoke, smoke, plan=tmp_path / "none.json")
+    assert everything == count_jobs(project.smoke, tmp_path)
+    assert len(everything) > 10

@@ -42,7 +42,7 @@ class KnownRates:
     def solver(self, settings, image_shape, n_classes):
         return SolverCounts(settings["constraint"].get("epochs", 0), 0.0, mask_bytes=250, tensor_bytes=2000)
 
-    def attack(self, entry, image_shape, n_classes):
+    def attack(self, entry, probes, image_shape, n_classes):
         return 0.001
 
     def probe(self, entry, settings, image_shape, n_classes):

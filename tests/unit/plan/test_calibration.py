@@ -16,6 +16,7 @@ from mia_pruning.plan.calibration import (
     measure_training,
     peak_bytes,
 )
+from mia_pruning.traits import AttackTraits
 from mia_pruning.types import StudyError
 
 TRAINING = {
@@ -146,6 +147,14 @@ def test_an_attack_that_may_train_longer_is_expected_to_cost_more():
         measure_attack({**options, "precision": "float32", "epochs": epochs}, (8, 8, 1), 3, n_examples=200) for epochs in (4, 100)
     )
     assert long > 3 * short
+
+
+def test_answers_have_the_shape_of_the_studys_own_probe_and_options():
+    traits = AttackTraits(probes=("mine", "noisy"))
+    probes = {"mine": {"use": "augmented", "n_copies": 17}, "noisy": {"use": "noisy", "deviations": [1, 2]}}
+    answers = made_up_signals(4, 20, (8, 8, 1), 4, traits, probes).probes
+    assert answers["mine"].shape == (4, 20, 17, 4)
+    assert answers["noisy"].shape == (4, 20, 2)
 
 
 def test_made_up_signals_are_half_members():

@@ -4,6 +4,7 @@
 """
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from mia_pruning.provenance import fingerprint
 from mia_pruning.types import StudyError
 
 NAME = "plan.json"
+#: Environment variable with the path of a plan that is read instead of the study's own. It is set
+#: while a study is being planned.
+PLAN_FILE = "MIA_PRUNING_PLAN_FILE"
 #: the rules whose jobs train or ask networks, and are faster on a GPU
 GPU_RULES = ("train_targets", "train_shadows", "prune_models", "retrain_models", "query_models", "probe_models")
 #: an experiment's key of what belongs to no experiment
@@ -83,7 +87,8 @@ class Requests:
 
 
 def read_requests(path: Path) -> Requests | None:
-    """The plan that stands there, if one does."""
+    """The plan in this file, or in that of `PLAN_FILE`; None if the file does not exist."""
+    path = Path(os.environ.get(PLAN_FILE, path))
     if not path.is_file():
         return None
     content = storage.read_json(path)

@@ -103,9 +103,10 @@ def plan_jobs(path: Path, rates: Rates, device: Device, results: Path) -> tuple[
     study = load_study(read_yaml(path), default=ROOT / "config.yaml", files=[path], results=results)
     study = lay_out(study, rates, device)
     with tempfile.TemporaryDirectory() as name:
-        study.plan.write(Path(name) / "results" / study.name / PLAN)
+        plan = Path(name) / PLAN
+        study.plan.write(plan)
         started = time.monotonic()
-        jobs = count_jobs(path, Path(name))
+        jobs = count_jobs(path, Path.cwd(), plan)
         return study, jobs, time.monotonic() - started
 
 

@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,10 @@ from mia_pruning.training.optimizers import optimizer_state
 from mia_pruning.traits import AttackTraits
 from mia_pruning.types import Signals, StudyError
 
+#: The study's entries of probes, by their keys.
+Probes = Mapping[str, Mapping[str, Any]]
+NO_PROBES: Probes = MappingProxyType({})
+NO_TRAITS = AttackTraits()
 #: a piece is measured for so long
 SECONDS = 0.6
 #: operations of a calibrated step; a network of more takes two images a step
@@ -109,9 +115,10 @@ class Machine:
         make = lambda: measure_probe(entry, settings, image_shape, n_classes, flops)  # noqa: E731
         return self._once(make, entry, settings["model"], image_shape)
 
-    def attack(self, entry: Mapping[str, Any], image_shape: tuple, n_classes: int) -> float:
+    def attack(self, entry: Mapping[str, Any], probes: Probes, image_shape: tuple, n_classes: int) -> float:
         """Seconds for each row that the attacker learns from."""
-        return self._once(lambda: measure_attack(entry, image_shape, n_classes), entry, image_shape, n_classes)
+        make = lambda: measure_attack(entry, image_shape, n_classes, probes=probes)  # noqa: E731
+        return self._once(make, entry, probes, image_shape, n_classes)
 
     def generator(self, image_shape: tuple, n_classes: int) -> float:
         """Seconds for each example of each epoch that a generator is fitted to."""
@@ -273,15 +280,16 @@ def _slope(least: float, most: float, few: int, many: int) -> float:
     return (most - least) / (many - few) if most > least else most / many
 
 
-NO_TRAITS = AttackTraits()
-
-
-def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int, n_examples: int = 1000) -> float:
+def measure_attack(
+    entry: Mapping[str, Any], image_shape: tuple, n_classes: int, n_examples: int = 1000, probes: Probes = NO_PROBES
+) -> float:
     """Of made-up signals of six shadows and two targets; an attack that trains does so for as many epochs as it says."""
     plug_in = find("attack", entry["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
-    shadows = made_up_signals(6, n_examples, image_shape, n_classes, plug_in.traits)
-    targets = replace(made_up_signals(2, n_examples, image_shape, n_classes, plug_in.traits), membership=None)
+    make_signals = partial(
+        made_up_signals, n_examples=n_examples, image_shape=image_shape, n_classes=n_classes, traits=plug_in.traits, probes=probes
+    )
+    shadows, targets = make_signals(6), replace(make_signals(2), membership=None)
 
     def seconds(**changes: Any) -> float:
         return seconds_of(lambda: function(targets, shadows, np.random.default_rng(0), **{**options, **changes}))
@@ -295,9 +303,18 @@ def measure_attack(entry: Mapping[str, Any], image_shape: tuple, n_classes: int,
 
 
 def made_up_signals(
-    n_models: int, n_examples: int, image_shape: tuple, n_classes: int, traits: AttackTraits = NO_TRAITS
+    n_models: int,
+    n_examples: int,
+    image_shape: tuple,
+    n_classes: int,
+    traits: AttackTraits = NO_TRAITS,
+    probes: Probes = NO_PROBES,
 ) -> Signals:
-    """What an attack of these traits sees of pairs of twins that leak a little; the population is as large as the pool."""
+    """Signals of pairs of twins that leak a little, as an attack of these traits reads them.
+
+    The population is as large as the pool. probes: the study's entry of each probe by its key; a
+    probe without an entry is the built-in of that name.
+    """
     rng = np.random.default_rng(n_models)
     labels = rng.integers(0, n_classes, n_examples)
     halves = rng.permuted(np.tile(np.arange(n_examples) % 2 == 0, (n_models // 2, 1)), axis=1)
@@ -312,23 +329,24 @@ def made_up_signals(
         members,
         population,
         labels,
-        probes={name: made_up_answers(name, logits, image_shape) for name in traits.probes},
+        probes={name: made_up_answers(probes.get(name, {"use": name}), logits, image_shape) for name in traits.probes},
         dense=logits + np.float32(0.1) if traits.dense else None,
         images=images,
         population_images=images,
     )
 
 
-def made_up_answers(probe: str, logits: np.ndarray, image_shape: tuple) -> np.ndarray:
-    """Answers of the shape that the probe gives, of no meaning."""
-    plug_in, n_classes = find("probe", probe, "probe"), logits.shape[-1]
+def made_up_answers(entry: Mapping[str, Any], logits: np.ndarray, image_shape: tuple) -> np.ndarray:
+    """Random answers in the shape that the probe gives."""
+    plug_in, n_classes = find("probe", entry["use"], "probe.use"), logits.shape[-1]
+    options = options_of(plug_in, dict(entry))
     if plug_in.traits.recorded:
-        n_recorded = len(plug_in.load()(n_epochs=100))
+        n_recorded = len(plug_in.load()(n_epochs=100, **options))
         return np.random.default_rng(0).random((*logits.shape[:2], n_recorded), dtype=np.float32)
     reference = random_data(4, image_shape, n_classes)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(prod(image_shape), n_classes))
     asked = Asked(network.eval(), reference, reference, lambda: copy.deepcopy(network), np.random.default_rng(0))
-    shape = plug_in.load()(asked).shape[1:]
+    shape = plug_in.load()(asked, **options).shape[1:]
     return np.random.default_rng(0).random((*logits.shape[:2], *shape), dtype=np.float32)
 
 

@@ -402,15 +402,17 @@ class Fitted:
             (attack, who) for attack in self.study["attacks"] for who in self.study.attackers(attack, self.experiment, defence)
         ]
         for attack, attacker in names:
-            yield "run_attack", self._attack(self.study["attacks"][attack], attacker)
+            yield "run_attack", self._attack(attack, attacker)
         yield "evaluate_defence", self._evaluating(len(names))
 
-    def _attack(self, entry: Mapping[str, Any], attacker: str) -> Cost:
+    def _attack(self, attack: str, attacker: str) -> Cost:
+        entry = self.study["attacks"][attack]
+        probes = {probe: self.study["probes"][probe] for probe in self.study.probes_of(attack)}
         n_targets, n_classes = self.split["models"], len(self.source.class_names)
         known = self._known_rows(entry["targets_per_group"], attacker)
         start = self.rates.start(libraries_of(entry))
         bare = self.rates.start("arrays")
-        seconds = sum(known) * self.rates.attack(entry, *self._data) + start.seconds - bare.seconds
+        seconds = sum(known) * self.rates.attack(entry, probes, *self._data) + start.seconds - bare.seconds
         rows = max(known) + n_targets * self.n_pool
         learnt = max(known) * ATTACK_ROW_BYTES if start is not bare else 0
         return Cost(

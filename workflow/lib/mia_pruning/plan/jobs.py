@@ -1,26 +1,54 @@
 """How many jobs a study has, by Snakemake's own plan."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from mia_pruning.requests import PLAN_FILE
 from mia_pruning.types import StudyError
 
 ROOT = Path(__file__).parents[4]
 NO_RULES = ("all", "total")
 NOTHING = "Nothing to be done"
+HEAD_OF_ERROR = re.compile(r"\w*(Error|Exception)\b.*:$")
 
 
-def count_jobs(study: Path, folder: Path) -> dict[str, int]:
-    """Jobs of each rule that the study has still to run in this folder, all of them in an empty one."""
-    places = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--configfile", str(study.resolve())]
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "reason", *places]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = (done.stdout + done.stderr).strip().splitlines()
+def count_jobs(study: Path, folder: Path, plan: Path | None = None) -> dict[str, int]:
+    """The number of jobs of each rule that Snakemake would run in this folder.
+
+    plan: if given, all jobs of the study are counted, laid out by this plan file instead of the
+    one in the folder.
+
+    Raises:
+        StudyError: Snakemake refuses the study; the message quotes its reason.
+    """
+    places = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--quiet", "rules", "reason"]
+    command += [*places, "--configfile", str(study.resolve())]
+    environment = dict(os.environ)
+    if plan is not None:
+        command.append("--forceall")
+        environment[PLAN_FILE] = str(plan)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    text = done.stdout + done.stderr
     if done.returncode:
-        raise StudyError(f"{study}: Snakemake cannot plan it: {lines[-1].strip() if lines else done.returncode}")
-    return {} if NOTHING in done.stdout + done.stderr else parse_job_table(done.stdout + done.stderr)
+        raise StudyError(f"{study}: Snakemake cannot plan it: {reason_of(text) or done.returncode}")
+    return {} if NOTHING in text else parse_job_table(text)
+
+
+def reason_of(text: str) -> str:
+    """Snakemake's error message, without its announcements and its traceback.
+
+    >>> reason_of("Using profile x.\\nWorkflowError in file a.smk, line 4:\\nno file b\\n  File a.smk, line 4")
+    'no file b'
+    >>> reason_of("Using profile x.\\nbroken")
+    'broken'
+    """
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("Using ", "File "))]
+    heads = [number for number, line in enumerate(lines) if HEAD_OF_ERROR.match(line)]
+    return " ".join(line.strip() for line in lines[heads[0] + 1 if heads else 0 :]).strip()
 
 
 def parse_job_table(text: str) -> dict[str, int]:
