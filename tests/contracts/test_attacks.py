@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from mia_pruning import registry
 from mia_pruning.attacks.loss import label_log_odds
+from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_SHADOWS
 from mia_pruning.generated import SAME_EXAMPLES
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.types import Signals
@@ -221,6 +222,14 @@ def test_shadows_of_one_class_are_refused_in_a_sentence(name):
     members_only = dataclasses.replace(shadows, membership=shadows.candidates.copy())
     with pytest.raises(ValueError, match=r"members and non-members are both needed|shadow models are too few|no example has two"):
         run(name, targets, members_only)
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.by_example])
+def test_a_study_asks_for_as_many_shadow_models_as_the_attack_works_with(name):
+    traits = ATTACKS[name].traits
+    assert traits.shadows_needed({}) == FEWEST_SHADOWS
+    by_option = {FEWEST_PER_EXAMPLE} if "variance" in ATTACKS[name].options else set()
+    assert {fewest for *_, fewest in traits.fewest_with_option} == by_option
 
 
 @pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].traits.by_example])

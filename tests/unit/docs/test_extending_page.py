@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from mia_pruning.constraints.cardinality import Cardinality
+from mia_pruning.plan.counting import random_data
+from mia_pruning.probes.asked import Asked
 from mia_pruning.registry import find
 from mia_pruning.types import Signals
 
@@ -72,8 +74,12 @@ def test_the_solver_keeps_as_many_weights_as_the_constraint_allows(load, network
     assert not solver.reads_members
 
 
-def test_the_probe_is_read_with_its_arguments(load):
-    assert callable(load("probe", "my_probes.mirrored"))
+def test_the_probe_answers_on_mirrored_images(load, network):
+    data = random_data(5, SHAPE, N_CLASSES)
+    asked = Asked(network.eval(), data, data, lambda: network, np.random.default_rng(0))
+    found = load("probe", "my_probes.mirrored")(asked)
+    mirrored = torch.from_numpy(data.images.numpy()[..., ::-1].copy())
+    np.testing.assert_allclose(found, asked.answer(mirrored).numpy(), rtol=1e-5)
 
 
 def test_the_data_set_has_what_it_describes(load):

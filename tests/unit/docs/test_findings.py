@@ -16,6 +16,8 @@ e,pool,baseline,net,adaptive,youden,0.2,0.1,0.3,8
 DIFFERENCES = """experiment,defence,minus,attack,attacker,metric,value,low,high
 e,pruned,baseline,net,adaptive,attack_accuracy,-0.0304,-0.037,-0.024
 e,pruned,baseline,strongest,any,attack_accuracy,-0.004,-0.015,0.006
+e,pruned,baseline,,,test_accuracy,-0.01,-0.02,0
+f,pruned,baseline,,,test_accuracy,-0.03,-0.04,0
 """
 COLUMNS = (
     "claim,experiment,defence,attack,attacker,verdict,corrected,headline,"
@@ -87,8 +89,8 @@ def test_verdicts_are_read_with_and_without_correction(kept):
 def test_a_number_that_no_row_has_is_refused(kept):
     with pytest.raises(StudyError, match="0 rows of pruned, auc, net, adaptive"):
         Study(kept / "s").number("pruned", "auc", "net", "adaptive")
-    with pytest.raises(StudyError, match="2 rows of C5, pruned"):
-        Study(kept / "s").corrected("C5", "pruned", "net", "adaptive")
+    with pytest.raises(StudyError, match="2 rows of pruned, baseline, test_accuracy"):
+        Study(kept / "s").difference("pruned", "baseline", "test_accuracy")
 
 
 def test_an_unfinished_study_is_not_quoted(tmp_path):

@@ -30,10 +30,8 @@ DOCUMENTS = {
 }
 #: Rows of results.csv and differences.csv that are kept for the documentation.
 METRICS = (
-    "train_accuracy",
     "test_accuracy",
     "attack_accuracy",
-    "auc",
     "tpr_at_0.1_percent_fpr",
     "sparse_bytes",
 )
@@ -131,10 +129,6 @@ class Study:
     def _tables(self) -> dict[str, pd.DataFrame]:
         return {name: read_table(self._folder, name) for name in NAMES}
 
-    @property
-    def defences(self) -> list[str]:
-        return [str(name) for name in self._tables["results"]["defence"].unique()]
-
     def number(self, defence: str, metric: str, attack: str = "", attacker: str = "") -> Row:
         """A metric of a defence, by an attack where one takes part."""
         who = {"attack": attack, "attacker": attacker}
@@ -171,12 +165,6 @@ class Study:
         rows = rows[rows["attack"] != STRONGEST[0]].drop_duplicates(["attack", "attacker"])
         agrees = rows["corrected" if corrected else "verdict"] == word
         return int(agrees.sum()), len(rows)
-
-    def corrected(self, claim: str, defence: str, attack: str, attacker: str) -> Row:
-        """The difference behind a verdict; its interval is corrected for all comparisons."""
-        names = {"claim": claim, "defence": defence, "attack": attack, "attacker": attacker}
-        row = self._only("verdicts", **names)
-        return Row(row["value"], row["corrected_low"], row["corrected_high"], f"{claim}, {attack}")
 
     def n_comparisons(self, claim: str) -> int:
         """The number of comparisons that a claim is corrected for."""

@@ -269,6 +269,9 @@ def _plug_in(kind: str, module: str, node: ast.FunctionDef | ast.ClassDef) -> Pl
             recorded = "recorded " if getattr(traits, "recorded", False) else ""
             _check_arguments(node, ARGUMENTS.get(recorded + kind), kind)
         options = {option.name: option for option in _options(node)}
+        for name in getattr(traits, "named_options", ()):
+            if name not in options:
+                raise ValueError(f"a trait refers to the option {name}. {suggest(name, options)}")
     except ValueError as error:
         raise ValueError(f"line {node.lineno}, {node.name}: {error}") from error
     return PlugIn(kind, _snake_case(node.name), module, node.name, options, traits)
@@ -278,7 +281,7 @@ def _check_arguments(node: ast.FunctionDef, expected: tuple[str, ...] | None, wh
     """Compare the positional arguments with those that the caller passes."""
     found = tuple(argument.arg for argument in [*node.args.posonlyargs, *node.args.args])
     if expected is None:
-        raise ValueError(f"a function cannot be {what}; write a class with the methods {', '.join(METHODS[what])}")
+        raise ValueError(f"@{what} marks a class with the method {', '.join(METHODS[what])}; this is a function")
     if found != expected:
         raise ValueError(f"its arguments are ({', '.join(found)}); those of this {what} must be ({', '.join(expected)})")
 
@@ -286,7 +289,7 @@ def _check_arguments(node: ast.FunctionDef, expected: tuple[str, ...] | None, wh
 def _check_class(node: ast.ClassDef, kind: str) -> None:
     """Check the methods that the class defines itself, and that its body assigns no trait."""
     if kind not in METHODS:
-        raise ValueError(f"a class cannot be {kind}; write a function ({', '.join(ARGUMENTS[kind])})")
+        raise ValueError(f"@{kind} marks a function of ({', '.join(ARGUMENTS[kind])}); this is a class")
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and method.name in METHODS[kind]:
             _check_arguments(method, METHODS[kind][method.name], kind)

@@ -4,7 +4,6 @@
 """
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,8 +86,7 @@ class Requests:
 
 
 def read_requests(path: Path) -> Requests | None:
-    """The plan in this file, or in that of `PLAN_FILE`; None if the file does not exist."""
-    path = Path(os.environ.get(PLAN_FILE, path))
+    """The plan in this file; None if the file does not exist."""
     if not path.is_file():
         return None
     content = storage.read_json(path)

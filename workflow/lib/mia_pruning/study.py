@@ -34,7 +34,7 @@ from mia_pruning.generated import (
 )
 from mia_pruning.provenance import code_digest, fingerprint, module_file
 from mia_pruning.requests import NAME as PLAN
-from mia_pruning.requests import Requests, experiment_identity, read_requests
+from mia_pruning.requests import PLAN_FILE, Requests, experiment_identity, read_requests
 from mia_pruning.traits import AttackTraits
 from mia_pruning.types import BASELINE, DatasetSource, StudyError
 
@@ -267,7 +267,8 @@ def load_study(
     whole = any("study" in read_yaml(path) for path in files) or ("study" in config and "study" not in overrides)
     given = _merged(config, _typed(overrides))
     settings = complete(given if whole else _merged(read_yaml(default), given))
-    study = Study(settings, read_requests(results / settings["study"] / PLAN))
+    plan = Path(os.environ.get(PLAN_FILE, results / settings["study"] / PLAN))
+    study = Study(settings, read_requests(plan))
     check_networks(study, results / "data" / "approved")
     return study
 

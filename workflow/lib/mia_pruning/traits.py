@@ -38,6 +38,20 @@ class AttackTraits(Traits):
         "", "the option with the number of shadow models that set its threshold, if it reads no others"
     )
 
+    def __post_init__(self) -> None:
+        rules = all(isinstance(rule, tuple) and len(rule) == 3 for rule in self.fewest_with_option)
+        if not rules or not all(isinstance(fewest, int) for *_, fewest in self.fewest_with_option):
+            allowed = "a tuple of (option, value, number)"
+            raise ValueError(f"trait fewest_with_option is {self.fewest_with_option!r}; allowed is {allowed}")
+        if not all(isinstance(probe, str) for probe in self.probes):
+            raise ValueError(f"trait probes is {self.probes!r}; allowed is a tuple of names")
+
+    @property
+    def named_options(self) -> list[str]:
+        """The options of the attack that its traits refer to."""
+        named = [option for option, *_ in self.fewest_with_option]
+        return [*named, self.threshold_option] if self.threshold_option else named
+
     def shadows_needed(self, options: Mapping[str, Any]) -> int:
         """The fewest shadow models that the attack works with, given its options.
 
@@ -96,7 +110,7 @@ def make_traits(kind: str, given: Mapping[str, Any]) -> Traits:
         if name not in known:
             allowed = ", ".join(known) or "none"
             raise ValueError(f"@{kind} has no trait {name}. Allowed: {allowed}")
-        if not isinstance(value, type(known[name].default)):
+        if type(value) is not type(known[name].default):
             wanted = type(known[name].default).__name__
             raise ValueError(f"trait {name} of @{kind} is {value!r}; allowed is a {wanted}")
     return traits_of(kind)(**given)

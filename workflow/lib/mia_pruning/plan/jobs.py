@@ -12,6 +12,7 @@ from mia_pruning.types import StudyError
 ROOT = Path(__file__).parents[4]
 NO_RULES = ("all", "total")
 NOTHING = "Nothing to be done"
+NO_REASON = re.compile(r'Using .*profile|\s+File "')
 HEAD_OF_ERROR = re.compile(r"\w*(Error|Exception)\b.*:$")
 
 
@@ -41,12 +42,12 @@ def count_jobs(study: Path, folder: Path, plan: Path | None = None) -> dict[str,
 def reason_of(text: str) -> str:
     """Snakemake's error message, without its announcements and its traceback.
 
-    >>> reason_of("Using profile x.\\nWorkflowError in file a.smk, line 4:\\nno file b\\n  File a.smk, line 4")
-    'no file b'
+    >>> reason_of('Using profile x.\\nWorkflowError in file a.smk, line 4:\\nFile b is gone\\n  File "a.smk", line 4')
+    'File b is gone'
     >>> reason_of("Using profile x.\\nbroken")
     'broken'
     """
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("Using ", "File "))]
+    lines = [line for line in text.splitlines() if not NO_REASON.match(line)]
     heads = [number for number, line in enumerate(lines) if HEAD_OF_ERROR.match(line)]
     return " ".join(line.strip() for line in lines[heads[0] + 1 if heads else 0 :]).strip()
 
