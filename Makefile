@@ -55,7 +55,7 @@ check: $(READY) ## Check style, formatting, layers and the Snakefile
 	@$(BIN)/lint-imports
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
-bench: $(READY) ## Measure the speed figures that README quotes
+bench: $(READY) ## Measure the speed figures that docs/BENCHMARKS.md quotes
 	@$(BIN)/python tests/bench/bench.py
 	@$(BIN)/python tests/bench/scale.py "1,000 jobs" "10,000 jobs"
 

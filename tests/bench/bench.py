@@ -1,4 +1,4 @@
-"""The speed figures that README quotes, measured as ratios within one process, in CPU seconds of one core. Run by `make bench`.
+"""`make bench`: the speed figures of docs/BENCHMARKS.md, as ratios within one process, in CPU seconds of one core.
 
 Packing image files is measured apart, because it takes several processes: in seconds of wall time, and in peak memory of the job
 and of its largest worker. Its JPEG files are made here, of noise, unless --images names a folder of class folders.
