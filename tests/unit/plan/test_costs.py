@@ -45,6 +45,15 @@ def test_an_attack_learns_from_every_shadow_of_every_group(costs_of):
     assert costs_of()["run_attack"].cpu_seconds == pytest.approx(3 * (known * 0.001 + 2.0))
 
 
+def test_an_attack_is_measured_on_answers_of_the_studys_own_probe(costs_of, rates, monkeypatch):
+    measured = []
+    monkeypatch.setattr(rates, "attack", lambda entry, probes, *data: measured.append(probes) or 0.001)
+    probe = {"use": "noisy", "deviations": [16], "n_copies": 3}
+    costs_of({"attacks": {"mine": {"use": "label_only"}}, "probes": {"noisy": probe}})
+    assert measured
+    assert all(probes["noisy"] == probe for probes in measured)
+
+
 @pytest.mark.parametrize(
     ("attacks", "n_jobs"),
     [
