@@ -11,16 +11,16 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 reproduce: $(READY) ## Run a study (STUDY=config.yaml) here or by a cluster's PROFILE, print its verdicts and where its report is
-	@$(BIN)/python -m mia_pruning.reproduce $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
+	@$(BIN)/python -m mia_pruning.operations.reproduce $(STUDY) --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE))
 
 plan: $(READY) ## Print what a study (STUDY=config.yaml) will cost in time, memory and disk (DEVICE=cpu or gpu), without running it
-	@$(BIN)/python -m mia_pruning.plan $(STUDY) --cores $(CORES) --device $(DEVICE)
+	@$(BIN)/python -m mia_pruning.operations.plan $(STUDY) --cores $(CORES) --device $(DEVICE)
 
 prefetch: $(READY) ## Make the environment and bring the data of a study (STUDY=config.yaml) to where no network is needed
 	@$(BIN)/python -m snakemake prefetch --nolock --cores 1 --configfile $(STUDY)
 
 status: $(READY) ## Say how far a study (STUDY=config.yaml) is, what runs, waits and failed, and how long the rest takes
-	@$(BIN)/python -m mia_pruning.status $(STUDY)
+	@$(BIN)/python -m mia_pruning.operations.status $(STUDY)
 
 compare: $(READY) ## Set two finished studies side by side (A=results/x B=results/y): one page with differences and changed verdicts
 	@$(if $(and $(A),$(B)),,echo "make: compare needs two studies' folders: make compare A=results/x B=results/y" >&2; exit 1)

@@ -24,7 +24,7 @@ wildcard_constraints:
     dataset="|".join(STUDY["datasets"]),
     objective="|".join(STUDY["objectives"]),
     constraint="|".join(STUDY["constraints"]),
-    probe="|".join(ASKED) or "none",
+    probe="|".join(ASKED_PROBES) or "none",
     attack="|".join(STUDY["attacks"]),
     attacker="adaptive|dense_shadows|known_members|generated_shadows",
     models=r"(targets|shadows)_\d+",
@@ -38,12 +38,12 @@ rule all:
         f"results/{STUDY.name}/report.html",
         f"results/{STUDY.name}/ro-crate-metadata.json",
         expand(f"results/{STUDY.name}/figures/{{figure}}.svg", figure=FIGURES),
-        expand(f"results/{STUDY.name}/{{table}}.csv", table=LINKED),
+        expand(f"results/{STUDY.name}/{{table}}.csv", table=[name for name, table in TABLES.items() if table.linked]),
 
 
 rule prefetch:  # all that needs a network, for runs where there is none
     input:
-        expand("results/data/{dataset}/source.json", dataset=STUDY["datasets"]),
+        expand(f"{DATASET}/source.json", dataset=STUDY["datasets"]),
 
 
 include: "workflow/rules/data.smk"

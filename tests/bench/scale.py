@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from mia_pruning.plan.jobs import ROOT, parse_job_table
+from mia_pruning.operations.plan.jobs import ROOT, parse_job_table
 
 N_DENSE, N_PRUNED, N_MODELS = 16, 4, 256
 #: name -> seeds and models a job

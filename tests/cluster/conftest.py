@@ -42,7 +42,7 @@ class Site:
 
     def reproduction(self, study: str) -> list[str]:
         """The command of `make reproduce STUDY=... PROFILE=...`."""
-        return [sys.executable, "-m", "mia_pruning.reproduce", study, "--profile", self.profile]
+        return [sys.executable, "-m", "mia_pruning.operations.reproduce", study, "--profile", self.profile]
 
     def snakemake(self, study: str, *targets: str) -> list[str]:
         """Snakemake itself by the profile, for a part of a study."""

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from slurm import run
 
-from mia_pruning.cluster import Profile, check, check_storage
+from mia_pruning.operations.slurm import Profile, check, check_storage
 from mia_pruning.types import StudyError
 
 NETWORKS = {"slurm_partition": "gpu", "gpu": 1, "gpu_model": "fake"}

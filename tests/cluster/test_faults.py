@@ -36,7 +36,7 @@ def place(site):
     }
     (made.root / STUDY).write_text(yaml.safe_dump(settings), encoding="utf-8")
     for command in (
-        ["-m", "mia_pruning.plan", STUDY, "--device", "gpu"],
+        ["-m", "mia_pruning.operations.plan", STUDY, "--device", "gpu"],
         ["-m", "snakemake", "--cores", "2", "--configfile", STUDY, "--", "results/faults/lenet5_fashion/seed_0/membership.npz"],
     ):
         done = made.execute(command)

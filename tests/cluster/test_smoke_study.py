@@ -8,7 +8,7 @@ from conftest import ROOT
 from same_bits import differences, result_files
 
 from mia_pruning import storage
-from mia_pruning.requests import GPU_RULES
+from mia_pruning.study.pipeline import rules_that
 
 STUDY = "studies/smoke.yaml"
 
@@ -59,8 +59,8 @@ def test_networks_ran_where_the_gpus_are_and_all_else_where_none_is(records):
     nodes = {}
     for record in records:
         nodes.setdefault(record["rule"], set()).add(record["node"])
-    assert all(nodes[rule] == {"gpu1"} for rule in GPU_RULES if rule in nodes)
-    assert set().union(*(found for rule, found in nodes.items() if rule not in GPU_RULES)) == {"cpu1", "cpu2"}
+    assert all(nodes[rule] == {"gpu1"} for rule in rules_that("on_gpu") if rule in nodes)
+    assert set().union(*(found for rule, found in nodes.items() if rule not in rules_that("on_gpu"))) == {"cpu1", "cpu2"}
 
 
 def test_all_attacks_on_a_defence_and_the_whole_report_are_one_job_each(records):

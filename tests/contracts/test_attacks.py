@@ -11,8 +11,8 @@ from scipy.special import expit
 from mia_pruning import registry
 from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.attacks.references import FEWEST_PER_EXAMPLE, FEWEST_SHADOWS
-from mia_pruning.generated import SAME_EXAMPLES
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
+from mia_pruning.study.generated import SAME_EXAMPLES
 from mia_pruning.types import Signals
 
 ATTACKS = registry.catalogue("attack")

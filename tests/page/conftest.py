@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
-from mia_pruning.reporting.report import TABLES, write_report
-from mia_pruning.study import complete, read_yaml
+from mia_pruning.reporting.report import write_report
+from mia_pruning.study.completion import complete
+from mia_pruning.study.reading import read_yaml
+from mia_pruning.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
 STUDY = "studies/smoke.yaml"

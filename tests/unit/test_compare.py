@@ -11,7 +11,7 @@ from scipy import stats
 
 from mia_pruning import compare
 from mia_pruning.metrics.intervals import Interval
-from mia_pruning.missing import Combination, Failure, Gap, Missing
+from mia_pruning.operations.gaps import Failure, Gap, Missing
 from mia_pruning.reporting.comparison.outcomes import (
     DIFFERS,
     NUMBER,
@@ -28,6 +28,7 @@ from mia_pruning.reporting.comparison.records import settings_of, splits
 from mia_pruning.reporting.comparison.tables import difference
 from mia_pruning.reporting.comparison.verdicts import compare_verdicts
 from mia_pruning.reporting.comparison.words import absent, independence, opening
+from mia_pruning.study.layout import Combination
 
 NET = {"attack": "shadow_network", "attacker": "adaptive"}
 BEST = {"attack": "strongest", "attacker": "any"}

@@ -4,9 +4,11 @@ import copy
 
 import pytest
 
-from mia_pruning.generated import derive, n_generated
-from mia_pruning.requests import Layout, Requests, experiment_identity
-from mia_pruning.study import Study, _question, complete
+from mia_pruning.study.completion import complete
+from mia_pruning.study.generated import derive, n_generated
+from mia_pruning.study.layout import Layout
+from mia_pruning.study.networks import question
+from mia_pruning.study.study import Study
 from mia_pruning.types import StudyError
 
 POOL = {"protocol": "pool", "examples": 400, "models": 6, "reference": 200, "test": 50}
@@ -105,14 +107,13 @@ def test_what_an_experiment_lays_over_a_constraint_holds_for_the_derived_one():
 
 def test_a_derived_experiment_has_as_many_models_a_job_as_its_original_was_planned_with():
     found = study()
-    layouts = {n: Layout(experiment_identity(found["experiments"][n]), 3) for n in ("e", "f")}
-    planned = Study(found.settings, Requests("", "cpu", {}, layouts))
+    planned = Layout(found, {"e": 3, "f": 2})
     assert planned.models_per_job("e.generated") == planned.models_per_job("e") == 3
 
 
 def test_networks_are_checked_with_the_members_of_the_derived_pool():
     found = study(generator={"examples": 600})
-    (plan,) = _question(found, "f.generated", "game", "none")["plans"]
+    (plan,) = question(found, "f.generated", "game", "none")["plans"]
     assert (plan["n_members"], plan["n_reference"]) == (300, 200)
 
 

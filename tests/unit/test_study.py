@@ -4,8 +4,14 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from mia_pruning import registry, study
-from mia_pruning.study import SCHEMA, Study, check_networks, complete, load_study, read_yaml
+from mia_pruning import registry
+from mia_pruning.study import loading, networks, plug_ins
+from mia_pruning.study.completion import complete
+from mia_pruning.study.loading import load_study
+from mia_pruning.study.networks import check_networks
+from mia_pruning.study.reading import read_yaml
+from mia_pruning.study.schema import SCHEMA
+from mia_pruning.study.study import Study
 from mia_pruning.types import StudyError
 
 ROOT = SCHEMA.parents[1]
@@ -63,7 +69,7 @@ def refusal(**changes):
 
 @pytest.mark.parametrize("path", [DEFAULT, *sorted((ROOT / "studies").glob("*.yaml"))], ids=lambda path: path.stem)
 def test_every_study_of_the_repository_is_well_formed(path, monkeypatch):
-    monkeypatch.setattr(study, "check_sources", lambda source, where: None)  # not every machine has every data set
+    monkeypatch.setattr(plug_ins, "check_sources", lambda source, where: None)  # not every machine has every data set
     complete(read_yaml(path))
 
 
@@ -167,69 +173,91 @@ def test_a_setting_that_cannot_work_is_refused_by_its_key(changes, message):
     assert message in refusal(**changes)
 
 
-OVERLAYS = {"e": "experiments__e__objectives", "c": "experiments__e__constraints"}
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"training": {"epochs": 0}}, "objectives.erm.training.epochs = 0: allowed is >= 1"),
+        ({"training": 3}, "objectives.erm.training = 3: allowed is object"),
+        ({"training": {"epohcs": 3}}, "objectives.erm.training.epohcs: unknown key. Did you mean"),
+        ({"training": {"use": "x"}}, "objectives.erm.training.use: unknown key"),
+        (
+            {"training": {"models_per_job": 2}},
+            "objectives.erm.training.models_per_job: it is the experiment's alone",
+        ),
+        ({"model": {"hiden": 3}}, "objectives.erm.model.hiden: unknown key. Did you mean"),
+        ({"weight": 2}, "objectives.erm.weight: unknown key"),
+    ],
+)
+def test_what_an_objective_lays_over_an_experiment_is_refused_by_its_own_key(own, message):
+    assert message in refusal(objectives__erm={"use": "erm", **own})
+
+
+def test_an_experiment_has_no_objectives_of_its_own():
+    assert "experiments.e.objectives: unknown key" in refusal(experiments__e__objectives={"erm": {}})
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("overlay", "message"),
     [
-        ({"e": {"erms": {}}}, "experiments.e.objectives.erms = 'erms': not defined. Did you mean 'erm'?"),
-        ({"e": {"erm": {"use": "ern"}}}, "experiments.e.objectives.erm.use = 'ern': no such objective. Did you mean 'erm'?"),
-        ({"e": {"erm": {"use": 3}}}, "experiments.e.objectives.erm.use = 3: allowed is string"),
-        ({"e": {"erm": {"weight": 2}}}, "experiments.e.objectives.erm.weight: unknown key"),
-        ({"e": {"erm": {"training": 3}}}, "experiments.e.objectives.erm.training = 3: allowed is object"),
-        ({"e": {"erm": {"training": {"epohcs": 3}}}}, "experiments.e.objectives.erm.training.epohcs: unknown key. Did you mean"),
-        ({"e": {"erm": {"training": {"use": "x"}}}}, "experiments.e.objectives.erm.training.use: unknown key"),
-        ({"e": {"erm": {"model": {"hiden": 3}}}}, "experiments.e.objectives.erm.model.hiden: unknown key. Did you mean"),
-        ({"objectives__erm": {"use": "erm", "training": {"epochs": 0}}}, "objectives.erm.training.epochs = 0: allowed is >= 1"),
-        ({"c": {"admm": {"rho": [0]}}}, "experiments.e.constraints.admm.rho = [0]: allowed is Sequence[float] > 0"),
-        ({"c": {"admm": {"retrain_epochs": -1}}}, "experiments.e.constraints.admm.retrain_epochs = -1: allowed is >= 0"),
-        ({"c": {"admm": {"solver": "adm"}}}, "experiments.e.constraints.admm.solver = 'adm': no such solver"),
-        ({"c": {"none": {"retrain_epochs": 2}}}, "experiments.e.constraints.none: the baseline is dense"),
+        ({"admn": {}}, "experiments.e.constraints.admn = 'admn': not defined. Did you mean 'admm'?"),
+        ({"admm": {"use": 3}}, "experiments.e.constraints.admm.use = 3: allowed is string"),
+        ({"admm": {"weight": 2}}, "experiments.e.constraints.admm.weight: unknown key"),
+        (
+            {"admm": {"rho": [0]}},
+            "experiments.e.constraints.admm.rho = [0]: allowed is Sequence[float] > 0",
+        ),
+        (
+            {"admm": {"retrain_epochs": -1}},
+            "experiments.e.constraints.admm.retrain_epochs = -1: allowed is >= 0",
+        ),
+        ({"admm": {"solver": "adm"}}, "experiments.e.constraints.admm.solver = 'adm': no such solver"),
+        ({"none": {"retrain_epochs": 2}}, "experiments.e.constraints.none: the baseline is dense"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
-def test_an_overlay_that_cannot_work_is_refused_by_its_own_key(changes, message):
-    assert message in refusal(**{OVERLAYS.get(path, path): value for path, value in changes.items()})
+)
+def test_an_overlay_that_cannot_work_is_refused_by_its_own_key(overlay, message):
+    assert message in refusal(experiments__e__constraints=overlay)
 
 
-def with_overlays(objectives=None, constraints=None, **changes):
-    overlays = {"experiments__e__objectives": objectives or {}, "experiments__e__constraints": constraints or {}}
-    return Study(complete(changed(**overlays, **changes)))
+def with_overlay(overlay):
+    return Study(complete(changed(experiments__e__constraints=overlay)))
 
 
 def test_an_overlay_changes_what_it_names_and_nothing_else():
-    plain, found = Study(complete(changed())), with_overlays({"erm": {"training": {"epochs": 3}}}, {"admm": {"compression": 5}})
-    assert found.training("e", "erm") == {**plain.training("e", "erm"), "epochs": 3}
+    plain, found = Study(complete(changed())), with_overlay({"admm": {"compression": 5}})
+    assert found.training("e", "erm") == plain.training("e", "erm")
     assert found.model("e", "erm") == plain.model("e", "erm")
-    assert found.objective("e", "erm") == plain.objective("e", "erm")
     assert found.constraint("e", "admm") == {**plain.constraint("e", "admm"), "compression": 5}
     assert found["constraints"] == plain["constraints"]
 
 
-def test_an_experiments_overlay_is_laid_over_the_objectives_own():
-    erm = {"use": "erm", "training": {"epochs": 3, "batch_size": 7}, "model": {"hidden": 9}}
-    found = with_overlays({"erm": {"training": {"epochs": 4}, "model": {"channels": [2, 3]}}}, objectives__erm=erm)
-    assert (found.training("e", "erm")["epochs"], found.training("e", "erm")["batch_size"]) == (4, 7)
-    assert (found.model("e", "erm")["hidden"], found.model("e", "erm")["channels"]) == (9, [2, 3])
+def test_an_objectives_training_and_model_are_laid_over_the_experiments():
+    plain = Study(complete(changed()))
+    erm = {"use": "erm", "training": {"epochs": 3}, "model": {"hidden": 9}}
+    found = Study(complete(changed(objectives__erm=erm)))
+    assert found.training("e", "erm") == {**plain.training("e", "erm"), "epochs": 3}
+    assert found.model("e", "erm") == {**plain.model("e", "erm"), "hidden": 9}
+    assert found.objective("erm") == plain.objective("erm")
 
 
-def test_an_overlay_that_uses_another_plug_in_starts_from_its_defaults():
-    found = with_overlays({"erm": {"use": "label_smoothing"}}, {"admm": {"solver": "magnitude"}})
-    assert found.objective("e", "erm") == {"use": "label_smoothing", "smoothing": 0.1}
-    assert found.constraint("e", "admm").keys() == {"use", "solver", "retrain_epochs", "compression", "keep", "allocation"}
-    assert found.constraint("e", "admm")["compression"] == 10
+def test_an_overlay_that_uses_another_solver_starts_from_its_defaults():
+    constraint = with_overlay({"admm": {"solver": "magnitude"}}).constraint("e", "admm")
+    own = {"use", "solver", "retrain_epochs"}
+    assert constraint.keys() == own | {"compression", "keep", "allocation"}
+    assert constraint["compression"] == 10
 
 
 def test_the_plug_ins_of_an_experiment_are_those_of_its_overlays():
-    found = with_overlays({"erm": {"use": "label_smoothing"}}, {"admm": {"solver": "magnitude"}})
-    assert [plug_in.name for plug_in in found.plug_ins("objectives", "erm", "e")] == ["label_smoothing"]
-    assert [plug_in.name for plug_in in found.plug_ins("objectives", "erm")] == ["erm"]
-    assert [plug_in.name for plug_in in found.plug_ins("constraints", "admm", "e")] == ["cardinality", "magnitude"]
+    found = with_overlay({"admm": {"solver": "magnitude"}})
+    names = [plug_in.name for plug_in in found.plug_ins("constraints", "admm", "e")]
+    assert names == ["cardinality", "magnitude"]
+    assert [plug_in.name for plug_in in found.plug_ins("constraints", "admm")] == [
+        "cardinality",
+        "admm",
+    ]
 
 
 def test_overlays_are_completed_once_and_for_all():
-    once = with_overlays({"erm": {"use": "label_smoothing", "model": {"use": "vgg16"}}}, {"admm": {"compression": 5}}).settings
+    once = with_overlay({"admm": {"compression": 5}}).settings
     assert json.loads(json.dumps(complete(once))) == json.loads(json.dumps(once))
 
 
@@ -275,13 +303,13 @@ def test_a_missing_file_is_refused_by_its_path(tmp_path):
 @pytest.fixture
 def unchecked(monkeypatch):
     """load_study without building networks."""
-    monkeypatch.setattr(study, "check_networks", lambda study, cache: None)
+    monkeypatch.setattr(loading, "check_networks", lambda study, cache: None)
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_a_configuration_without_a_study_is_laid_over_the_default(tmp_path):
     over = {"seeds": [5], "experiments": {"lenet5_fashion": {"training": {"epochs": 2}}}}
-    found, default = load_study(over, DEFAULT, [], tmp_path), complete(read_yaml(DEFAULT))
+    found, default = load_study(over, [], tmp_path, default=DEFAULT), complete(read_yaml(DEFAULT))
     assert found["seeds"] == [5]
     assert found["experiments"]["lenet5_fashion"]["training"] == {
         **default["experiments"]["lenet5_fashion"]["training"],
@@ -292,7 +320,7 @@ def test_a_configuration_without_a_study_is_laid_over_the_default(tmp_path):
 
 @pytest.mark.usefixtures("unchecked")
 def test_a_configuration_that_names_a_study_replaces_the_default(tmp_path):
-    found = load_study(changed(), DEFAULT, [], tmp_path)
+    found = load_study(changed(), [], tmp_path, default=DEFAULT)
     assert found.name == "small"
     assert found.settings == complete(changed())
 
@@ -301,17 +329,17 @@ def test_a_configuration_that_names_a_study_replaces_the_default(tmp_path):
 def test_a_key_that_stands_twice_in_a_file_is_refused_though_snakemake_lost_it(tmp_path):
     (tmp_path / "twice.yaml").write_text("study: a\nstudy: small\n")
     with pytest.raises(StudyError, match="'study' stands twice"):
-        load_study(changed(), DEFAULT, [tmp_path / "twice.yaml"], tmp_path)
+        load_study(changed(), [tmp_path / "twice.yaml"], tmp_path, default=DEFAULT)
 
 
-def test_the_menu_of_the_strongest_is_what_every_defence_is_tried_with():
+def test_the_strongest_attack_is_chosen_from_those_that_every_defence_is_tried_with():
     attacks = {
         "attacks__some": {"use": "loss", "defences": ["pruned"]},
         "attacks__all": {"use": "loss", "defences": ["pruned", "baseline"]},
         "attacks__both": {"use": "lira_joint"},
     }
     found = Study(complete(changed(experiments__e__split__models=6, **attacks)))
-    assert found.menu() == ["shadow_network", "correctness", "all"]
+    assert found.eligible_attacks() == ["shadow_network", "correctness", "all"]
 
 
 def with_traces(**attack):
@@ -417,7 +445,7 @@ def asked(monkeypatch):
         return SimpleNamespace(returncode=0, stdout=json.dumps(run.answer), stderr="")
 
     run.answer = []
-    monkeypatch.setattr(study, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(networks, "subprocess", SimpleNamespace(run=run))
     return run, questions
 
 
@@ -456,7 +484,7 @@ def test_objectives_that_cannot_be_met_are_refused_before_the_first_job(tmp_path
     defences = {name: {"objective": name, "constraint": "none"} for name in objectives if name != "erm"}
     settings = changed(objectives=objectives, defences={"baseline": {"objective": "erm", "constraint": "none"}, **defences})
     with pytest.raises(StudyError) as refused:
-        load_study(settings, DEFAULT, [], tmp_path)
+        load_study(settings, [], tmp_path, default=DEFAULT)
     message = str(refused.value)
     assert "objectives.rough.gradients are clipped in float32, but training.precision = 'bfloat16'" in message
     assert "objectives.loose.delta = 0.005: allowed is less than 1 / members = 0.005" in message
@@ -478,10 +506,10 @@ def test_the_smoke_study_has_every_objective_solver_and_kind_of_attacker():
 
 
 def test_a_job_refuses_a_study_that_was_changed_since_its_run_began(monkeypatch):
-    monkeypatch.delenv(study.HELD, raising=False)
-    mine, changed = study.Study({"study": "s", "seeds": [0]}), study.Study({"study": "s", "seeds": [1]})
-    study.hold(changed, begins=False)  # outside of any run
-    study.hold(mine, begins=True)
-    study.hold(mine, begins=False)
+    monkeypatch.delenv(loading.HELD, raising=False)
+    mine, changed = Study({"study": "s", "seeds": [0]}), Study({"study": "s", "seeds": [1]})
+    loading.hold(changed, begins=False)  # outside of any run
+    loading.hold(mine, begins=True)
+    loading.hold(mine, begins=False)
     with pytest.raises(StudyError, match="was changed after this run began"):
-        study.hold(changed, begins=False)
+        loading.hold(changed, begins=False)

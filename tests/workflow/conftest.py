@@ -84,7 +84,7 @@ class Project:
 
     def reproduction(self) -> list[str]:
         """What `make reproduce` runs; its working directory is the copy."""
-        return [sys.executable, "-m", "mia_pruning.reproduce", "studies/smoke.yaml", "--cores", "2"]
+        return [sys.executable, "-m", "mia_pruning.operations.reproduce", "studies/smoke.yaml", "--cores", "2"]
 
     def reproduce(self) -> Outcome:
         return self.with_library().execute(self.reproduction(), self.root)

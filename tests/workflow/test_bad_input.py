@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from mia_pruning.data.fashion_mnist import CARRIED, SHA256
-from mia_pruning.study import complete, load_study
+from mia_pruning.study.completion import complete
+from mia_pruning.study.loading import load_study
 from mia_pruning.types import StudyError
 
 IMAGES, LABELS = SHA256

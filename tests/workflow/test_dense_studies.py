@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from mia_pruning.tables import OF_TRAINING
+from mia_pruning.tables import TABLES
 
 FIGURES = Path("workflow/lib/mia_pruning/reporting/figures")
 #: Besides the baseline: nothing; a dense defence and one that is pruned before it is trained.
@@ -58,4 +58,4 @@ def test_a_study_without_subnetworks_has_its_report(name, whole_project, changed
     whole_project.make(tmp_path, f"results/{name}/report.html", study=study)
     for table in ("residuals", "projection", "distance"):
         written = pd.read_csv(tmp_path / f"results/{name}/{table}.csv")
-        assert list(written.columns) == list(OF_TRAINING[table])
+        assert list(written.columns) == list(TABLES[table].columns)

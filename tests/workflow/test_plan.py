@@ -5,15 +5,15 @@ import sys
 import numpy as np
 import pytest
 
-from mia_pruning.plan.__main__ import plan_jobs
-from mia_pruning.plan.calibration import Machine
-from mia_pruning.plan.comparison import compare, read_benchmarks
-from mia_pruning.plan.costs import rule_costs
-from mia_pruning.plan.jobs import count_jobs
-from mia_pruning.plan.requesting import Device
+from mia_pruning.operations.plan.__main__ import plan_jobs
+from mia_pruning.operations.plan.calibration import Machine
+from mia_pruning.operations.plan.comparison import compare, read_benchmarks
+from mia_pruning.operations.plan.costs import rule_costs
+from mia_pruning.operations.plan.jobs import count_jobs
+from mia_pruning.operations.plan.requesting import Device
 from mia_pruning.types import StudyError
 
-PLAN = [sys.executable, "-m", "mia_pruning.plan"]
+PLAN = [sys.executable, "-m", "mia_pruning.operations.plan"]
 FILES = {
     "train_targets": "lenet5_fashion/seed_0/erm/trained/*.safetensors",
     "prune_models": "lenet5_fashion/seed_0/erm/admm/pruned/*.safetensors",
@@ -25,8 +25,8 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def costs(project, desk):
-    study, jobs, _ = plan_jobs(project.smoke, Machine(), Device("cpu", 10.0), desk / "results")
-    return rule_costs(study, jobs, Machine())
+    layout, jobs, _ = plan_jobs(project.smoke, Machine(), Device("cpu", 10.0), desk / "results")
+    return rule_costs(layout, jobs, Machine())
 
 
 def test_jobs_and_models_of_the_smoke_study_counted_by_hand(costs):

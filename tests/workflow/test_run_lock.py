@@ -100,7 +100,7 @@ def test_reading_goes_on_beside_it(arguments, orphaned):
 
 def test_status_is_shown_beside_it(orphaned):
     own = orphaned.project.with_library()
-    command = [sys.executable, "-m", "mia_pruning.status", "studies/smoke.yaml"]
+    command = [sys.executable, "-m", "mia_pruning.operations.status", "studies/smoke.yaml"]
     outcome = own.execute(command, orphaned.folder)
     assert outcome.code == 0, outcome.text[-4000:]
 

@@ -19,11 +19,12 @@ from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting.drawing import draw_figure
-from mia_pruning.reporting.report import TABLES as REPORTED
 from mia_pruning.reporting.report import write_report
 from mia_pruning.stages.networks import build, read_models
 from mia_pruning.stages.packed import read_packed, read_split
-from mia_pruning.study import complete, read_yaml
+from mia_pruning.study.completion import complete
+from mia_pruning.study.reading import read_yaml
+from mia_pruning.tables import TABLES as ALL_TABLES
 from mia_pruning.types import StudyError
 
 COUNTED = {
@@ -230,7 +231,7 @@ def reported(results, project, tmp_path):
     """A function that writes the report of this study with some tables changed, and returns its text."""
 
     def report(**changes):
-        tables = {name: tmp_path / f"{name}.csv" for name in REPORTED}
+        tables = {name: tmp_path / f"{name}.csv" for name in ALL_TABLES}
         for name, path in tables.items():
             changes.get(name, lambda table: table)(pd.read_csv(results / path.name)).to_csv(path, index=False)
         write_report(

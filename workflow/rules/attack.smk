@@ -3,16 +3,16 @@
 
 rule run_attack:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
         target_signals=f"{DEFENCE}/signals.npy",
-        shadow_signals=shadow_signals,
-        target_probes=target_probes,
-        shadow_probes=shadow_probes,
-        dense_signals=dense_signals,
-        shadow_data=shadow_data,
-        shadow_split=shadow_split,
+        shadow_signals=by_wildcards(LAYOUT.shadow_signals),
+        target_probes=by_wildcards(LAYOUT.target_probes),
+        shadow_probes=by_wildcards(LAYOUT.shadow_probes),
+        dense_signals=by_wildcards(LAYOUT.dense_signals),
+        shadow_data=by_wildcards(LAYOUT.shadow_data),
+        shadow_split=by_wildcards(LAYOUT.shadow_split),
     output:
         f"{DEFENCE}/attacks/{{attack}}.{{attacker}}.npz",
     log:
@@ -26,10 +26,10 @@ rule run_attack:
         mem_mb=memory_of("run_attack"),
         runtime=minutes_of("run_attack"),
     params:
-        attack=attack_settings,
-        probes=lambda wildcards: STUDY.probes_of(wildcards.attack),
-        seed=seed_of,
-        code=attack_code,
+        attack=by_wildcards(PARAMETERS.attack),
+        probes=by_wildcards(STUDY.probes_of),
+        seed=by_wildcards(PARAMETERS.seed),
+        code=by_wildcards(PARAMETERS.attack_code, "run_attack.py"),
     message:
         "Attack {wildcards.attack} ({wildcards.attacker}) on {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:

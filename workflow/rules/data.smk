@@ -3,9 +3,9 @@
 
 rule fetch_dataset:
     input:
-        unpublished_files,
+        by_wildcards(PARAMETERS.unpublished_files),
     output:
-        "results/data/{dataset}/source.json",
+        f"{DATASET}/source.json",
     log:
         "results/logs/fetch_dataset/{dataset}.log",
     benchmark:
@@ -17,9 +17,9 @@ rule fetch_dataset:
         mem_mb=memory_of("fetch_dataset"),
         runtime=minutes_of("fetch_dataset"),
     params:
-        dataset=lambda wildcards: STUDY["datasets"][wildcards.dataset],
-        source=source_identity,
-        code=lambda wildcards: code_of("fetch_dataset.py", *STUDY.plug_ins("datasets", wildcards.dataset)),
+        dataset=by_wildcards(PARAMETERS.dataset),
+        source=by_wildcards(PARAMETERS.source),
+        code=by_wildcards(PARAMETERS.dataset_code, "fetch_dataset.py"),
     message:
         "Fetching {wildcards.dataset}"
     script:
@@ -28,25 +28,25 @@ rule fetch_dataset:
 
 rule pack_dataset:
     input:
-        "results/data/{dataset}/source.json",
+        f"{DATASET}/source.json",
     output:
-        description="results/data/{dataset}/dataset.json",
-        images="results/data/{dataset}/images.npy",
-        labels="results/data/{dataset}/labels.npy",
-        first_copies="results/data/{dataset}/first_copies.npy",
+        description=f"{DATASET}/dataset.json",
+        images=f"{DATASET}/images.npy",
+        labels=f"{DATASET}/labels.npy",
+        first_copies=f"{DATASET}/first_copies.npy",
     log:
         "results/logs/pack_dataset/{dataset}.log",
     benchmark:
         "results/benchmarks/pack_dataset/{dataset}.tsv"
     conda:
         ENVIRONMENT
-    threads: packing_processes
+    threads: by_wildcards(PARAMETERS.packing_processes)
     resources:
         mem_mb=memory_of("pack_dataset"),
         runtime=minutes_of("pack_dataset"),
     params:
-        dataset=lambda wildcards: STUDY["datasets"][wildcards.dataset],
-        code=lambda wildcards: code_of("pack_dataset.py", *STUDY.plug_ins("datasets", wildcards.dataset)),
+        dataset=by_wildcards(PARAMETERS.dataset),
+        code=by_wildcards(PARAMETERS.dataset_code, "pack_dataset.py"),
     message:
         "Packing {wildcards.dataset}"
     script:
@@ -55,8 +55,8 @@ rule pack_dataset:
 
 rule split_examples:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("labels", "first_copies"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_labels),
     output:
         f"{RUN}/membership.npz",
     log:
@@ -69,8 +69,8 @@ rule split_examples:
         mem_mb=memory_of("split_examples"),
         runtime=minutes_of("split_examples"),
     params:
-        split=lambda wildcards: settings_of(wildcards)["split"],
-        seed=seed_of,
+        split=by_wildcards(PARAMETERS.split),
+        seed=by_wildcards(PARAMETERS.seed),
         code=code_of("split_examples.py"),
     message:
         "Splitting the examples of {wildcards.experiment}, seed {wildcards.seed}"
@@ -80,9 +80,9 @@ rule split_examples:
 
 rule generate_examples:
     input:
-        dataset=original_data,
-        arrays=original_arrays,
-        split=original_split,
+        dataset=by_wildcards(LAYOUT.original_data),
+        arrays=by_wildcards(LAYOUT.original_images),
+        split=by_wildcards(LAYOUT.original_split),
     output:
         description=f"{RUN}/examples/dataset.json",
         images=f"{RUN}/examples/images.npy",
@@ -99,8 +99,8 @@ rule generate_examples:
         mem_mb=memory_of("generate_examples"),
         runtime=minutes_of("generate_examples"),
     params:
-        generator=generator_settings,
-        seed=seed_of,
+        generator=by_wildcards(PARAMETERS.generator),
+        seed=by_wildcards(PARAMETERS.seed),
         code=code_of("generate_examples.py"),
     message:
         "Generating the examples of {wildcards.experiment}, seed {wildcards.seed}"

@@ -3,21 +3,14 @@
 
 rule evaluate_defence:
     input:
-        attack_files,
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        attacks=by_wildcards(LAYOUT.attack_files),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
         signals=f"{DEFENCE}/signals.npy",
     output:
+        **{name: f"{DEFENCE}/{name}.csv" for name in written_by("evaluate_defence")},
         evaluation=f"{DEFENCE}/evaluation.npz",
-        roc=f"{DEFENCE}/roc.csv",
-        operating=f"{DEFENCE}/operating.csv",
-        confidence=f"{DEFENCE}/confidence.csv",
-        strongest=f"{DEFENCE}/strongest.csv",
-        failures=f"{DEFENCE}/failures.csv",
-        audit=f"{DEFENCE}/audit.csv",
-        exposed=f"{DEFENCE}/exposed.csv",
-        agreement=f"{DEFENCE}/agreement.csv",
     log:
         f"{DEFENCE}/logs/evaluate_defence.log",
     benchmark:
@@ -28,9 +21,9 @@ rule evaluate_defence:
         mem_mb=memory_of("evaluate_defence"),
         runtime=minutes_of("evaluate_defence"),
     params:
-        attacks=attack_keys,
-        menu=STUDY.menu(),
-        seed=seed_of,
+        attacks=by_wildcards(PARAMETERS.attacks),
+        eligible=STUDY.eligible_attacks(),
+        seed=by_wildcards(PARAMETERS.seed),
         n_replicates=STUDY["bootstrap_replicates"],
         code=code_of("evaluate_defence.py"),
     message:
@@ -41,38 +34,11 @@ rule evaluate_defence:
 
 rule summarise_study:
     input:
-        evaluations=paths(over_defences(f"{DEFENCE}/evaluation.npz")),
-        releases=paths(over_defences(f"{DEFENCE}/release/measures.json")),
-        roc=paths(over_defences(f"{DEFENCE}/roc.csv")),
-        operating=paths(over_defences(f"{DEFENCE}/operating.csv")),
-        confidence=paths(over_defences(f"{DEFENCE}/confidence.csv")),
-        strongest=paths(over_defences(f"{DEFENCE}/strongest.csv")),
-        failures=paths(over_defences(f"{DEFENCE}/failures.csv")),
-        audit=paths(over_defences(f"{DEFENCE}/audit.csv")),
-        exposed=paths(over_defences(f"{DEFENCE}/exposed.csv")),
-        agreement=paths(over_defences(f"{DEFENCE}/agreement.csv")),
-        history=paths(histories()),
-        residuals=paths(pruning_tables("residuals")),
-        projection=paths(pruning_tables("projection")),
-        distance=paths(over_subnetworks(f"{DEFENCE}/distance.csv")),
+        **{name: all_paths(table.parts, f"{name}.csv") for name, table in gathered().items()},
+        evaluations=all_paths("defence", "evaluation.npz"),
+        releases=all_paths("defence", "release/measures.json"),
     output:
-        results="results/{study}/results.csv",
-        differences="results/{study}/differences.csv",
-        targets="results/{study}/targets.csv",
-        guarantees="results/{study}/guarantees.csv",
-        roc="results/{study}/roc.csv",
-        operating="results/{study}/operating.csv",
-        confidence="results/{study}/confidence.csv",
-        strongest="results/{study}/strongest.csv",
-        failures="results/{study}/failures.csv",
-        audit="results/{study}/audit.csv",
-        exposed="results/{study}/exposed.csv",
-        agreement="results/{study}/agreement.csv",
-        exposure_correlation="results/{study}/exposure_correlation.csv",
-        history="results/{study}/history.csv",
-        residuals="results/{study}/residuals.csv",
-        projection="results/{study}/projection.csv",
-        distance="results/{study}/distance.csv",
+        **{name: f"{RESULTS}/{name}.csv" for name in [*written_by("summarise_study"), *gathered()]},
     log:
         "results/{study}/logs/summarise_study.log",
     benchmark:
@@ -86,12 +52,7 @@ rule summarise_study:
         defences=STUDY["defences"],
         frontier=STUDY["frontier"],
         protocols={name: entry["split"]["protocol"] for name, entry in STUDY["experiments"].items()},
-        about={
-            "evaluations": [about for about, _ in over_defences("")],
-            "history": [about for about, _ in histories()],
-            "distance": [about for about, _ in over_subnetworks("")],
-            "pruning": [about for about, _ in pruning_tables("residuals")],
-        },
+        about={table.parts: all_about(table.parts) for table in gathered().values()},
         code=code_of("summarise_study.py"),
     message:
         "Summarising {wildcards.study}"
@@ -102,10 +63,10 @@ rule summarise_study:
 rule judge_claims:
     input:
         claims=PAGES / "claims.yaml",
-        results="results/{study}/results.csv",
-        differences="results/{study}/differences.csv",
+        results=f"{RESULTS}/results.csv",
+        differences=f"{RESULTS}/differences.csv",
     output:
-        "results/{study}/verdicts.csv",
+        f"{RESULTS}/verdicts.csv",
     log:
         "results/{study}/logs/judge_claims.log",
     benchmark:

@@ -7,7 +7,7 @@ rule export_study:
         verdicts=rules.judge_claims.output,
         report=rules.write_report.output,
         figures=expand(rules.draw_figure.output, figure=FIGURES, allow_missing=True),
-        datasets=expand("results/data/{dataset}/dataset.json", dataset=reported_datasets()),
+        datasets=expand(f"{DATASET}/dataset.json", dataset=LAYOUT.reported_datasets()),
         claims=PAGES / "claims.yaml",
     output:
         paper=expand("results/{{study}}/export/{table}.{kind}", table=["verdicts", "defences", "attacks"], kind=["tex", "md"]),

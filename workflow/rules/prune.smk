@@ -3,10 +3,10 @@
 
 rule prune_models:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
-        dense=dense_models,
+        dense=by_wildcards(LAYOUT.dense_model),
     output:
         models=f"{DEFENCE}/pruned/{{models}}.safetensors",
         history=f"{DEFENCE}/pruned/{{models}}.history.csv",
@@ -23,10 +23,10 @@ rule prune_models:
         mem_mb=memory_of("prune_models"),
         runtime=minutes_of("prune_models"),
     params:
-        settings=prune_settings,
-        rows=lambda wildcards: rows_of(wildcards, wildcards.models),
-        seed=seed_of,
-        code=fit_code("prune_models.py", "constraint"),
+        settings=by_wildcards(PARAMETERS.pruning),
+        rows=by_wildcards(LAYOUT.rows_of),
+        seed=by_wildcards(PARAMETERS.seed),
+        code=by_wildcards(PARAMETERS.defence_code, "prune_models.py"),
     message:
         "Pruning {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:
@@ -35,8 +35,8 @@ rule prune_models:
 
 rule retrain_models:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
         pruned=f"{DEFENCE}/pruned/{{models}}.safetensors",
     output:
@@ -54,11 +54,11 @@ rule retrain_models:
         mem_mb=memory_of("retrain_models"),
         runtime=minutes_of("retrain_models"),
     params:
-        **if_traced(trace_epochs=retrained_trace_epochs),
-        settings=retrain_settings,
-        rows=lambda wildcards: rows_of(wildcards, wildcards.models),
-        seed=seed_of,
-        code=fit_code("retrain_models.py", "constraint"),
+        **if_traced(trace_epochs=by_wildcards(PARAMETERS.retraining_trace)),
+        settings=by_wildcards(PARAMETERS.retraining),
+        rows=by_wildcards(LAYOUT.rows_of),
+        seed=by_wildcards(PARAMETERS.seed),
+        code=by_wildcards(PARAMETERS.defence_code, "retrain_models.py"),
     message:
         "Retraining {wildcards.models} of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:

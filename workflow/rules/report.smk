@@ -1,25 +1,9 @@
 """From tables to what people read."""
 
-TABLES = [
-    "results",
-    "differences",
-    "targets",
-    "guarantees",
-    "roc",
-    "exposed",
-    "exposure_correlation",
-    "confidence",
-    "history",
-    "residuals",
-    "projection",
-    "distance",
-    "verdicts",
-]
-
 
 rule draw_figure:
     input:
-        **{table: f"results/{{study}}/{table}.csv" for table in TABLES},
+        **{name: f"{RESULTS}/{name}.csv" for name in TABLES},
         claims=PAGES / "claims.yaml",
     output:
         svg=report(
@@ -42,7 +26,7 @@ rule draw_figure:
         mem_mb=memory_of("draw_figure"),
         runtime=minutes_of("draw_figure"),
     params:
-        code=lambda wildcards: code_of("draw_figure.py", registry.catalogue("figure")[wildcards.figure]),
+        code=by_wildcards(PARAMETERS.figure_code, "draw_figure.py"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -51,20 +35,9 @@ rule draw_figure:
 
 rule write_report:
     input:
-        results="results/{study}/results.csv",
-        differences="results/{study}/differences.csv",
-        verdicts="results/{study}/verdicts.csv",
-        guarantees="results/{study}/guarantees.csv",
-        operating="results/{study}/operating.csv",
-        projection="results/{study}/projection.csv",
-        strongest="results/{study}/strongest.csv",
-        failures="results/{study}/failures.csv",
-        audit="results/{study}/audit.csv",
-        exposed="results/{study}/exposed.csv",
-        exposure_correlation="results/{study}/exposure_correlation.csv",
-        agreement="results/{study}/agreement.csv",
+        **{name: f"{RESULTS}/{name}.csv" for name in TABLES},
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
-        datasets=expand("results/data/{dataset}/dataset.json", dataset=reported_datasets()),
+        datasets=expand(f"{DATASET}/dataset.json", dataset=LAYOUT.reported_datasets()),
         claims=PAGES / "claims.yaml",
         pages=page_parts(),
     output:

@@ -3,10 +3,10 @@
 
 rule query_models:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
-        models=finished_models,
+        models=by_wildcards(LAYOUT.finished_models),
     output:
         signals=f"{DEFENCE}/signals.npy",
         description=f"{DEFENCE}/signals.json",
@@ -21,8 +21,8 @@ rule query_models:
         mem_mb=memory_of("query_models"),
         runtime=minutes_of("query_models"),
     params:
-        settings=network_settings,
-        code=fit_code("query_models.py", "constraint"),
+        settings=by_wildcards(PARAMETERS.network),
+        code=by_wildcards(PARAMETERS.defence_code, "query_models.py"),
     message:
         "Querying the models of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:
@@ -31,10 +31,10 @@ rule query_models:
 
 rule probe_models:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
-        models=finished_models,
+        models=by_wildcards(LAYOUT.finished_models),
     output:
         answers=f"{DEFENCE}/probes/{{probe}}.npy",
         description=f"{DEFENCE}/probes/{{probe}}.json",
@@ -49,10 +49,10 @@ rule probe_models:
         mem_mb=memory_of("probe_models"),
         runtime=minutes_of("probe_models"),
     params:
-        settings=network_settings,
-        probe=lambda wildcards: STUDY["probes"][wildcards.probe],
-        seed=seed_of,
-        code=probe_code,
+        settings=by_wildcards(PARAMETERS.network),
+        probe=by_wildcards(PARAMETERS.probe),
+        seed=by_wildcards(PARAMETERS.seed),
+        code=by_wildcards(PARAMETERS.probe_code, "probe_models.py"),
     message:
         "Probe {wildcards.probe} of the models of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:
@@ -61,7 +61,7 @@ rule probe_models:
 
 rule gather_traces:
     input:
-        traces,
+        by_wildcards(LAYOUT.traces),
     output:
         answers=f"{DEFENCE}/probes/loss_trace.npy",
         description=f"{DEFENCE}/probes/loss_trace.json",
@@ -85,9 +85,9 @@ rule gather_traces:
 
 rule measure_release:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
-        models=lambda wildcards: finished_models(wildcards)[0],
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
+        models=by_wildcards(LAYOUT.released_models),
     output:
         dense=f"{DEFENCE}/release/model_dense.safetensors",
         sparse=f"{DEFENCE}/release/model_sparse.safetensors",
@@ -103,8 +103,8 @@ rule measure_release:
         mem_mb=memory_of("measure_release"),
         runtime=minutes_of("measure_release"),
     params:
-        settings=release_settings,
-        code=fit_code("measure_release.py", "constraint"),
+        settings=by_wildcards(PARAMETERS.release),
+        code=by_wildcards(PARAMETERS.release_code, "measure_release.py"),
     message:
         "Measuring the release of {wildcards.experiment}, {wildcards.objective} + {wildcards.constraint}"
     script:
@@ -113,12 +113,12 @@ rule measure_release:
 
 rule measure_distance:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
-        dense=lambda wildcards: batch_files(wildcards, "trained"),
-        pruned=lambda wildcards: batch_files(wildcards, f"{wildcards.constraint}/pruned"),
-        retrained=lambda wildcards: batch_files(wildcards, f"{wildcards.constraint}/retrained"),
+        dense=by_wildcards(LAYOUT.trained_models),
+        pruned=by_wildcards(LAYOUT.pruned_models),
+        retrained=by_wildcards(LAYOUT.retrained_models),
     output:
         f"{DEFENCE}/distance.csv",
     log:
@@ -132,8 +132,8 @@ rule measure_distance:
         mem_mb=memory_of("measure_distance"),
         runtime=minutes_of("measure_distance"),
     params:
-        settings=network_settings,
-        code=fit_code("measure_distance.py", "constraint"),
+        settings=by_wildcards(PARAMETERS.network),
+        code=by_wildcards(PARAMETERS.defence_code, "measure_distance.py"),
     message:
         "Measuring subnetworks of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective} + {wildcards.constraint}"
     script:

@@ -3,13 +3,13 @@
 
 rule train_targets:
     input:
-        dataset=packed_data,
-        arrays=packed_arrays("images", "labels"),
+        dataset=by_wildcards(LAYOUT.packed_data),
+        arrays=by_wildcards(LAYOUT.packed_images),
         split=f"{RUN}/membership.npz",
     output:
-        **if_traced(trace=f"{RUN}/{{objective}}/trained/targets_{{batch}}.trace.npy"),
-        models=f"{RUN}/{{objective}}/trained/targets_{{batch}}.safetensors",
-        history=f"{RUN}/{{objective}}/trained/targets_{{batch}}.history.csv",
+        **if_traced(trace=f"{TRAINED}/targets_{{batch}}.trace.npy"),
+        models=f"{TRAINED}/targets_{{batch}}.safetensors",
+        history=f"{TRAINED}/targets_{{batch}}.history.csv",
     log:
         f"{RUN}/{{objective}}/logs/train_targets_{{batch}}.log",
     benchmark:
@@ -21,11 +21,11 @@ rule train_targets:
         mem_mb=memory_of("train_targets"),
         runtime=minutes_of("train_targets"),
     params:
-        **if_traced(trace_epochs=trained_trace_epochs),
-        settings=train_settings,
-        rows=lambda wildcards: rows_of(wildcards, f"targets_{wildcards.batch}"),
-        seed=seed_of,
-        code=fit_code("train_models.py"),
+        **if_traced(trace_epochs=by_wildcards(PARAMETERS.training_trace)),
+        settings=by_wildcards(PARAMETERS.training),
+        rows=by_wildcards(LAYOUT.target_rows),
+        seed=by_wildcards(PARAMETERS.seed),
+        code=by_wildcards(PARAMETERS.dense_code, "train_models.py"),
     message:
         "Training targets of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective}, batch {wildcards.batch}"
     script:
@@ -34,9 +34,9 @@ rule train_targets:
 
 use rule train_targets as train_shadows with:
     output:
-        **if_traced(trace=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.trace.npy"),
-        models=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.safetensors",
-        history=f"{RUN}/{{objective}}/trained/shadows_{{batch}}.history.csv",
+        **if_traced(trace=f"{TRAINED}/shadows_{{batch}}.trace.npy"),
+        models=f"{TRAINED}/shadows_{{batch}}.safetensors",
+        history=f"{TRAINED}/shadows_{{batch}}.history.csv",
     log:
         f"{RUN}/{{objective}}/logs/train_shadows_{{batch}}.log",
     benchmark:
@@ -45,10 +45,10 @@ use rule train_targets as train_shadows with:
         mem_mb=memory_of("train_shadows"),
         runtime=minutes_of("train_shadows"),
     params:
-        **if_traced(trace_epochs=trained_trace_epochs),
-        settings=train_settings,
-        rows=lambda wildcards: rows_of(wildcards, f"shadows_{wildcards.batch}"),
-        seed=seed_of,
-        code=fit_code("train_models.py"),
+        **if_traced(trace_epochs=by_wildcards(PARAMETERS.training_trace)),
+        settings=by_wildcards(PARAMETERS.training),
+        rows=by_wildcards(LAYOUT.shadow_rows),
+        seed=by_wildcards(PARAMETERS.seed),
+        code=by_wildcards(PARAMETERS.dense_code, "train_models.py"),
     message:
         "Training shadows of {wildcards.experiment}, seed {wildcards.seed}, {wildcards.objective}, batch {wildcards.batch}"

@@ -4,7 +4,7 @@ from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.drawing import draw_figure
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.stages.job import job
-from mia_pruning.study import read_yaml
+from mia_pruning.study.reading import read_yaml
 
 with job(snakemake):
     tables = {name: path for name, path in snakemake.input.items() if path.endswith(".csv")}

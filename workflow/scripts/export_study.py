@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mia_pruning.reporting.exporting import export_study
 from mia_pruning.stages.job import job
-from mia_pruning.study import read_yaml
+from mia_pruning.study.reading import read_yaml
 
 with job(snakemake):
     given, made = snakemake.input, snakemake.output

@@ -4,7 +4,7 @@ from mia_pruning import storage
 from mia_pruning.reporting.claims import judge
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.stages.job import job
-from mia_pruning.study import read_yaml
+from mia_pruning.study.reading import read_yaml
 
 with job(snakemake):
     tables = CsvTables({name: snakemake.input[name] for name in ("results", "differences")})

@@ -3,38 +3,20 @@
 from mia_pruning.stages.exposure import write_exposure_correlations
 from mia_pruning.stages.job import job
 from mia_pruning.stages.summarise import collect_tables, nested, summarise
-from mia_pruning.tables import ABOUT, OF_EVALUATION, OF_TRAINING
-
-COLUMNS = {name: (*ABOUT, *columns) for name, columns in OF_EVALUATION.items()} | OF_TRAINING
+from mia_pruning.tables import gathered
 
 with job(snakemake):
-    about = snakemake.params.about
-    evaluations = nested(about["evaluations"], snakemake.input.evaluations)
+    given, settings, made = snakemake.input, snakemake.params, snakemake.output
+    evaluations = nested(settings.about["defence"], given.evaluations)
     summarise(
         evaluations,
-        nested(about["evaluations"], snakemake.input.releases),
-        snakemake.params.defences,
-        snakemake.params.frontier,
-        snakemake.params.protocols,
-        results=snakemake.output.results,
-        differences=snakemake.output.differences,
-        targets=snakemake.output.targets,
-        guarantees=snakemake.output.guarantees,
+        nested(settings.about["defence"], given.releases),
+        settings.defences,
+        settings.frontier,
+        settings.protocols,
+        dict(made.items()),
     )
-    write_exposure_correlations(snakemake.output.exposure_correlation, evaluations)
-    for table, keys in {
-        "roc": "evaluations",
-        "operating": "evaluations",
-        "confidence": "evaluations",
-        "strongest": "evaluations",
-        "failures": "evaluations",
-        "audit": "evaluations",
-        "exposed": "evaluations",
-        "agreement": "evaluations",
-        "history": "history",
-        "residuals": "pruning",
-        "projection": "pruning",
-        "distance": "distance",
-    }.items():
-        parts = zip(about[keys], snakemake.input[table], strict=True)
-        collect_tables(snakemake.output[table], parts, COLUMNS[table])
+    write_exposure_correlations(made.exposure_correlation, evaluations)
+    for name, table in gathered().items():
+        parts = zip(settings.about[table.parts], given[name], strict=True)
+        collect_tables(made[name], parts, table.columns)

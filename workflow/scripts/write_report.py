@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from mia_pruning.reporting.report import TABLES, write_report
+from mia_pruning.reporting.report import write_report
 from mia_pruning.stages.job import job
-from mia_pruning.study import read_yaml
+from mia_pruning.study.reading import read_yaml
+from mia_pruning.tables import TABLES
 
 with job(snakemake):
     given = snakemake.input

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from mia_pruning.registry import catalogue, find, options_of
-from mia_pruning.study import SCHEMA
+from mia_pruning.study.schema import SCHEMA
 
 PAGE = (Path(__file__).parents[3] / "docs" / "ATTACKS.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mia_pruning.constraints.cardinality import Cardinality
-from mia_pruning.plan.counting import random_data
+from mia_pruning.operations.plan.counting import random_data
 from mia_pruning.probes.asked import Asked
 from mia_pruning.registry import find
 from mia_pruning.types import Signals

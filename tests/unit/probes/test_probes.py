@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mia_pruning.plan.counting import random_data
+from mia_pruning.operations.plan.counting import random_data
 from mia_pruning.probes.asked import Asked
 from mia_pruning.probes.augmented import all_copies, augmented, copies
 from mia_pruning.probes.distillation import distillation

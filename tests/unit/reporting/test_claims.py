@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mia_pruning.metrics.intervals import quantile
 from mia_pruning.reporting.claims import combine, headline_of, judge, side
-from mia_pruning.study import SCHEMA
+from mia_pruning.study.schema import SCHEMA
 
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 ATTACKERS = [("net", "adaptive"), ("net", "dense_shadows"), ("loss", "adaptive")]

@@ -10,7 +10,7 @@ from mia_pruning import storage
 from mia_pruning.data.split import make_split
 from mia_pruning.stages.evaluate import evaluate_defence
 from mia_pruning.stages.summarise import THEORY_METRICS, UTILITY_METRICS, Key, read_evaluation
-from mia_pruning.tables import OF_EVALUATION
+from mia_pruning.tables import written_by
 
 #: 480 non-members of four targets, which resolve a false-positive rate of 10 %, and no lower one
 POOL = {"protocol": "pool", "examples": 240, "models": 4, "reference": 4, "test": 30}
@@ -37,17 +37,19 @@ def evaluated(request, tmp_path):
     told = {"unknown": split.candidates[split.is_target], "failure": np.array(""), "population": np.array(0)}
     storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores, **told)
 
-    def run(name="a", seed=0, attacks=None, menu=("net",)):
+    def run(name="a", seed=0, attacks=None, eligible=("net",)):
         evaluate_defence(
             tmp_path / "dataset.json",
             tmp_path / "split.npz",
             tmp_path / "signals.npy",
             attacks or {("net", "adaptive"): tmp_path / "scores.npz"},
-            menu=menu,
+            eligible=eligible,
             seed=seed,
             n_replicates=120,
-            output=tmp_path / f"{name}.npz",
-            tables={table: tmp_path / f"{name}_{table}.csv" for table in OF_EVALUATION},
+            outputs={
+                "evaluation": tmp_path / f"{name}.npz",
+                **{table: tmp_path / f"{name}_{table}.csv" for table in written_by("evaluate_defence")},
+            },
             record={"rule": "r"},
         )
         return read_evaluation(str(tmp_path / f"{name}.npz"))
@@ -314,11 +316,11 @@ def test_the_strongest_is_one_of_the_attacks_that_every_defence_is_tried_with(ev
     told = {"unknown": split.candidates[split.is_target], "failure": np.array(""), "population": np.array(0)}
     storage.write_arrays(folder / "best.npz", {}, scores=scores + 9 * split.membership[split.is_target], **told)
     attacks = {("net", "adaptive"): folder / "scores.npz", ("costly", "adaptive"): folder / "best.npz"}
-    for menu, chosen in ((("net", "costly"), "costly"), (("net",), "net")):
-        found = run(attacks=attacks, menu=menu)
+    for eligible, chosen in ((("net", "costly"), "costly"), (("net",), "net")):
+        found = run(attacks=attacks, eligible=eligible)
         strongest, taken = (found.replicates[Key(*by, "auc")] for by in (("strongest", "any"), (chosen, "adaptive")))
         np.testing.assert_array_equal(strongest.per_target, taken.per_target)
-    assert not any(key.attack == "strongest" for key in run(attacks=attacks, menu=()).replicates)
+    assert not any(key.attack == "strongest" for key in run(attacks=attacks, eligible=()).replicates)
 
 
 def test_an_attack_that_failed_is_named_and_the_others_are_evaluated(evaluated):
@@ -333,11 +335,11 @@ def test_an_attack_that_failed_is_named_and_the_others_are_evaluated(evaluated):
     assert failures.to_dict("records") == [{"attack": "broken", "attacker": "adaptive", "failure": "KeyError: 'x'"}]
 
 
-@pytest.mark.parametrize(("menu", "failed"), [(("net",), ()), (("net", "broken"), ("broken adaptive",))])
-def test_a_failed_attack_that_the_strongest_could_have_been_is_recorded(evaluated, menu, failed):
+@pytest.mark.parametrize(("eligible", "failed"), [(("net",), ()), (("net", "broken"), ("broken adaptive",))])
+def test_a_failed_attack_that_the_strongest_could_have_been_is_recorded(evaluated, eligible, failed):
     run, split, _, scores, folder = evaluated
     broken = folder / "broken.npz"
     nothing = np.full_like(scores, np.nan)
     storage.write_arrays(broken, {}, scores=nothing, unknown=split.candidates, failure=np.array("x"))
     attacks = {("broken", "adaptive"): broken, ("net", "adaptive"): folder / "scores.npz"}
-    assert run(attacks=attacks, menu=menu).failed == failed
+    assert run(attacks=attacks, eligible=eligible).failed == failed

@@ -4,7 +4,8 @@ import pytest
 
 from mia_pruning import storage
 from mia_pruning.metrics.exposure_correlation import correlation, products
-from mia_pruning.stages.exposure import EXPOSURE_CORRELATION, write_exposure_correlations
+from mia_pruning.stages.exposure import write_exposure_correlations
+from mia_pruning.tables import EXPOSURE_CORRELATION
 
 
 @pytest.fixture
@@ -52,5 +53,5 @@ def test_what_cannot_be_told_is_an_empty_cell_with_its_reliability(compared):
 )
 def test_without_the_baseline_or_with_one_pair_there_are_columns_and_no_rows(compared, ranks):
     table = compared(ranks)
-    assert table.columns.tolist() == EXPOSURE_CORRELATION
+    assert table.columns.tolist() == [*EXPOSURE_CORRELATION]
     assert table.empty

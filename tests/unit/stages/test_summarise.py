@@ -62,7 +62,7 @@ def study(tmp_path):
             evaluations.setdefault("e", {}).setdefault(defence, {})[seed] = str(path)
             releases.setdefault("e", {}).setdefault(defence, {})[seed] = str(counts)
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise(evaluations, releases, DEFENCES, [], {"e": "pool"}, **outputs)
+    summarise(evaluations, releases, DEFENCES, [], {"e": "pool"}, outputs)
     tables = {name: pd.read_csv(path).fillna({"attack": "", "attacker": ""}) for name, path in outputs.items()}
     return tables, written
 
@@ -98,7 +98,7 @@ def test_rates_stay_between_0_and_1_and_gaps_may_be_negative(tmp_path):
         DEFENCES,
         [],
         {"e": "pool"},
-        **outputs,
+        outputs,
     )
     results = pd.read_csv(outputs["results"]).set_index("metric")
     assert (results.loc[["test_accuracy", "auc"], "low"] == 0).all()
@@ -123,7 +123,7 @@ def test_a_study_without_dense_shadows_has_no_row_of_them(tmp_path):
     storage.write_json(tmp_path / "a.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     evaluations, releases = ({d: {0: tmp_path / f"a.{kind}"} for d in ("baseline", "pruned")} for kind in ("npz", "json"))
-    summarise({"e": evaluations}, {"e": releases}, DEFENCES, [], {"e": "pool"}, **outputs)
+    summarise({"e": evaluations}, {"e": releases}, DEFENCES, [], {"e": "pool"}, outputs)
     assert set(pd.read_csv(outputs["results"])["attacker"].dropna()) == {"adaptive"}
 
 
@@ -158,7 +158,7 @@ def test_identical_defences_differ_by_exactly_nothing(tmp_path):
         storage.write_json(tmp_path / f"{name}.json", {**dict.fromkeys(RELEASE_METRICS, 1), "guarantee": {}})
     evaluations, releases = ({"e": {n: {0: tmp_path / f"{n}.{end}"} for n in ("baseline", "same")}} for end in ("npz", "json"))
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise(evaluations, releases, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), [], {"e": "pool"}, **outputs)
+    summarise(evaluations, releases, dict.fromkeys(("baseline", "same"), DEFENCES["baseline"]), [], {"e": "pool"}, outputs)
     differences = pd.read_csv(outputs["differences"])
     assert (differences[["value", "low", "high"]] == 0).all(axis=None)
     assert not differences.empty
@@ -219,7 +219,7 @@ def test_what_a_defence_promises_stands_in_the_results_at_its_weakest_seed(tmp_p
             evaluations["e"].setdefault(defence, {})[seed] = path
             releases["e"].setdefault(defence, {})[seed] = counts
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise(evaluations, releases, dict.fromkeys(promises, DEFENCES["baseline"]), [], {"e": "pool"}, **outputs)
+    summarise(evaluations, releases, dict.fromkeys(promises, DEFENCES["baseline"]), [], {"e": "pool"}, outputs)
     results = pd.read_csv(outputs["results"])
     assert only(results, defence="private", metric="epsilon")["value"] == 3.0
     assert only(results, defence="private", metric="delta")["value"] == 1e-5
@@ -313,7 +313,7 @@ def test_the_table_of_targets_is_never_in_memory_as_a_whole(tmp_path):
     outputs = {name: str(tmp_path / f"{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
     tracemalloc.start()
     try:
-        summarise({"e": {"baseline": {0: evaluation}}}, {"e": {"baseline": {0: counts}}}, DEFENCES, [], {"e": "pool"}, **outputs)
+        summarise({"e": {"baseline": {0: evaluation}}}, {"e": {"baseline": {0: counts}}}, DEFENCES, [], {"e": "pool"}, outputs)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -331,7 +331,7 @@ def summarised(study, tmp_path, frontier=(), without=()):
         for kind, tree in paths.items():
             tree.setdefault(defence, {})[seed] = str(tmp_path / f"{defence}_{seed}.{kind}")
     outputs = {name: str(tmp_path / f"partial_{name}.csv") for name in ("results", "differences", "targets", "guarantees")}
-    summarise({"e": paths["npz"]}, {"e": paths["json"]}, DEFENCES, frontier, {"e": "pool"}, **outputs)
+    summarise({"e": paths["npz"]}, {"e": paths["json"]}, DEFENCES, frontier, {"e": "pool"}, outputs)
     return {name: pd.read_csv(path).fillna({"attack": "", "attacker": ""}) for name, path in outputs.items()}
 
 

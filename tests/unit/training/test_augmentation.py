@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mia_pruning.seeds import stream
-from mia_pruning.study import SCHEMA
+from mia_pruning.study.schema import SCHEMA
 from mia_pruning.training.augmentation import AUGMENTATIONS, crop, cropped, flip
 from mia_pruning.training.data import ResidentData
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from mia_pruning.study import SCHEMA
+from mia_pruning.study.schema import SCHEMA
 from mia_pruning.training.loop import PRECISIONS, Recipe
 from mia_pruning.training.optimizers import OPTIMIZERS
 

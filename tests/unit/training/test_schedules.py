@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mia_pruning.study import SCHEMA
+from mia_pruning.study.schema import SCHEMA
 from mia_pruning.training.schedules import SCHEDULES, constant, cosine, set_learning_rate_
 
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from mia_pruning import storage
 from mia_pruning.metrics.intervals import CONFIDENCE
-from mia_pruning.missing import NAME as MISSING
-from mia_pruning.missing import read_missing
-from mia_pruning.plan.printing import aligned
+from mia_pruning.operations.gaps import NAME as MISSING
+from mia_pruning.operations.gaps import read_missing
+from mia_pruning.operations.plan.printing import aligned
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.comparison import records, tables, words
 from mia_pruning.reporting.comparison.outcomes import EFFECT, MEASURED, NUMBER, Compared, compare_numbers, count, only_in_one
@@ -23,7 +23,7 @@ from mia_pruning.reporting.comparison.verdicts import VERDICT, Judged, compare_v
 from mia_pruning.reporting.jobs import all_records
 from mia_pruning.reporting.report import environment
 from mia_pruning.reporting.style import in_order, readable, web_colours
-from mia_pruning.study import read_yaml
+from mia_pruning.study.reading import read_yaml
 from mia_pruning.types import StudyError
 
 ROOT = Path(__file__).parents[3]

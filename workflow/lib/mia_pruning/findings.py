@@ -18,7 +18,7 @@ import pandas as pd
 from mia_pruning import storage
 from mia_pruning.reporting.jobs import read_records
 from mia_pruning.reporting.page.run import read_benchmarks
-from mia_pruning.study import read_yaml
+from mia_pruning.study.reading import read_yaml
 from mia_pruning.types import StudyError
 
 ROOT = Path(__file__).parents[3]

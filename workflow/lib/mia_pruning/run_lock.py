@@ -3,7 +3,7 @@
 `make reproduce` takes it before it reads a study, and a plain `snakemake` before its first job.
 The locked file becomes the standard input of the run. Every process inherits that from its parent,
 so Snakemake and its jobs hold the lock too. It ends with the last of them, whoever was killed.
-Jobs on other nodes of a cluster do not hold it; `mia_pruning.cluster` looks for those in the queue.
+Jobs on other nodes of a cluster do not hold it; `mia_pruning.operations.slurm` looks for those in the queue.
 """
 
 import fcntl

@@ -1,12 +1,25 @@
-"""Columns of the tables that jobs write and the study gathers. Writers, readers and docs take them from here."""
+"""Every result table: its columns, what its rows are of, and whether the report links to it.
+
+Rules, scripts, stages, the report and the tests of docs/RESULTS.md iterate over `TABLES`. A new table
+takes three edits: its declaration here, the code that writes its rows, and its description in
+docs/RESULTS.md.
+"""
+
+from dataclasses import dataclass
 
 #: Columns that say what a row of a gathered table is about.
 ABOUT = ("experiment", "seed", "defence")
-#: One row a model and epoch.
+#: Columns that name an attack and who runs it.
+ATTACK = ("attack", "attacker")
+#: Columns of an estimate: the interval, and what it rests on.
+ESTIMATE = ("value", "low", "high", "standard_error", "degrees_of_freedom")
+SIZES = ("n_targets", "n_examples", "seeds")
+
+#: One row per model and epoch.
 HISTORY = ("epoch", "train_loss", "train_accuracy", "test_accuracy", "gain", "sample_passes")
-#: One row a model, layer and Z-step of ADMM.
+#: One row per model, layer and Z-step of ADMM.
 RESIDUALS = ("epoch", "rho", "primal", "dual", "weight_norm")
-#: One row a model and layer, and one for all layers.
+#: One row per model and layer, and one for all layers.
 PROJECTION = (
     "layer",
     "weight_norm",
@@ -15,7 +28,7 @@ PROJECTION = (
     "accuracy_after",
     "answers_changed",
 )
-#: One row a model and stage, `pruned` or `retrained`.
+#: One row per model and stage, `pruned` or `retrained`.
 DISTANCE = (
     "model",
     "stage",
@@ -24,11 +37,12 @@ DISTANCE = (
     "relative_logit_distance",
     "answers_changed",
 )
-#: One row an attack and false-positive rate. allowed_fpr is empty for the attack's own guesses.
+#: One row per attack and false-positive rate. allowed_fpr is empty for the attack's own guesses.
 #: population_needed is the size that resolves the rate, of an attack whose scores are shares of a
-#: population; empty where the population is large enough. low and high are the Clopper-Pearson interval
-#: of tpr, which takes trials as independent and the threshold as given, and so is narrower than the
-#: metric's own. ppv_* is the precision at a member share, ppv_is_bound that these are lower bounds.
+#: population; empty where the population is large enough. low and high are the Clopper-Pearson
+#: interval of tpr, which takes trials as independent and the threshold as given, and so is narrower
+#: than the metric's own. ppv_* is the precision at a member share; ppv_is_bound says that these are
+#: lower bounds.
 OPERATING = (
     "allowed_fpr",
     "resolved",
@@ -47,9 +61,9 @@ OPERATING = (
     "ppv_is_bound",
 )
 AUDIT = ("target", "n_canaries", "n_classes", "n_guesses", "n_correct")
-#: One row an example. `example` is its row in the packed data. first_half and second_half are its
-#: exposure on either half of the targets; no_leak_* is one draw of the same where the members of twins
-#: are swapped at random.
+#: One row per example. `example` is its row in the packed data. first_half and second_half are its
+#: exposure on either half of the targets; no_leak_* is one draw of the same where the members of
+#: twins are swapped at random.
 EXPOSED = (
     "example",
     "label",
@@ -58,13 +72,12 @@ EXPOSED = (
     "no_leak_first_half",
     "no_leak_second_half",
 )
-#: One row an attack and metric, or a pair of attacks. other_attack and other_attacker are those of a
-#: Jaccard index. by_chance is the value if finds were spread at random. n counts examples, for a Jaccard
-#: index the members that either attack finds. n_models counts models that were trained on an example,
-#: for a Jaccard index all.
+#: One row per attack and metric, or per pair of attacks. other_attack and other_attacker are those of
+#: a Jaccard index. by_chance is the value if finds were spread at random. n counts examples, for a
+#: Jaccard index the members that either attack finds. n_models counts models that were trained on an
+#: example, for a Jaccard index all.
 AGREEMENT = (
-    "attack",
-    "attacker",
+    *ATTACK,
     "other_attack",
     "other_attacker",
     "metric",
@@ -73,24 +86,129 @@ AGREEMENT = (
     "n",
     "n_models",
 )
-#: One row a metric and half of the examples: the attack that was best there, its value there and on the
-#: other half.
-STRONGEST = ("metric", "chosen_on", "attack", "attacker", "value_there", "value_elsewhere")
-#: Tables that the evaluation of one defence writes.
-OF_EVALUATION = {
-    "roc": ("attack", "attacker", "fpr", "tpr", "low", "high"),
-    "operating": ("attack", "attacker", *OPERATING),
-    "strongest": STRONGEST,
-    "audit": ("attack", "attacker", *AUDIT),
-    "exposed": EXPOSED,
-    "agreement": AGREEMENT,
-    "failures": ("attack", "attacker", "failure"),
-    "confidence": ("member", "low", "high", "fraction"),
+#: One row per metric and half of the examples: the attack that was best there, its value there and on
+#: the other half.
+STRONGEST = ("metric", "chosen_on", *ATTACK, "value_there", "value_elsewhere")
+#: One row per defence and number: metrics with intervals, counts without.
+RESULTS = (
+    "experiment",
+    "protocol",
+    "defence",
+    "objective",
+    "constraint",
+    "frontier",
+    *ATTACK,
+    "metric",
+    *ESTIMATE,
+    *SIZES,
+)
+#: One row per pair of defences and metric.
+DIFFERENCES = ("experiment", "defence", "minus", *ATTACK, "metric", *ESTIMATE, *SIZES)
+TARGETS = (*ABOUT, *ATTACK, "metric", "target", "value")
+GUARANTEES = (
+    "experiment",
+    "defence",
+    "seed",
+    "epsilon",
+    "delta",
+    "curve",
+    "accountant",
+    "clip",
+    "phases",
+    "not_covered",
+)
+#: One row per defence. reliability and its error are of one pair of twins; value, low and high are
+#: empty where they cannot be told.
+EXPOSURE_CORRELATION = (
+    "experiment",
+    "defence",
+    "reliability",
+    "reliability_error",
+    "value",
+    "low",
+    "high",
+    "n_pairs",
+    "n_examples",
+    "seeds",
+)
+#: One row per claim, experiment, defence and attack.
+VERDICTS = (
+    "claim",
+    "experiment",
+    "defence",
+    *ATTACK,
+    "verdict",
+    "corrected",
+    "reason",
+    "metric",
+    "minus",
+    "direction",
+    "threshold",
+    *ESTIMATE,
+    "outcome",
+    "n_intervals",
+    "corrected_low",
+    "corrected_high",
+    "corrected_outcome",
+    *SIZES,
+    "headline",
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A result table, results/{study}/{name}.csv.
+
+    columns: in their order.
+    parts: what the tables are of that it is gathered from: `defence`, `subnetwork`, `pruning` or
+    `training`, as in `study.layout.Layout.parts`; None for a table that is written in one piece.
+    writer: rule that writes the table, or its parts.
+    linked: whether the report leads to it.
+    """
+
+    columns: tuple[str, ...]
+    writer: str
+    parts: str | None = None
+    linked: bool = False
+
+    @property
+    def part_columns(self) -> tuple[str, ...]:
+        """Columns of a part. The gathered table has those of `ABOUT` before them."""
+        return self.columns[len(ABOUT) :]
+
+
+def _of_defence(*columns: str, linked: bool = False) -> Table:
+    """Return a table that the evaluation of each defence writes a part of."""
+    return Table((*ABOUT, *columns), "evaluate_defence", "defence", linked)
+
+
+TABLES = {
+    "results": Table(RESULTS, "summarise_study", linked=True),
+    "differences": Table(DIFFERENCES, "summarise_study", linked=True),
+    "targets": Table(TARGETS, "summarise_study"),
+    "guarantees": Table(GUARANTEES, "summarise_study"),
+    "exposure_correlation": Table(EXPOSURE_CORRELATION, "summarise_study"),
+    "verdicts": Table(VERDICTS, "judge_claims", linked=True),
+    "roc": _of_defence(*ATTACK, "fpr", "tpr", "low", "high"),
+    "operating": _of_defence(*ATTACK, *OPERATING, linked=True),
+    "strongest": _of_defence(*STRONGEST),
+    "audit": _of_defence(*ATTACK, *AUDIT),
+    "exposed": _of_defence(*EXPOSED),
+    "agreement": _of_defence(*AGREEMENT),
+    "failures": _of_defence(*ATTACK, "failure"),
+    "confidence": _of_defence("member", "low", "high", "fraction"),
+    "history": Table((*ABOUT, "stage", "model", *HISTORY), "train_targets", "training"),
+    "residuals": Table((*ABOUT, "model", "layer", *RESIDUALS), "prune_models", "pruning"),
+    "projection": Table((*ABOUT, "model", *PROJECTION), "prune_models", "pruning", linked=True),
+    "distance": Table((*ABOUT, *DISTANCE), "measure_distance", "subnetwork"),
 }
-#: Tables of training and pruning, gathered over a study. A table without rows has its columns too.
-OF_TRAINING = {
-    "history": (*ABOUT, "stage", "model", *HISTORY),
-    "residuals": (*ABOUT, "model", "layer", *RESIDUALS),
-    "projection": (*ABOUT, "model", *PROJECTION),
-    "distance": (*ABOUT, *DISTANCE),
-}
+
+
+def written_by(rule: str) -> dict[str, Table]:
+    """Return the tables that a rule writes, or writes parts of."""
+    return {name: table for name, table in TABLES.items() if table.writer == rule}
+
+
+def gathered() -> dict[str, Table]:
+    """Return the tables that are gathered from parts."""
+    return {name: table for name, table in TABLES.items() if table.parts is not None}

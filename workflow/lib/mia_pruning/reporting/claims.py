@@ -17,15 +17,11 @@ import pandas as pd
 
 from mia_pruning.metrics.intervals import CONFIDENCE, quantile
 from mia_pruning.metrics.stand_ins import MATCHED
+from mia_pruning.tables import VERDICTS
 
 SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclusive", "not tested"
 #: why there is no number of a defence that the study has
 FAILED = "{} is missing from the results of {}, wholly or in part, because jobs failed"
-COLUMNS = [
-    "claim", "experiment", "defence", "attack", "attacker", "verdict", "corrected", "reason",
-    "metric", "minus", "direction", "threshold", "value", "low", "high", "standard_error", "degrees_of_freedom", "outcome",
-    "n_intervals", "corrected_low", "corrected_high", "corrected_outcome", "n_targets", "n_examples", "seeds", "headline",
-]  # fmt: skip
 
 
 def side(low: float, high: float, *, below: float | None = None, at_least: float | None = None) -> str:
@@ -69,7 +65,7 @@ def judge(
             for row in _judge_defence(claim, experiment, defence, headline, results, differences, missing.get(experiment, ()))
         ]
         rows += _corrected(judged)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=[*VERDICTS])
 
 
 def headline_of(claims: Mapping[str, Any], results: pd.DataFrame) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mia_pruning import storage
-from mia_pruning.generated import experiment_names
+from mia_pruning.study.generated import experiment_names
 from mia_pruning.types import BASELINE
 
 SUFFIX = ".provenance.json"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
 from mia_pruning.registry import catalogue, find
 from mia_pruning.reporting.style import readable
+from mia_pruning.study.generated import ATTACKER as GENERATED_SHADOWS
 
 #: traits of an attack, and what they let it see
 SIGHTS = {

@@ -20,13 +20,9 @@ from mia_pruning.reporting.needs import attack_needs
 from mia_pruning.reporting.page import agreement, answer, attacks, defences, examples, run, study, verdicts
 from mia_pruning.reporting.style import in_order, readable, web_colours
 from mia_pruning.reporting.tables import CsvTables, pick
+from mia_pruning.study.pipeline import rules_that
 from mia_pruning.types import BASELINE
 
-#: of the study, as it reads them
-TABLES = (
-    "results", "differences", "verdicts", "guarantees", "operating", "projection", "strongest", "failures", "audit", "exposed",
-    "exposure_correlation", "agreement",
-)  # fmt: skip
 #: the order of the figures on the page, and each one's heading; others follow under their name
 FIGURE_HEADINGS = {
     "trade_off": "The trade-off",
@@ -52,8 +48,6 @@ SECTIONS = {
     "theory": ("divergence", "gain", "subnetwork_distance", "residuals"),
     "examples": ("exposure",),
 }
-#: jobs that run when the page is written, or after it
-LAST_RULES = ("write_report", "export_study")
 #: a plotted table of more bytes stays beside the page
 MOST_CARRIED = 300_000
 
@@ -78,7 +72,7 @@ def write_report(
     loaded = CsvTables(tables)
     headline = headline_of(claims, loaded["results"])
     described = {name: storage.read_json(path) for name, path in datasets.items()}
-    records = [record for record in read_records(folder, settings) if record["rule"] not in LAST_RULES]
+    records = [record for record in read_records(folder, settings) if record["rule"] not in rules_that("after_results")]
     measured = run.read_benchmarks(folder, records)
     reported = study.reported(settings, loaded["results"], loaded["differences"])
     audits, contradicted = defences.audits(loaded)

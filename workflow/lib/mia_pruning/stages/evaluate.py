@@ -39,11 +39,13 @@ from mia_pruning.stages.strongest import (
     half_estimates,
     strongest_cells,
 )
-from mia_pruning.tables import OF_EVALUATION
+from mia_pruning.tables import EXPOSED, written_by
 
 #: Shares of the examples that an audit may guess, half of them as members. The grid is fixed
 #: before any result is seen.
 AUDITED_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+#: Tables that the evaluation of a defence writes.
+EVALUATED = written_by("evaluate_defence")
 #: The attacker who knows half of the target's members is no outsider.
 KNOWN_MEMBERS = "known_members"
 ROC_GRID = np.concatenate([[0.0], np.logspace(-3, 0, 121)])
@@ -56,17 +58,19 @@ def evaluate_defence(
     signals: str,
     attacks: Mapping[Attacker, str],
     *,
-    menu: Sequence[str],
+    eligible: Sequence[str],
     seed: int,
     n_replicates: int,
-    output: str,
-    tables: Mapping[str, str],
+    outputs: Mapping[str, str],
     record: dict[str, Any],
 ) -> None:
-    """Write the replicates of every metric, and the tables of `OF_EVALUATION`.
+    """Write the replicates of every metric, and the tables of one defence.
 
-    attacks: (attack, attacker) -> scores file. menu: the attacks that every defence is tried with, of
-    which the strongest is one. The replicates of all defences of a split share their draws.
+    attacks: (attack, attacker) -> scores file.
+    eligible: attacks that every defence is tried with. The strongest is one of these.
+    outputs: paths by name: `evaluation`, and each table that evaluation writes.
+
+    The replicates of all defences of a split share their draws.
     """
     split_, labels = read_split(split), read_packed(dataset).labels[:]
     targets = np.flatnonzero(split_.is_target)
@@ -76,36 +80,36 @@ def evaluate_defence(
     statistic = label_log_odds(in_pool, labels[split_.pool])
     utility = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(statistic, split_, draws)]
     first = example_halves(labels[split_.pool], stream(seed, "strongest"))
-    found = _Evaluated(split_, labels[split_.pool], draws, first, frozenset(menu), utility)
+    found = _Evaluated(split_, labels[split_.pool], draws, first, frozenset(eligible), utility)
     for attacker, path in attacks.items():
         found.add(attacker, storage.read_arrays(path))
     found.add_strongest(lambda attacker: found.guesses(storage.read_arrays(attacks[attacker])))
     twins = pairs(split_.membership[targets], split_.candidates[targets])
     everywhere, members = split_.candidates[targets].all(axis=0), split_.membership[targets]
     ranks = twin_ranks(statistic[:, everywhere], members[:, everywhere], distinct_twins(twins))
-    _write_replicates(output, record, found.cells, draws, ranks, found.failed)
+    _write_replicates(outputs["evaluation"], record, found.cells, draws, ranks, found.failed)
     no_leak = stream(seed, "no_leak")
     found.rows["exposed"] += _exposed_rows(statistic, split_, labels, twins, no_leak)
     found.rows["agreement"] += agreement_rows(found.members, members)
     found.rows["confidence"] += _confidence_rows(logits, labels, split_)
-    for name, columns in OF_EVALUATION.items():
-        storage.write_table(tables[name], found.rows[name], [*columns])
+    for name, table in EVALUATED.items():
+        storage.write_table(outputs[name], found.rows[name], [*table.part_columns])
 
 
 @dataclass
 class _Evaluated:
     """What the attacks on one defence amount to, collected attack by attack.
 
-    labels (n_pool,). first: of `example_halves`. menu: attacks of which the strongest is one.
+    labels (n_pool,). first: of `example_halves`. eligible: attacks of which the strongest is one.
     """
 
     split: Split
     labels: np.ndarray
     draws: Draws
     first: np.ndarray
-    menu: frozenset[str]
+    eligible: frozenset[str]
     cells: list[Cell]
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in OF_EVALUATION})
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in EVALUATED})
     estimates: dict[Attacker, dict[str, tuple[float, float]]] = field(default_factory=dict)
     members: dict[Attacker, np.ndarray] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
@@ -119,7 +123,7 @@ class _Evaluated:
         about = dict(zip(("attack", "attacker"), attacker, strict=True))
         if str(arrays["failure"]):
             self.rows["failures"].append({**about, "failure": str(arrays["failure"])})
-            if attacker[0] in self.menu and attacker[1] != KNOWN_MEMBERS:
+            if attacker[0] in self.eligible and attacker[1] != KNOWN_MEMBERS:
                 self.failed.append(" ".join(attacker))
             return
         guesses = self.guesses(arrays)
@@ -138,7 +142,7 @@ class _Evaluated:
 
     def _add_outsider(self, attacker: Attacker, guesses: Guesses) -> None:
         """Add what attackers who know no member of the target are compared by."""
-        if attacker[0] in self.menu:
+        if attacker[0] in self.eligible:
             self.estimates[attacker] = half_estimates(guesses, self.first)
         if resolves(FOUND_AT_FPR, guesses.n_non_members):
             self.members[attacker] = guesses.members_found(FOUND_AT_FPR)
@@ -290,7 +294,7 @@ def _exposed_rows(
     for membership in (members, swap_twins(members, distinct_twins(twins), rng)):
         values += [exposures(statistic[half], membership[half]) for half in rows]
     for row in zip(*(column.tolist() for column in values), strict=True):
-        yield dict(zip(OF_EVALUATION["exposed"], row, strict=True))
+        yield dict(zip(EXPOSED, row, strict=True))
 
 
 def _confidence_rows(logits: np.ndarray, labels: np.ndarray, split: Split) -> list[dict[str, Any]]:

@@ -7,12 +7,8 @@ import numpy as np
 
 from mia_pruning import storage
 from mia_pruning.metrics.exposure_correlation import Products, correlation, products
+from mia_pruning.tables import EXPOSURE_CORRELATION
 from mia_pruning.types import BASELINE
-
-#: reliability and its error: of one pair of twins; value, low, high: empty where they cannot be told
-EXPOSURE_CORRELATION = [
-    "experiment", "defence", "reliability", "reliability_error", "value", "low", "high", "n_pairs", "n_examples", "seeds",
-]  # fmt: skip
 
 
 def write_exposure_correlations(
@@ -29,7 +25,7 @@ def write_exposure_correlations(
         for experiment, by_defence in evaluations.items()
         for row in _correlation_rows(by_defence)
     ]
-    storage.write_table(output, rows, EXPOSURE_CORRELATION)
+    storage.write_table(output, rows, [*EXPOSURE_CORRELATION])
 
 
 def _correlation_rows(by_defence: Mapping[str, Mapping[int, str]]) -> Iterator[dict[str, Any]]:

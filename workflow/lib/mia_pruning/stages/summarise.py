@@ -14,6 +14,7 @@ from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
 from mia_pruning.metrics.operating import TPR_AT
 from mia_pruning.metrics.stand_ins import MATCHED, STRONGEST
+from mia_pruning.tables import DIFFERENCES, GUARANTEES, RESULTS, TARGETS
 from mia_pruning.types import BASELINE, StudyError
 
 PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", *TPR_AT)
@@ -30,18 +31,6 @@ BOUNDS = {
     "js_divergence": (-np.inf, LOG_2),
 }
 GUARANTEE_METRICS = ("epsilon", "delta")
-RESULT_COLUMNS = [
-    "experiment", "protocol", "defence", "objective", "constraint", "frontier", "attack", "attacker", "metric",
-    "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets", "n_examples", "seeds",
-]  # fmt: skip
-DIFFERENCE_COLUMNS = [
-    "experiment", "defence", "minus", "attack", "attacker", "metric",
-    "value", "low", "high", "standard_error", "degrees_of_freedom", "n_targets", "n_examples", "seeds",
-]  # fmt: skip
-GUARANTEE_COLUMNS = [
-    "experiment", "defence", "seed", "epsilon", "delta", "curve", "accountant", "clip", "phases", "not_covered",
-]  # fmt: skip
-TARGET_COLUMNS = ["experiment", "seed", "defence", "attack", "attacker", "metric", "target", "value"]
 
 
 class Key(NamedTuple):
@@ -98,14 +87,14 @@ def summarise(
     defences: Mapping[str, Mapping[str, str]],
     frontier: Sequence[str],
     protocols: Mapping[str, str],
-    *,
-    results: str,
-    differences: str,
-    targets: str,
-    guarantees: str,
+    outputs: Mapping[str, str],
 ) -> None:
-    """evaluations: experiment -> defence -> seed -> file, and so releases; frontier: what the others are matched with;
+    """Write the study's tables of metrics, differences, targets and guarantees.
+
+    evaluations, releases: experiment -> defence -> seed -> file.
+    frontier: dense defences that the others are matched with.
     protocols: experiment -> whether shadow models share the targets' examples.
+    outputs: table -> path.
 
     What is missing is left out: defences are compared under the seeds that both have, and none is matched with half a frontier.
     """
@@ -131,10 +120,10 @@ def summarise(
                 about = {"experiment": experiment, "defence": defence, "minus": MATCHED}
                 rows = matched_rows(read[defence], [read[name] for name in frontier])
                 difference_rows += [{**about, **row} for row in rows]
-    storage.write_table(results, result_rows, RESULT_COLUMNS)
-    storage.write_table(differences, difference_rows, DIFFERENCE_COLUMNS)
-    storage.write_table(targets, _target_rows(evaluations), TARGET_COLUMNS)
-    storage.write_table(guarantees, guarantee_rows, GUARANTEE_COLUMNS)
+    storage.write_table(outputs["results"], result_rows, [*RESULTS])
+    storage.write_table(outputs["differences"], difference_rows, [*DIFFERENCES])
+    storage.write_table(outputs["targets"], _target_rows(evaluations), [*TARGETS])
+    storage.write_table(outputs["guarantees"], guarantee_rows, [*GUARANTEES])
 
 
 def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
