@@ -37,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    r"""Write bars in code as they are: in a table GitHub needs \| for them, MkDocs would show both."""
+    r"""Write \| as | in the code of tables: GitHub needs the backslash, MkDocs would show it."""
     return re.sub(r"^\|.*", lambda row: CODE.sub(_bars, row[0]), markdown, flags=re.MULTILINE)
 
 

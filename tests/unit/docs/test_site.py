@@ -1,4 +1,4 @@
-"""`make site` builds the documents and what they link to into pages that need nothing from elsewhere."""
+"""`make site` makes pages of the documents and what they link to; all is there."""
 
 import hashlib
 import re
@@ -39,7 +39,7 @@ class References(HTMLParser):
 
 
 def build(copy, added=""):
-    """Run the command of `make site` on a copy of the repository with a line added to a document."""
+    """Run what `make site` runs on a copy of the repository, a line added to a document."""
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
     with (copy / "docs" / "DATA.md").open("a", encoding="utf-8") as page:
         page.write(added)
@@ -110,5 +110,6 @@ def test_a_link_that_leads_nowhere_is_an_error(tmp_path, link):
 
 
 def test_the_library_that_the_site_carries_is_as_published():
-    (row,) = re.findall(r"^\| `(assets/\S+)` .* `(\w{64})` \|$", (SITE / "README.md").read_text(), re.MULTILINE)
-    assert hashlib.sha256((SITE / row[0]).read_bytes()).hexdigest() == row[1]
+    text = (SITE / "README.md").read_text(encoding="utf-8")
+    ((name, digest),) = re.findall(r"^\| `(assets/\S+)` .* `(\w{64})` \|$", text, re.MULTILINE)
+    assert hashlib.sha256((SITE / name).read_bytes()).hexdigest() == digest
