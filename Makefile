@@ -29,6 +29,10 @@ compare: $(READY) ## Set two finished studies side by side (A=results/x B=result
 docs: $(READY) ## Write README and docs from their templates, and from RESULTS="results/x ..." where newer results should be quoted
 	@$(BIN)/python -m mia_pruning.findings $(RESULTS)
 
+site: $(READY) ## Build the documentation's site in .site, every link checked: open .site/index.html
+	@$(BIN)/python -m mkdocs build --strict --clean --config-file docs/site/mkdocs.yml
+	@echo "Documentation: .site/index.html"
+
 plug-ins: $(READY) ## List data sets, models, objectives, constraints, solvers, probes and attacks with options and traits
 	@$(BIN)/python -m mia_pruning.plug_ins
 
@@ -61,8 +65,8 @@ bench: $(READY) ## Measure the speed figures that docs/BENCHMARKS.md quotes
 
 env: $(READY) ## Make the environment only
 
-clean: ## Delete the results and Snakemake's records; keep the environment
-	rm -rf results/*/ .snakemake
+clean: ## Delete the results, the site and Snakemake's records; keep the environment
+	rm -rf results/*/ .snakemake .site
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -73,5 +77,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status compare docs plug-ins test study-test page-test cluster-test cluster-faults check bench env clean
+.PHONY: help reproduce plan prefetch status compare docs site plug-ins test study-test page-test cluster-test cluster-faults check bench env clean
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""`make docs`: writes README and docs/FINDINGS.md from templates and the tables in docs/findings/.
+"""`make docs`: writes README and pages of docs from the templates and tables in docs/findings/.
 
 A template asks for a number by the names of its row. It asks for a difference by the word that the
 sentence uses: `lost`, `gained` or `undecided`. A word that the interval does not support is an error.
@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from mia_pruning import storage
+from mia_pruning import reference, storage
 from mia_pruning.reporting.jobs import read_records
 from mia_pruning.reporting.page.run import read_benchmarks
 from mia_pruning.study.reading import read_yaml
@@ -27,6 +27,8 @@ KEPT = ROOT / "docs" / "findings"
 DOCUMENTS = {
     "README.md": "docs/findings/README.md.j2",
     "docs/FINDINGS.md": "docs/findings/FINDINGS.md.j2",
+    "docs/CONFIGURATION.md": "docs/findings/CONFIGURATION.md.j2",
+    "docs/PLUG_INS.md": "docs/findings/PLUG_INS.md.j2",
 }
 #: Rows of results.csv and differences.csv that are kept for the documentation.
 METRICS = (
@@ -206,13 +208,24 @@ def render(template: Path, kept: Path) -> str:
     environment.filters |= {
         "plain": plain, "spread": spread, "half": half, "points": points,
         "lost": lost, "gained": gained, "undecided": undecided,
+        "cell": cell,
     }  # fmt: skip
     environment.globals["study"] = functools.cache(lambda name: Study(kept / name))
+    environment.globals["reference"] = reference
     environment.globals["strongest"] = STRONGEST
     try:
         return environment.get_template(template.name).render()
     except jinja2.UndefinedError as error:
         raise StudyError(f"{template}: {error}") from error
+
+
+def cell(text: str) -> str:
+    """Text in a cell of a Markdown table.
+
+    >>> cell("`str | None`")
+    '`str \\\\| None`'
+    """
+    return text.replace("|", "\\|")
 
 
 def plain(row: Row, digits: int = 3) -> str:

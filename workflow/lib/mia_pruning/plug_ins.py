@@ -31,14 +31,19 @@ def describe_kind(kind: str) -> Iterator[str]:
 
 def describe_plug_in(plug_in: PlugIn) -> Iterator[str]:
     """Yield the lines about one plug-in: its name, the traits that it states, its options."""
-    stated = [
+    stated = stated_traits(plug_in)
+    yield f"  {plug_in.name}" + (f" ({', '.join(stated)})" if stated else "")
+    for option in plug_in.options.values():
+        yield f"    {describe_option(option)}"
+
+
+def stated_traits(plug_in: PlugIn) -> list[str]:
+    """The traits of a plug-in that differ from their defaults, as its decorator states them."""
+    return [
         f"{trait.name}={getattr(plug_in.traits, trait.name)!r}"
         for trait in fields(plug_in.traits)
         if getattr(plug_in.traits, trait.name) != trait.default
     ]
-    yield f"  {plug_in.name}" + (f" ({', '.join(stated)})" if stated else "")
-    for option in plug_in.options.values():
-        yield f"    {describe_option(option)}"
 
 
 def describe_option(option: Option) -> str:
@@ -48,8 +53,13 @@ def describe_option(option: Option) -> str:
     >>> describe_option(Option("file", "str", "", REQUIRED))
     'file: str (required)'
     """
-    default = "required" if option.default is REQUIRED else f"default {option.default!r}"
-    return f"{option.name}: {option.allowed} ({default})"
+    default = "" if option.default is REQUIRED else "default "
+    return f"{option.name}: {option.allowed} ({default}{default_of(option)})"
+
+
+def default_of(option: Option) -> str:
+    """An option's default as Python writes it, or the word required."""
+    return "required" if option.default is REQUIRED else repr(option.default)
 
 
 if __name__ == "__main__":
