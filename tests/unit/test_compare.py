@@ -324,9 +324,9 @@ def twice_the_same(folder):
         (lambda folder: (folder / "results.csv").unlink(), "two has no results.csv: that study has not finished"),
         (lambda folder: (folder / "verdicts.csv").unlink(), "two has no verdicts.csv: that study has not finished"),
         (lambda folder: (folder / "results.csv").write_text(""), "results.csv: not a readable CSV file"),
-        (without_column, "verdicts.csv has no column corrected; it has claim, experiment"),
+        (without_column, "verdicts.csv: the columns corrected are missing; it has claim, experiment"),
         (with_a_word, "could not convert string to float: 'much'"),
-        (twice_the_same, "results.csv has two rows of e, baseline, test_accuracy; one is allowed"),
+        (twice_the_same, "results.csv: two rows of e, baseline, test_accuracy; allowed is one"),
     ],
 )
 def test_a_bad_folder_is_named_in_a_sentence(spoil, said, a, b, monkeypatch, capsys):
@@ -341,7 +341,7 @@ def test_a_missing_folder_and_the_same_one_twice_are_refused(a, monkeypatch, cap
     assert run(monkeypatch, a, a.parent / "none") == 1
     assert "none: no such folder; compare takes the results of two studies" in capsys.readouterr().err
     assert run(monkeypatch, a, a / ".." / a.name) == 1
-    assert "are the same folder; compare takes two studies" in capsys.readouterr().err
+    assert "; compare takes two studies" in capsys.readouterr().err
 
 
 def test_a_study_that_is_not_whole_is_said_to_be_so(a, b, monkeypatch, capsys):

@@ -146,7 +146,7 @@ def test_attacks_with_probes_are_allowed(use):
     [
         ({"generator": {"models": 3}}, "generator.models = 3: models come in complementary pairs"),
         ({"generator": {"examples": 401}}, "generator.examples = 401: models come in complementary"),
-        ({"generator": {"model": 4}}, "generator.model: unknown key. Did you mean 'models'?"),
+        ({"generator": {"model": 4}}, "generator.model: unknown key; did you mean 'models'?"),
         ({"generator": {"models": 0}}, "generator.models = 0: allowed is >= 2"),
         ({"generator": {"learning_rate": 0}}, "generator.learning_rate = 0: allowed is > 0"),
         (

@@ -285,7 +285,7 @@ def test_an_empty_sequence_is_refused():
 
 
 def test_an_unknown_key_is_answered_with_the_nearest():
-    with pytest.raises(StudyError, match=r"constraints.c.epoch: unknown key. Did you mean 'epochs'\? Allowed: count, epochs, "):
+    with pytest.raises(StudyError, match=r"constraints.c.epoch: unknown key; did you mean 'epochs'\? Allowed: count, epochs, "):
         check_options({"count": 1, "epoch": 3}, [FIRST, SECOND], "constraints.c")
 
 

@@ -96,7 +96,7 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
     ("changes", "message"),
     [
         ({"study": "My Study"}, "study = 'My Study': a name is a letter"),
-        ({"attacs": {}}, "attacs: unknown key. Did you mean 'attacks'?"),
+        ({"attacs": {}}, "attacs: unknown key; did you mean 'attacks'?"),
         ({"study": GONE}, "study: missing"),
         ({"seeds": []}, "seeds = []"),
         ({"seeds": [0, 0]}, "seeds = [0, 0]"),
@@ -108,7 +108,7 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
         ({"experiments__e__training__epochs": GONE}, "experiments.e.training.epochs: missing"),
         ({"experiments__e__training__learning_rate": 0}, "experiments.e.training.learning_rate = 0: allowed is > 0"),
         ({"experiments__e__training__optimizer": "adm"}, "experiments.e.training.optimizer = 'adm': allowed is one of"),
-        ({"experiments__e__training__batch": 3}, "experiments.e.training.batch: unknown key. Did you mean 'batch_size'?"),
+        ({"experiments__e__training__batch": 3}, "experiments.e.training.batch: unknown key; did you mean 'batch_size'?"),
         ({"experiments__e__training__schedule": "cosin"}, "training.schedule = 'cosin': allowed is one of constant, cosine"),
         ({"experiments__e__training__augmentation": ["crops"]}, "training.augmentation.0 = 'crops': allowed is one of crop"),
         ({"experiments__e__training__augmentation": ["flip"] * 2}, "training.augmentation = ['flip', 'flip']"),
@@ -117,18 +117,18 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
         ({"experiments__e__split__examples": 401}, "experiments.e.split.examples = 401: models come in complementary"),
         ({"experiments__e__split__test": 20_000}, "but the data set has 10000"),
         ({"experiments__e__split__protocol": "disjoint"}, "experiments.e.split"),
-        ({"experiments__e__dataset": "image"}, "experiments.e.dataset = 'image': not defined. Did you mean"),
-        ({"experiments__e__model__use": "lenet"}, "experiments.e.model.use = 'lenet': no such model. Did you mean 'lenet5'?"),
-        ({"experiments__e__model__chanels": [1, 2]}, "experiments.e.model.chanels: unknown key. Did you mean 'channels'?"),
+        ({"experiments__e__dataset": "image"}, "experiments.e.dataset = 'image': not defined; did you mean"),
+        ({"experiments__e__model__use": "lenet"}, "experiments.e.model.use = 'lenet': no such model; did you mean 'lenet5'?"),
+        ({"experiments__e__model__chanels": [1, 2]}, "experiments.e.model.chanels: unknown key; did you mean 'channels'?"),
         ({"experiments__e__model__hidden": 0}, "experiments.e.model.hidden = 0: allowed is int >= 1"),
         ({"experiments__e__model__channels": [6, 0]}, "experiments.e.model.channels = [6, 0]: allowed is Sequence[int] >= 1"),
         ({"experiments__e__model__width": 0}, "experiments.e.model.width = 0: allowed is float > 0, <= 4"),
         ({"experiments__e__model__width": 4.5}, "experiments.e.model.width = 4.5: allowed is float > 0, <= 4"),
         ({"datasets__images__folder": "/nowhere"}, "the file /nowhere/t10k-images-idx3-ubyte.gz is missing"),
         ({"constraints__admm__rho": [0]}, "constraints.admm.rho = [0]: allowed is Sequence[float] > 0"),
-        ({"constraints__admm__solver": "adm"}, "constraints.admm.solver = 'adm': no such solver. Did you mean 'admm'?"),
+        ({"constraints__admm__solver": "adm"}, "constraints.admm.solver = 'adm': no such solver; did you mean 'admm'?"),
         ({"constraints__none__compression": 3}, "constraints.none.compression: unknown key"),
-        ({"defences__pruned__constraint": "amm"}, "defences.pruned.constraint = 'amm': not defined. Did you mean 'admm'?"),
+        ({"defences__pruned__constraint": "amm"}, "defences.pruned.constraint = 'amm': not defined; did you mean 'admm'?"),
         ({"defences__baseline": GONE}, "defences.baseline: missing"),
         ({"defences__baseline__constraint": "admm"}, "defences.baseline: the baseline is dense"),
         ({"constraints__none__retrain_epochs": 2}, "defences.baseline: the baseline is dense"),
@@ -154,8 +154,8 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
         ),
         ({"attacks__shadow_network__precision": "float16"}, "attacks.shadow_network.precision = 'float16': allowed is one of"),
         ({"experiments__e__split__shadow_models": 4}, "experiments.e.split.shadow_models = 4: allowed is 0: under the pool"),
-        ({"attacks__steep": {"use": "gradient_norm", "defences": ["prund"]}}, "attacks.steep.defences = 'prund': not defined."),
-        ({"frontier": ["baseline", "prund"]}, "frontier = 'prund': not defined. Did you mean 'pruned'?"),
+        ({"attacks__steep": {"use": "gradient_norm", "defences": ["prund"]}}, "attacks.steep.defences = 'prund': not defined"),
+        ({"frontier": ["baseline", "prund"]}, "frontier = 'prund': not defined; did you mean 'pruned'?"),
         ({"frontier": ["baseline", "pruned"]}, "frontier = 'pruned': its constraint 'admm' prunes; allowed are dense defences"),
         ({"frontier": ["baseline"]}, "frontier = ['baseline']: one point is no frontier"),
         (
@@ -163,7 +163,7 @@ def test_completing_twice_is_completing_once_and_changes_no_argument():
             "attacks.both.attackers = ['dense_shadows']: lira_joint sees the dense and the pruned release",
         ),
         ({"probes": {"noisy": {"use": "noisy", "deviations": [0]}}}, "probes.noisy.deviations = [0]: allowed is Sequence[float]"),
-        ({"probes": {"noisy": {"use": "nosy"}}}, "probes.noisy.use = 'nosy': no such probe. Did you mean 'noisy'?"),
+        ({"probes": {"noisy": {"use": "nosy"}}}, "probes.noisy.use = 'nosy': no such probe; did you mean 'noisy'?"),
         ({"attacks__lira": {"use": "lira_offline", "attackers": ["known_members"]}}, "attacks.lira.attackers: known_members has"),
         ({"attacks__lira": {"use": "lira_offline", "variance": "all"}}, "attacks.lira.variance = 'all': allowed is one of pool"),
     ],
@@ -178,13 +178,13 @@ def test_a_setting_that_cannot_work_is_refused_by_its_key(changes, message):
     [
         ({"training": {"epochs": 0}}, "objectives.erm.training.epochs = 0: allowed is >= 1"),
         ({"training": 3}, "objectives.erm.training = 3: allowed is object"),
-        ({"training": {"epohcs": 3}}, "objectives.erm.training.epohcs: unknown key. Did you mean"),
+        ({"training": {"epohcs": 3}}, "objectives.erm.training.epohcs: unknown key; did you mean"),
         ({"training": {"use": "x"}}, "objectives.erm.training.use: unknown key"),
         (
             {"training": {"models_per_job": 2}},
             "objectives.erm.training.models_per_job: it is the experiment's alone",
         ),
-        ({"model": {"hiden": 3}}, "objectives.erm.model.hiden: unknown key. Did you mean"),
+        ({"model": {"hiden": 3}}, "objectives.erm.model.hiden: unknown key; did you mean"),
         ({"weight": 2}, "objectives.erm.weight: unknown key"),
     ],
 )
@@ -199,7 +199,7 @@ def test_an_experiment_has_no_objectives_of_its_own():
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        ({"admn": {}}, "experiments.e.constraints.admn = 'admn': not defined. Did you mean 'admm'?"),
+        ({"admn": {}}, "experiments.e.constraints.admn = 'admn': not defined; did you mean 'admm'?"),
         ({"admm": {"use": 3}}, "experiments.e.constraints.admm.use = 3: allowed is string"),
         ({"admm": {"weight": 2}}, "experiments.e.constraints.admm.weight: unknown key"),
         (
@@ -390,7 +390,7 @@ def test_nothing_is_recorded_without_an_attack_that_asks():
         ),
         (
             {"experiments__e__training__epochs": 1, "constraints__admm__retrain_epochs": 2},
-            "attacks.traced: needs losses of at least 2 epochs; objective erm with constraint none",
+            "attacks.traced: needs losses of at least 2 epochs, but objective erm with constraint none",
         ),
     ],
 )
@@ -486,7 +486,7 @@ def test_objectives_that_cannot_be_met_are_refused_before_the_first_job(tmp_path
     with pytest.raises(StudyError) as refused:
         load_study(settings, [], tmp_path, default=DEFAULT)
     message = str(refused.value)
-    assert "objectives.rough.gradients are clipped in float32, but training.precision = 'bfloat16'" in message
+    assert "objectives.rough.training.precision = 'bfloat16': gradients are clipped in float32" in message
     assert "objectives.loose.delta = 0.005: allowed is less than 1 / members = 0.005" in message
     assert "objectives.strict.epsilon = 0.001: no noise reaches it in 3 epochs" in message
     assert "objectives.large.batch_size = 201: allowed is at most the 200 members" in message

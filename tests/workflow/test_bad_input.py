@@ -106,7 +106,7 @@ def problems(settings) -> list[str]:
 @pytest.mark.parametrize("key", UNKNOWN_KEYS)
 def test_unknown_key_is_refused_and_the_nearest_offered(key, smoke_settings, changed):
     (problem,) = problems(changed(smoke_settings, {key: 1}))
-    assert f"{key}: unknown key. Did you mean {UNKNOWN_KEYS[key]!r}?" in problem
+    assert f"{key}: unknown key; did you mean {UNKNOWN_KEYS[key]!r}?" in problem
 
 
 @pytest.mark.parametrize("key", UNKNOWN_NAMES)
@@ -114,7 +114,7 @@ def test_unknown_name_is_refused_and_the_nearest_offered(key, smoke_settings, ch
     value, nearest = UNKNOWN_NAMES[key]
     (problem,) = problems(changed(smoke_settings, {key: value}))
     assert f"{key} = {value!r}" in problem
-    assert f"Did you mean {nearest!r}?" in problem
+    assert f"did you mean {nearest!r}?" in problem
 
 
 @pytest.mark.parametrize(("key", "value", "words"), WRONG_VALUES, ids=lambda item: str(item))
@@ -288,7 +288,7 @@ def test_command_line_refuses_a_typo_in_a_few_lines_and_leaves_nothing(project, 
     folder.mkdir()
     outcome = project.snakemake(folder, "--cores", "1", study=variant({f"{TRAINING}.epohcs": 3}))
     assert outcome.code != 0
-    assert f"{TRAINING}.epohcs: unknown key. Did you mean 'epochs'? Allowed: augmentation, batch_size, epochs" in outcome.text
+    assert f"{TRAINING}.epohcs: unknown key; did you mean 'epochs'? Allowed: augmentation, batch_size, epochs" in outcome.text
     assert "Traceback" not in outcome.text
     assert len(outcome.text.splitlines()) < 15
     assert not (folder / "results").exists()

@@ -84,7 +84,7 @@ def test_a_nested_number_on_the_command_line_is_a_number(project, desk):
 def test_an_unknown_key_on_the_command_line_is_refused(project, desk):
     outcome = project.snakemake(desk, "-n", study=project.smoke, config=("bootstrap_replicate=100",))
     assert outcome.code != 0
-    assert "bootstrap_replicate: unknown key. Did you mean 'bootstrap_replicates'?" in outcome.text
+    assert "bootstrap_replicate: unknown key; did you mean 'bootstrap_replicates'?" in outcome.text
     assert "Traceback" not in outcome.text
 
 

@@ -114,7 +114,7 @@ def floats(**pixels):
 BAD_FILES = {  # what is in the file, and the words of the refusal behind the file's path
     "unequal lengths": ({"labels": LABELS[:-1]}, "[labels]: 11 labels for the 12 images of"),
     "label below 0": ({"labels": LABELS - 1}, "[labels]: labels lie in -1..1; allowed is 0..1"),
-    "a stray label": ({"labels": np.append(LABELS[1:], 255)}, "[labels]: labels lie in 0..255, but none is 3; class_names: they"),
+    "a stray label": ({"labels": np.append(LABELS[1:], 255)}, "[labels]: labels lie in 0..255, but none is 3; name the classes"),
     "float labels": ({"labels": LABELS.astype(float)}, "[labels]: labels are float64; allowed are integers"),
     "bool labels": ({"labels": LABELS > 1}, "[labels]: labels are bool; allowed are integers"),
     "object labels": ({"labels": LABELS.astype(object)}, "[labels]: holds Python objects, which are never unpickled"),
@@ -140,8 +140,8 @@ def test_arrays_that_cannot_work_are_refused_by_file_and_key(case, file, tmp_pat
 
 
 BAD_OPTIONS = {  # options, and words of the refusal
-    "unknown key": ({"images": "imgs"}, "mine.npz: has no key 'imgs'. Did you mean 'images'? Allowed: images, labels, names"),
-    "unknown label key": ({"labels": ["label"]}, "has no key 'label'. Did you mean 'labels'?"),
+    "unknown key": ({"images": "imgs"}, "mine.npz: it has no key 'imgs'; did you mean 'images'? Allowed: images, labels, names"),
+    "unknown label key": ({"labels": ["label"]}, "has no key 'label'; did you mean 'labels'?"),
     "lists of two lengths": ({"images": ["images", "images"]}, "labels = ['labels']: 2 keys are needed"),
     "arrays that disagree": ({"images": ["images", "names"], "labels": ["labels", "labels"]}, "[names]: pixels are <U1"),
     "too few names": ({"class_names": ["a", "b"]}, "[labels]: labels lie in 0..2; allowed is 0..1"),
@@ -172,8 +172,8 @@ def test_files_that_are_missing_or_no_arrays_are_refused(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     (tmp_path / "bad.npy").write_bytes(b"nothing")
     x, bad, work = str(tmp_path / "x.npy"), str(tmp_path / "bad.npy"), tmp_path / "work"
-    assert f"the file {tmp_path / 'none.npz'} is missing" in refusal(work, file=str(tmp_path / "none.npz"))
-    assert f"the file {tmp_path / 'none.npy'} is missing" in refusal(work, file=x, label_file=str(tmp_path / "none.npy"))
+    assert f"{tmp_path / 'none.npz'}: there is no such file" in refusal(work, file=str(tmp_path / "none.npz"))
+    assert f"{tmp_path / 'none.npy'}: there is no such file" in refusal(work, file=x, label_file=str(tmp_path / "none.npy"))
     assert "label_file = None: the labels of an .npy file are needed" in refusal(work, file=x)
     assert f"{bad}: not a readable array" in refusal(work, file=x, label_file=bad)
     assert "bad.npz[images]: not a readable array" in refusal(work, file=str(tmp_path / "bad.npz"))

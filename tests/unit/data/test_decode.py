@@ -93,7 +93,7 @@ def test_all_images_stand_in_their_order(folder):
 
 def test_an_image_that_does_not_decode_is_refused_by_name(folder):
     (folder / "4.png").write_bytes((folder / "4.png").read_bytes()[:40])
-    with pytest.raises(StudyError, match=rf"{folder}/4.png does not decode, .*undecodable: skip"):
+    with pytest.raises(StudyError, match=rf"{folder}/4.png: cannot be decoded .*undecodable: skip"):
         decoded(folder)
 
 

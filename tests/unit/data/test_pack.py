@@ -95,8 +95,8 @@ def test_a_constant_channel_is_refused_by_its_number():
         (np.zeros((3, 2, 2, 1), np.uint8), np.zeros(3, int), r"images are uint8 \(3, 2, 2, 1\)"),
         (np.zeros((4, 2, 3, 1), np.uint8), np.zeros(4, int), r"images are uint8 \(4, 2, 3, 1\)"),
         (np.zeros((4, 2, 2, 1), np.uint8), np.zeros(5, int), "5 labels for 4 images"),
-        (np.zeros((4, 2, 2, 1), np.uint8), np.array([0, 1, 2, 3]), r"labels lie in 0..3, allowed is 0..2"),
-        (np.zeros((4, 2, 2, 1), np.uint8), np.array([0, -1, 2, 1]), r"labels lie in -1..2, allowed is 0..2"),
+        (np.zeros((4, 2, 2, 1), np.uint8), np.array([0, 1, 2, 3]), r"labels lie in 0..3; allowed is 0..2"),
+        (np.zeros((4, 2, 2, 1), np.uint8), np.array([0, -1, 2, 1]), r"labels lie in -1..2; allowed is 0..2"),
     ],
 )
 def test_contents_that_break_the_promise_are_refused(images, labels, message):

@@ -188,7 +188,7 @@ def test_a_study_that_was_changed_while_it_ran_gets_no_report(runs, monkeypatch,
     made = runs(FAILED, missing=gaps(1))
     monkeypatch.setattr(reproduce, "read_study", lambda file: Named(identity="later"))
     assert (reproduced(), made) == (1, [None])
-    assert "was changed while it ran" in capsys.readouterr().err
+    assert "it was changed during the run" in capsys.readouterr().err
 
 
 def test_ctrl_c_before_the_partial_report_ends_it_in_words(runs, monkeypatch, capsys):

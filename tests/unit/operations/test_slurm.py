@@ -29,14 +29,14 @@ def test_an_account_that_the_cluster_wants_or_does_not_know_is_named(account, hi
 
 def test_a_controller_that_does_not_answer_is_named(answers):
     answers["sinfo"] = (1, "", "slurm_load_partitions: Unable to contact slurm controller")
-    with pytest.raises(StudyError, match=r"controller does not answer: .*Unable to contact"):
+    with pytest.raises(StudyError, match=r"controller does not answer .*Unable to contact"):
         check_request(Request("work", None, 0, None), "p")
 
 
 def test_a_machine_without_slurm_is_named(tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text("executor: slurm\n", encoding="utf-8")
     monkeypatch.setattr(slurm.shutil, "which", lambda program: None)
-    with pytest.raises(StudyError, match="this machine has no `sbatch`: run it on a login node, or without PROFILE"):
+    with pytest.raises(StudyError, match="this machine has no `sbatch`; run it on a login node, or without PROFILE"):
         check(Profile(tmp_path), tmp_path)
 
 

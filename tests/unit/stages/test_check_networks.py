@@ -80,7 +80,7 @@ def test_a_network_that_answers_in_another_shape_is_refused(tmp_path, monkeypatc
         ({"compression": 1000.0}, "constraints.c.compression = 1000.0: layer conv1.weight of 50 weights would be empty"),
         ({"compression": None}, "constraints.c.compression and keep: one of them is needed"),
         ({"compression": None, "keep": {"fc9": 0.5}}, "constraints.c.keep.fc9: no such layer"),
-        ({"use": "none", "solver": "magnetude"}, "constraints.c.solver = 'magnetude': no such solver. Did you mean 'magnitude'?"),
+        ({"use": "none", "solver": "magnetude"}, "constraints.c.solver = 'magnetude': no such solver; did you mean 'magnitude'?"),
         ({"allocation": "even"}, "constraints.c.allocation = 'even': allowed is one of"),
         ({"use": "none", "solver": "snip"}, "constraints.c.solver = 'snip': use = 'none' leaves it nothing to do"),
         ({"solver": "admm", "rho": [0.1, 0.2], "epochs": 1}, "constraints.c.rho = [0.1, 0.2]: 2 values for 1 W-steps"),
@@ -118,7 +118,11 @@ def test_a_constraint_that_does_not_fit_the_network_is_refused_by_its_key(change
             "epsilon = 0.001: no noise reaches it in 5 epochs at delta = 1e-05",
         ),
         ({"use": "dp_sgd"}, {}, "noise and epsilon: one of them is needed, and not both"),
-        ({"use": "min_max"}, {"n_reference": 0}, "it plays on a reference set, but split.reference = 0; allowed is >= 1"),
+        (
+            {"use": "min_max"},
+            {"n_reference": 0},
+            "use = 'min_max': the game needs a reference set, but split.reference = 0; allowed is >= 1",
+        ),
     ],
 )
 def test_an_objective_that_cannot_be_met_is_refused_by_its_key(objective, plan, message):

@@ -62,7 +62,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.a.resolve() == arguments.b.resolve():
-            raise StudyError(f"{arguments.a} and {arguments.b} are the same folder; compare takes two studies")
+            raise StudyError(arguments.b, f"the same folder as {arguments.a}", "compare takes two studies")
         a, b = read_results(arguments.a), read_results(arguments.b)
         output = arguments.output or b.folder.resolve().parent / f"compare_{a.name}_{b.name}.html"
         numbers = compare_numbers(a.results, b.results, NUMBER)
@@ -79,7 +79,7 @@ def main() -> int:
 def read_results(folder: Path) -> Results:
     """A study's tables and records."""
     if not folder.is_dir():
-        raise StudyError(f"{folder}: no such folder; compare takes the results of two studies, such as results/fashion")
+        raise StudyError(folder, "no such folder", "compare takes the results of two studies, such as results/fashion")
     read = {name: read_table(folder / f"{name}.csv", *columns, WORDS[name]) for name, columns in TABLES.items()}
     return Results(folder, **read, records=[*all_records(folder).values()])
 
@@ -87,19 +87,19 @@ def read_results(folder: Path) -> Results:
 def read_table(path: Path, names: list[str], numbers: list[str], words: list[str]) -> pd.DataFrame:
     """The table with every bit of its numbers as it was written; empty names are empty strings, empty numbers NaN."""
     if not path.is_file():
-        raise StudyError(f"{path.parent} has no {path.name}: that study has not finished, `make reproduce` goes on with it")
+        raise StudyError(path, "there is no such file, so the study has not finished", "`make reproduce` resumes it")
     try:
         text = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:
-        raise StudyError(f"{path}: not a readable CSV file ({error})") from error
+        raise StudyError(path, f"not a readable CSV file ({error})") from error
     if missing := [column for column in [*names, *numbers, *words] if column not in text.columns]:
-        raise StudyError(f"{path} has no column {', '.join(missing)}; it has {', '.join(text.columns)}")
+        raise StudyError(path, f"the columns {', '.join(missing)} are missing", f"it has {', '.join(text.columns)}")
     if repeated := text[names][text.duplicated(names)].to_numpy().tolist():
-        raise StudyError(f"{path} has two rows of {', '.join(filter(None, repeated[0]))}; one is allowed")
+        raise StudyError(path, f"two rows of {', '.join(filter(None, repeated[0]))}", "allowed is one")
     try:
         read = {column: [float(cell or "nan") for cell in text[column]] for column in numbers}
     except ValueError as error:
-        raise StudyError(f"{path}: {error}") from error
+        raise StudyError(path, error) from error
     return text.assign(**read, **({"headline": text["headline"] == "True"} if "headline" in words else {}))
 
 

@@ -72,7 +72,7 @@ def keep(results: Path, folder: Path) -> None:
     """Write to `folder` what the documentation may quote of a finished study."""
     if not (results / "verdicts.csv").is_file():
         problem = "no verdicts.csv, so the study has not finished; `make reproduce` completes it"
-        raise StudyError(f"{results}: {problem}")
+        raise StudyError(results, problem)
     tables = {name: read_table(results, name) for name in NAMES}
     headline = tables["verdicts"].loc[tables["verdicts"]["headline"] == "True", "attack"]
     for name, names in NAMES.items():
@@ -186,7 +186,7 @@ class Study:
 
     def _ambiguous(self, table: str, n_rows: int, names: Mapping[str, str]) -> StudyError:
         place = f"docs/findings/{self._folder.name}/{table}.csv"
-        return StudyError(f"{place}: {n_rows} rows of {', '.join(names.values())}; one is needed")
+        return StudyError(place, f"{n_rows} rows of {', '.join(names.values())}", "one is needed")
 
     def _rows(self, table: str, **names: str) -> pd.DataFrame:
         rows = self._tables[table]
@@ -216,7 +216,7 @@ def render(template: Path, kept: Path) -> str:
     try:
         return environment.get_template(template.name).render()
     except jinja2.UndefinedError as error:
-        raise StudyError(f"{template}: {error}") from error
+        raise StudyError(template, error) from error
 
 
 def cell(text: str) -> str:
@@ -278,7 +278,7 @@ def gained(row: Row) -> str:
     """
     if row.low <= 0:
         problem = f"the interval {points(row)} does not show that direction"
-        raise StudyError(f"{row.what}: {problem}; the sentence has to change")
+        raise StudyError(row.what, problem, "the sentence has to change")
     return f"{100 * row.value:.1f} points ({100 * row.low:.1f} to {100 * row.high:.1f})"
 
 
@@ -290,7 +290,7 @@ def undecided(row: Row) -> str:
     """
     if not row.low <= 0 <= row.high:
         problem = f"the interval {points(row)} shows a difference"
-        raise StudyError(f"{row.what}: {problem}; the sentence has to change")
+        raise StudyError(row.what, problem, "the sentence has to change")
     return points(row)
 
 

@@ -192,7 +192,7 @@ def find(kind: str, use: str, where: str) -> PlugIn:
     if "." in use:
         return _find_dotted(kind, use, where)
     if use not in catalogue(kind):
-        raise StudyError(f"{where} = {use!r}: no such {kind}. {suggest(use, catalogue(kind))}")
+        raise StudyError(f"{where} = {use!r}: no such {kind}; {suggest(use, catalogue(kind))}")
     return catalogue(kind)[use]
 
 
@@ -204,7 +204,7 @@ def check_options(given: dict[str, Any], plug_ins: list[PlugIn], where: str, own
     accepted = {name: option for plug_in in plug_ins for name, option in plug_in.options.items()}
     for name, value in given.items():
         if name not in accepted:
-            raise StudyError(f"{where}.{name}: unknown key. {suggest(name, [*own, *accepted])}")
+            raise StudyError(f"{where}.{name}: unknown key; {suggest(name, [*own, *accepted])}")
         if not accepted[name].accepts(value):
             raise StudyError(f"{where}.{name} = {value!r}: allowed is {accepted[name].allowed}")
     missing = [name for name, option in accepted.items() if option.default is REQUIRED and name not in given]
@@ -222,12 +222,13 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     """The nearest of the allowed names, if one is near, and all of them.
 
     >>> suggest("epohcs", ["epochs", "rho"])
-    "Did you mean 'epochs'? Allowed: epochs, rho"
+    "did you mean 'epochs'? Allowed: epochs, rho"
     """
     allowed = list(allowed)
     near = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Allowed: {', '.join(sorted(allowed)) or 'none'}"
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    label = "Allowed" if near else "allowed"
+    return f"{hint}{label}: {', '.join(sorted(allowed)) or 'none'}"
 
 
 def _folder(package: str) -> Path:
@@ -271,7 +272,7 @@ def _plug_in(kind: str, module: str, node: ast.FunctionDef | ast.ClassDef) -> Pl
         options = {option.name: option for option in _options(node)}
         for name in getattr(traits, "named_options", ()):
             if name not in options:
-                raise ValueError(f"a trait refers to the option {name}. {suggest(name, options)}")
+                raise ValueError(f"a trait refers to the option {name}; {suggest(name, options)}")
     except ValueError as error:
         raise ValueError(f"line {node.lineno}, {node.name}: {error}") from error
     return PlugIn(kind, _snake_case(node.name), module, node.name, options, traits)

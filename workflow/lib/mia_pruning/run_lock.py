@@ -35,7 +35,7 @@ def take_lock(path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StudyError(_refusal(path)) from None
+        raise _refusal(path) from None
     except OSError as error:
         warning = "%s: the file system has no locks (%s); start only one run at a time here"
         logger.warning(warning, path, error.strerror)
@@ -51,7 +51,7 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         advice = f"cannot be opened ({error.strerror}); make its folder writable"
-        raise StudyError(f"{path}: {advice}") from error
+        raise StudyError(path, advice) from error
 
 
 def find_holders(path: Path) -> list[int]:
@@ -74,11 +74,11 @@ def _make_standard_input(descriptor: int) -> None:
     os.set_inheritable(STANDARD_INPUT, True)
 
 
-def _refusal(path: Path) -> str:
-    """Says who holds the lock and what to do about it."""
+def _refusal(path: Path) -> StudyError:
+    """Return who holds the lock and what to do about it."""
     fields = path.read_text(encoding="utf-8").split("\n")
     if len(fields) < 3:  # It was locked an instant ago.
-        return f"{path}: another run has just begun in this folder; wait until it has ended"
+        return StudyError(path, "another run has just begun in this folder", "wait until it has ended")
     pid, host, started = fields[:3]
     run = f"(process {pid} on {host}, started {started})"
     again = f"on {host}, then run the same command again"
@@ -90,4 +90,4 @@ def _refusal(path: Path) -> str:
         left = " ".join(map(str, holders))
         state = f"a run {run} has ended, but what it started is still at work in this folder"
         advice = f"wait until that has ended too, or end it with `kill -INT {left}` {again}"
-    return f"{path}: {state}; {advice}"
+    return StudyError(path, state, advice)

@@ -46,7 +46,7 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise StudyError(f"{path}: not a readable JSON file ({error}); delete it and run again") from error
+        raise StudyError(path, f"not a readable JSON file ({error})", "delete it and run again") from error
 
 
 def write_text(path: str | Path, content: str) -> None:
@@ -64,7 +64,7 @@ def read_array(path: str | Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise StudyError(f"{path}: not a readable array file ({error}); delete it and run again") from error
+        raise StudyError(path, f"not a readable array file ({error})", "delete it and run again") from error
 
 
 def rows_per_chunk(row_bytes: int) -> int:
@@ -107,7 +107,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name != "provenance"}
     except (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise StudyError(f"{path}: not a readable npz file ({error}); delete it and run again") from error
+        raise StudyError(path, f"not a readable npz file ({error})", "delete it and run again") from error
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
@@ -128,7 +128,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             metadata = json.loads((file.metadata() or {}).get("json", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (SafetensorError, FileNotFoundError) as error:
-        raise StudyError(f"{path}: not a readable safetensors file ({error}); delete it and run again") from error
+        raise StudyError(path, f"not a readable safetensors file ({error})", "delete it and run again") from error
 
 
 def write_table(path: str | Path, rows: Iterable[dict[str, Any]], columns: list[str]) -> None:

@@ -1,6 +1,6 @@
 """The few data structures that the stages hand to each other. No behaviour beyond checking and slicing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,42 @@ BASELINE = "baseline"
 
 
 class StudyError(ValueError):
-    """Something the user wrote or provided cannot work; the message says what, the value, and what is allowed."""
+    """Something that a user wrote or provided cannot work.
+
+    place: key with its value, file or command that is at fault.
+    problem: what is wrong with it, as a clause.
+    allowed: what is allowed instead, or what to do next.
+
+    >>> print(StudyError("split.models = 3", "models come in pairs", "allowed are even numbers"))
+    split.models = 3: models come in pairs; allowed are even numbers
+    """
+
+    def __init__(self, place: object, problem: object = "", allowed: str = "") -> None:
+        super().__init__(place, problem, allowed)
+        self.place = str(place)
+        self.problem = str(problem)
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        reason = "; ".join(filter(None, [self.problem, self.allowed]))
+        return f"{self.place}: {reason}" if reason else self.place
+
+    def below(self, place: str, joint: str = ".") -> "StudyError":
+        """Return the same error of a place that is part of another.
+
+        >>> print(StudyError("models = 3", "too few").below("experiments.e.split"))
+        experiments.e.split.models = 3: too few
+        """
+        return StudyError(f"{place}{joint}{self.place}", self.problem, self.allowed)
+
+
+class ConfigurationError(StudyError):
+    """A configuration cannot work, for all of these reasons."""
+
+    def __init__(self, problems: Iterable[StudyError]) -> None:
+        self.problems = list({str(problem): problem for problem in problems}.values())
+        lines = "".join(f"\n  - {problem}" for problem in self.problems)
+        super().__init__("the configuration", f"it cannot work{lines}")
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def test_rubbish_of_before_hides_nothing():
 def test_a_network_that_cannot_be_trained_is_named_in_a_sentence(monkeypatch):
     settings = {"model": MODEL, "objective": {"use": "erm"}, "training": TRAINING}
     monkeypatch.setattr(calibration, "_trainer", lambda *arguments: 1 / 0)
-    with pytest.raises(StudyError, match=r"a step of training fails, model .*lenet5.*ZeroDivisionError"):
+    with pytest.raises(StudyError, match=r"model .*lenet5.*: a training step fails with ZeroDivisionError"):
         Machine().training(settings, (16, 16, 1), 3)
 
 

@@ -102,5 +102,5 @@ def test_a_plan_that_cannot_be_read_is_named(content, tmp_path):
 
 
 def test_a_rule_that_the_plan_does_not_know_is_named(small_study, rates):
-    with pytest.raises(StudyError, match=r"knows no query_models of e: run `make plan`"):
+    with pytest.raises(StudyError, match=r"no rule query_models of experiment e; run `make plan`"):
         request(Layout(small_study()), ["train_targets"], rates, CPU).minutes("query_models", "e", 1)

@@ -40,8 +40,9 @@ class Admm(Solver):
     def __post_init__(self) -> None:
         if len(self.rho) > self.n_steps:
             raise StudyError(
-                f"rho = {list(self.rho)}: {len(self.rho)} values for {self.n_steps} W-steps ({self.epochs} epochs, "
-                f"step_epochs {self.step_epochs}); allowed is at most one a step"
+                f"rho = {list(self.rho)}",
+                f"{len(self.rho)} values for {self.n_steps} W-steps ({self.epochs} epochs, step_epochs {self.step_epochs})",
+                "allowed is at most one a step",
             )
 
     @property

@@ -30,9 +30,9 @@ class Cardinality:
 
     def __post_init__(self) -> None:
         if (self.compression is None) == (self.keep is None):
-            raise StudyError("compression and keep: one of them is needed, and not both")
+            raise StudyError("compression and keep", "one of them is needed, and not both")
         if self.allocation not in ALLOCATIONS:
-            raise StudyError(f"allocation = {self.allocation!r}: allowed is one of {', '.join(ALLOCATIONS)}")
+            raise StudyError(f"allocation = {self.allocation!r}", allowed=f"allowed is one of {', '.join(ALLOCATIONS)}")
 
     def budgets(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         """alpha_i of each layer. Raises StudyError if a layer would be empty."""
@@ -41,8 +41,9 @@ class Cardinality:
         empty = [name for name, budget in budgets.items() if budget < 1]
         if empty:
             raise StudyError(
-                f"{f'keep = {self.keep}' if given else f'compression = {self.compression}'}: layer {empty[0]} of "
-                f"{math.prod(shapes[empty[0]])} weights would be empty; allowed is what leaves each layer a weight"
+                (f"keep = {self.keep}" if given else f"compression = {self.compression}"),
+                f"layer {empty[0]} of {math.prod(shapes[empty[0]])} weights would be empty",
+                "allowed is what leaves each layer a weight",
             )
         return budgets
 
@@ -116,7 +117,7 @@ def _given(keep: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]]) -> 
     layers = {name.removesuffix(".weight"): name for name in shapes}
     for layer, fraction in keep.items():
         if layer not in layers:
-            raise StudyError(f"keep.{layer}: no such layer; the model has {', '.join(layers)}")
+            raise StudyError(f"keep.{layer}", "no such layer", f"the model has {', '.join(layers)}")
         if not isinstance(fraction, int | float) or not 0 < fraction <= 1:
-            raise StudyError(f"keep.{layer} = {fraction!r}: allowed is > 0, <= 1")
+            raise StudyError(f"keep.{layer} = {fraction!r}", allowed="allowed is > 0, <= 1")
     return {name: math.floor(math.prod(shapes[name]) * keep.get(layer, 1.0) + 1e-9) for layer, name in layers.items()}

@@ -32,7 +32,7 @@ class Snip(Solver):
         super().check(plan, retrain_epochs)
         in_an_epoch = math.ceil(plan.n_members / plan.batch_size)
         if self.n_batches > in_an_epoch:
-            raise StudyError(f"n_batches = {self.n_batches}: allowed is at most the {in_an_epoch} of an epoch")
+            raise StudyError(f"n_batches = {self.n_batches}", allowed=f"allowed is at most the {in_an_epoch} of an epoch")
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         batches = list(itertools.islice(task.data.batches(task.batch_size, rng), self.n_batches))

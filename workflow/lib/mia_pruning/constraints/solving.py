@@ -48,10 +48,14 @@ class Solver:
     def check(self, plan: Plan, retrain_epochs: int) -> None:
         """Raise StudyError if this cannot work in a study; called before the first job."""
         if self.rewind_epochs is not None and self.rewind_epochs > plan.epochs:
-            raise StudyError(f"rewind_epochs = {self.rewind_epochs}: allowed is at most training.epochs = {plan.epochs}")
+            raise StudyError(
+                f"rewind_epochs = {self.rewind_epochs}", allowed=f"allowed is at most training.epochs = {plan.epochs}"
+            )
         leaves_untrained = self.rewind_epochs is not None or (self.from_initial and self.epochs == 0)
         if leaves_untrained and retrain_epochs == 0:
-            raise StudyError("retrain_epochs = 0: this solver ends with a network that has yet to be trained; allowed is >= 1")
+            raise StudyError(
+                "retrain_epochs = 0", "this solver ends with a network that has yet to be trained", "allowed is >= 1"
+            )
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Solution:
         raise NotImplementedError

@@ -117,7 +117,9 @@ def _refusal(folder: Path, failed: dict[str, str]) -> StudyError:
     (name, reason), *others = failed.items()
     more = f" (and {len(others)} near it)" if others else ""
     return StudyError(
-        f"{folder / name}{more} does not decode, {reason}: repair it or take it out, or set undecodable: skip to go on without it"
+        f"{folder / name}{more}",
+        f"cannot be decoded ({reason})",
+        "repair or remove it, or set undecodable: skip to leave it out",
     )
 
 

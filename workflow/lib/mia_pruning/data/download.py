@@ -39,15 +39,16 @@ def download(urls: Sequence[str], target: Path, digest: str) -> None:
             part.replace(target)
             return
     raise StudyError(
-        f"{target.name} is not in {target.parent} and could not be downloaded ({'; '.join(failures)}): "
-        f"bring it from {urls[0]} by hand and put it at {target.absolute()}"
+        target.absolute(),
+        f"missing, and could not be downloaded ({'; '.join(failures)})",
+        f"download {urls[0]} elsewhere and copy it to this place",
     )
 
 
 def _refuse_damaged(target: Path, digest: str) -> None:
     if (found := digest_like(digest, target)) != digest:
         raise StudyError(
-            f"{target} is damaged or altered: it has {found}, published is {digest}; delete it, and it is downloaded again"
+            f"{target} is damaged or altered", f"it has {found}, published is {digest}", "delete it, and it is downloaded again"
         )
 
 

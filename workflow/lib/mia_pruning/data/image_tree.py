@@ -45,10 +45,10 @@ class ImageTree:
 def list_tree(folder: Path, n_classes: int | None = None, per_class: int | None = None) -> ImageTree:
     """The first images of the first classes of a folder, all by default. Refuses a class with too few."""
     if not folder.is_dir():
-        raise StudyError(f"the folder {folder} is missing")
+        raise StudyError(folder, "there is no such folder")
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if len(classes) < max(2, n_classes or 0):
-        raise StudyError(f"{folder}: holds {len(classes)} folders of classes, needed are {max(2, n_classes or 0)}")
+        raise StudyError(folder, f"holds {len(classes)} folders of classes, needed are {max(2, n_classes or 0)}")
     files = {name: _images(folder / name, per_class) for name in classes[:n_classes]}
     names = tuple(f"{name}/{file}" for name, images in files.items() for file in images)
     return ImageTree(folder, tuple(files), names, np.repeat(np.arange(len(files)), list(map(len, files.values()))))
@@ -57,7 +57,7 @@ def list_tree(folder: Path, n_classes: int | None = None, per_class: int | None 
 def _images(folder: Path, wanted: int | None) -> Sequence[str]:
     found = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and _is_image(entry.name))
     if len(found) < (wanted or 1):
-        raise StudyError(f"{folder}: holds {len(found)} images ({', '.join(SUFFIXES)}), needed are {wanted or 'some'}")
+        raise StudyError(folder, f"holds {len(found)} images ({', '.join(SUFFIXES)}), needed are {wanted or 'some'}")
     return found[:wanted]
 
 
@@ -67,4 +67,4 @@ def _is_image(name: str) -> bool:
 
 def check_undecodable(undecodable: str) -> None:
     if undecodable not in UNDECODABLE:
-        raise StudyError(f"undecodable = {undecodable!r}: allowed is one of {', '.join(UNDECODABLE)}")
+        raise StudyError(f"undecodable = {undecodable!r}", allowed=f"allowed is one of {', '.join(UNDECODABLE)}")

@@ -29,7 +29,7 @@ def imagenet(
     """
     check_undecodable(undecodable)
     if classes is not None and per_class is None:
-        raise StudyError(f"per_class: missing; classes = {classes} needs it (1 to 732), because classes differ in size")
+        raise StudyError("per_class", "missing", f"classes = {classes} needs it (1 to 732), because classes differ in size")
     root = Path(folder) if folder else data_folder(None) / "imagenet"
     n_classes = classes or N_CLASSES
     n_examples = n_classes * per_class if per_class else N_EXAMPLES
@@ -59,10 +59,11 @@ def _listed(train: Path, n_classes: int, per_class: int | None, n_examples: int)
     """The images asked for; refused with what to do where they are not all there."""
     if not train.is_dir():
         raise StudyError(
-            f"ImageNet cannot be downloaded without an account: obtain ILSVRC2012_img_train.tar from image-net.org by hand "
-            f"and unpack it to {train.absolute()}/<class>/*.JPEG"
+            train,
+            "there is no such folder, and ImageNet cannot be downloaded without an account",
+            f"obtain ILSVRC2012_img_train.tar from image-net.org by hand and unpack it to {train.absolute()}/<class>/*.JPEG",
         )
     tree = list_tree(train, n_classes, per_class)
     if len(tree.names) != n_examples:
-        raise StudyError(f"{train}: holds {len(tree.names)} images, ImageNet's training set has {n_examples}")
+        raise StudyError(train, f"holds {len(tree.names)} images", f"ImageNet's training set has {n_examples}")
     return tree

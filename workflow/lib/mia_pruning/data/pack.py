@@ -35,14 +35,14 @@ def check_contents(images: np.ndarray, loaded: Loaded, source: DatasetSource) ->
     labels = loaded.labels
     expected = (source.n_examples - len(loaded.skipped), *source.image_shape)
     if images.shape != expected or images.dtype != np.uint8:
-        raise StudyError(f"{source.name}: images are {images.dtype} {images.shape}, promised were uint8 {expected}")
+        raise StudyError(source.name, f"images are {images.dtype} {images.shape}, promised were uint8 {expected}")
     if labels.shape != expected[:1]:
-        raise StudyError(f"{source.name}: {labels.shape[0]} labels for {images.shape[0]} images")
+        raise StudyError(source.name, f"{labels.shape[0]} labels for {images.shape[0]} images")
     if not labels.size:
-        raise StudyError(f"{source.name}: no example is left of {source.n_examples}, all were skipped")
+        raise StudyError(source.name, f"no example is left of {source.n_examples}, all were skipped")
     if labels.min() < 0 or labels.max() >= len(source.class_names):
         raise StudyError(
-            f"{source.name}: labels lie in {labels.min()}..{labels.max()}, allowed is 0..{len(source.class_names) - 1}"
+            source.name, f"labels lie in {labels.min()}..{labels.max()}", f"allowed is 0..{len(source.class_names) - 1}"
         )
 
 
@@ -57,8 +57,9 @@ def summarise(chunks: Iterable[np.ndarray], name: str) -> Summary:
     constant = np.flatnonzero(deviation == 0)
     if constant.size:
         raise StudyError(
-            f"{name}: channel {constant[0]} is {mean[constant[0]]:g} in every pixel of every image; "
-            "it tells nothing and cannot be normalised, so leave it out"
+            name,
+            f"channel {constant[0]} is {mean[constant[0]]:g} in every pixel of every image",
+            "it tells nothing and cannot be normalised, so leave it out",
         )
     return Summary(mean, deviation, first_copies(np.concatenate(digests)))
 

@@ -42,7 +42,7 @@ def parts_of(part: str) -> tuple[str, ...]:
     ('train', 'test')
     """
     if part not in PARTS:
-        raise StudyError(f"part = {part!r}: allowed is one of {', '.join(PARTS)}")
+        raise StudyError(f"part = {part!r}", allowed=f"allowed is one of {', '.join(PARTS)}")
     return PARTS[part]
 
 
@@ -72,5 +72,5 @@ def _member(packed: Path, path: Path) -> Iterator[IO[bytes]]:
     with tarfile.open(packed) as archive:
         content = archive.extractfile(member) if member in archive.getnames() else None
         if content is None:
-            raise StudyError(f"{packed}: holds no file {member}")
+            raise StudyError(packed, f"holds no file {member}")
         yield content

@@ -15,10 +15,11 @@ def check_sources(source: DatasetSource, where: str, *, fetched: bool = False) -
     for path, expected in source.files.items():
         if not path.is_file():
             if fetched or source.fetch is None:
-                raise StudyError(f"{where}: the file {path} is missing")
+                raise StudyError(where, f"the file {path} is missing")
         elif expected is not None and (found := digest_like(expected, path)) != expected:
-            again = "" if source.fetch is None else "; delete it, and it is fetched again"
-            raise StudyError(f"{where}: {path} is damaged or altered: it has {found}, published is {expected}{again}")
+            again = "" if source.fetch is None else "delete it, and it is fetched again"
+            problem = f"{path} is damaged or altered: it has {found}, published is {expected}"
+            raise StudyError(where, problem, again)
 
 
 def digest_like(digest: str, path: Path) -> str:

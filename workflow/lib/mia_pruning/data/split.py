@@ -39,15 +39,15 @@ class Split:
     def __post_init__(self) -> None:
         used = np.concatenate([self.pool, self.reference, self.test])
         if np.unique(used).size != used.size:
-            raise StudyError("split: pool, reference and test examples overlap")
+            raise StudyError("split", "pool, reference and test examples overlap")
         if (self.membership & ~self.candidates).any():
-            raise StudyError("split: a model has members outside its candidates")
+            raise StudyError("split", "a model has members outside its candidates")
         first, second = self.membership[0::2], self.membership[1::2]
         if first.shape != second.shape or ((first ^ second) != self.candidates[0::2]).any():
-            raise StudyError("split: twins are not complementary")
+            raise StudyError("split", "twins are not complementary")
         shadows = self.candidates[~self.is_target].any(axis=0)
         if (shadows & self.candidates[self.is_target].any(axis=0)).any():
-            raise StudyError("split: shadow models share examples with the targets of a disjoint split")
+            raise StudyError("split", "shadow models share examples with the targets of a disjoint split")
 
     @property
     def examples(self) -> np.ndarray:
@@ -68,13 +68,13 @@ def check_size(split: dict[str, Any], n_examples: int, where: str) -> None:
     models = ["models", "shadow_models"] if split["protocol"] == "disjoint" else ["models"]
     for key in [*pools, *models]:
         if split[key] % 2:
-            raise StudyError(f"{where}.{key} = {split[key]}: models come in complementary pairs, so it must be even")
+            raise StudyError(f"{where}.{key} = {split[key]}", "models come in complementary pairs, so it must be even")
     if split["protocol"] == "pool" and split["models"] < 4:
-        raise StudyError(f"{where}.models = {split['models']}: the pool protocol needs at least 4, two pairs")
+        raise StudyError(f"{where}.models = {split['models']}", "the pool protocol needs at least 4, two pairs")
     needed = sum(split[key] for key in [*pools, "reference", "test"])
     if needed > n_examples:
         parts = " + ".join(f"{key} {split[key]}" for key in [*pools, "reference", "test"])
-        raise StudyError(f"{where}: {parts} = {needed} examples, but the data set has {n_examples}")
+        raise StudyError(where, f"{parts} = {needed} examples, but the data set has {n_examples}")
 
 
 def make_split(split: dict[str, Any], labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> Split:
@@ -103,7 +103,7 @@ def stratified_parts(labels: np.ndarray, usable: np.ndarray, sizes: list[int], r
     Each class is shuffled and spread evenly over [0, 1); cutting that line at the cumulated sizes cuts each class alike.
     """
     if sum(sizes) > usable.size:
-        raise StudyError(f"split: {sum(sizes)} examples are needed, but only {usable.size} are distinct")
+        raise StudyError("split", f"{sum(sizes)} examples are needed, but only {usable.size} are distinct")
     shuffled = rng.permutation(usable)
     position = np.empty(usable.size)
     for label in np.unique(labels[usable]):

@@ -47,7 +47,7 @@ class StoredArray:
 def open_arrays(file: Path, keys: Sequence[str | None]) -> list[StoredArray]:
     """The arrays under these keys; only their headers are read. Raises StudyError that names the file and the key."""
     if not file.is_file():
-        raise StudyError(f"the file {file} is missing")
+        raise StudyError(file, "there is no such file")
     return [_open(file, key) for key in keys]
 
 
@@ -55,7 +55,7 @@ def _open(file: Path, key: str | None) -> StoredArray:
     with _content(file, key) as content:
         shape, fortran, dtype = _read_header(content)
     if dtype.hasobject:
-        raise StudyError(f"{_place(file, key)}: holds Python objects, which are never unpickled; allowed are numbers and strings")
+        raise StudyError(_place(file, key), "holds Python objects, which are never unpickled", "allowed are numbers and strings")
     return StoredArray(file, key, shape, dtype, fortran)
 
 
@@ -80,10 +80,10 @@ def _content(file: Path, key: str | None) -> Iterator[IO[bytes]]:
             with zipfile.ZipFile(file) as archive:
                 keys = [name.removesuffix(".npy") for name in archive.namelist()]
                 if key not in keys:
-                    raise StudyError(f"{file}: has no key {key!r}. {suggest(key, keys)}")
+                    raise StudyError(file, f"it has no key {key!r}", suggest(key, keys))
                 with archive.open(f"{key}.npy") as content:
                     yield content
     except StudyError:
         raise
     except UNREADABLE as error:
-        raise StudyError(f"{_place(file, key)}: not a readable array ({error})") from error
+        raise StudyError(_place(file, key), f"not a readable array ({error})") from error

@@ -104,14 +104,14 @@ def fit_generator(
         for epoch, loss in enumerate(losses, start=1):
             if not np.isfinite(loss):
                 problem = f"the generator's loss is {loss} in epoch {epoch}; lower it"
-                raise StudyError(f"generator.learning_rate = {learning_rate}: {problem}")
+                raise StudyError(f"generator.learning_rate = {learning_rate}", problem)
     error, of_means = _error(network, pixels, of_classes), _error_of_means(pixels, of_classes)
     if not error < of_means:
         found = f"squared errors {error:.4f} and {of_means:.4f}"
         raise StudyError(
-            f"generator.epochs = {epochs}: the generator reconstructs images no better than the "
-            f"mean image of their class ({found}); allow more epochs, another "
-            "generator.learning_rate or more examples in split.reference"
+            f"generator.epochs = {epochs}",
+            f"the generator reconstructs images no better than the mean image of their class ({found})",
+            "allow more epochs, another generator.learning_rate or more examples in split.reference",
         )
     return Generator(network, images.shape[1:], error, of_means)
 

@@ -52,11 +52,11 @@ class DpSgd(Erm):
 
     def __post_init__(self) -> None:
         if (self.noise is None) == (self.epsilon is None):
-            raise StudyError("noise and epsilon: one of them is needed, and not both")
+            raise StudyError("noise and epsilon", "one of them is needed, and not both")
         if (self.epochs is None) != (self.epsilon is None):
-            raise StudyError("epochs: it is needed with epsilon, and only then: the epochs in which epsilon may be spent")
+            raise StudyError("epochs", "it is needed with epsilon, and only then: the epochs in which epsilon may be spent")
         if self.accountant not in ACCOUNTANTS:
-            raise StudyError(f"accountant = {self.accountant!r}: allowed is one of {', '.join(ACCOUNTANTS)}")
+            raise StudyError(f"accountant = {self.accountant!r}", allowed=f"allowed is one of {', '.join(ACCOUNTANTS)}")
 
     def adapt(self, network: nn.Module) -> nn.Module:
         """Batch normalisation mixes examples, so group normalisation stands in its place; nothing works in place.
@@ -72,13 +72,14 @@ class DpSgd(Erm):
     def check(self, plan: Plan) -> None:
         if plan.precision != "float32":
             raise StudyError(
-                f"gradients are clipped in float32, but training.precision = {plan.precision!r}; "
-                "set training: {precision: float32} in this objective"
+                f"training.precision = {plan.precision!r}",
+                "gradients are clipped in float32",
+                "allowed is float32",
             )
         if plan.batch_size > plan.n_members:
-            raise StudyError(f"batch_size = {plan.batch_size}: allowed is at most the {plan.n_members} members")
+            raise StudyError(f"batch_size = {plan.batch_size}", allowed=f"allowed is at most the {plan.n_members} members")
         if self.delta >= 1 / plan.n_members:
-            raise StudyError(f"delta = {self.delta}: allowed is less than 1 / members = {1 / plan.n_members:.2g}")
+            raise StudyError(f"delta = {self.delta}", allowed=f"allowed is less than 1 / members = {1 / plan.n_members:.2g}")
         self.noise_for(plan.n_members, plan.batch_size)
 
     def noise_for(self, n_members: int, batch_size: int) -> float:
@@ -90,7 +91,7 @@ class DpSgd(Erm):
             return _least_noise(self.epsilon, self.delta, batch_size / n_members, steps, self.accountant)
         except (ValueError, RuntimeError) as error:
             raise StudyError(
-                f"epsilon = {self.epsilon}: no noise reaches it in {self.epochs} epochs at delta = {self.delta} ({error})"
+                f"epsilon = {self.epsilon}", f"no noise reaches it in {self.epochs} epochs at delta = {self.delta} ({error})"
             ) from error
 
     def start(self, task: Task) -> "PrivatePursuit":

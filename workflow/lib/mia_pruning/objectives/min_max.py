@@ -38,7 +38,7 @@ class MinMax(Objective):
 
     def check(self, plan: Plan) -> None:
         if plan.n_reference == 0:
-            raise StudyError("it plays on a reference set, but split.reference = 0; allowed is >= 1")
+            raise StudyError("use = 'min_max'", "the game needs a reference set, but split.reference = 0", "allowed is >= 1")
 
     def start(self, task: Task) -> "MinMaxGame":
         return MinMaxGame(self, task)
@@ -50,7 +50,7 @@ class MinMaxGame(Pursuit):
     def __init__(self, objective: MinMax, task: Task) -> None:
         super().__init__(objective, task)
         if task.reference is None:
-            raise StudyError("min_max: there is no reference set; split.reference must be >= 1")
+            raise StudyError("min_max", "there is no reference set", "split.reference must be >= 1")
         # A forward pass on the reference set in every inference step, and on fresh members in all but the last.
         self.passes = 1.0 + FORWARD * (2 * objective.inference_steps - 1)
         self.inference = _inference_network(task)

@@ -92,7 +92,7 @@ def make_plan(file: Path, *options: str) -> None:
     command = [sys.executable, "-m", "mia_pruning.operations.plan", str(file), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise StudyError(done.stderr.strip())
+        raise StudyError(file, f"it cannot be planned: {done.stderr.strip()}")
 
 
 def reproduce(file: Path, study: Study, where: list[str], started: float) -> int:
@@ -120,7 +120,7 @@ def report_partially(file: Path, study: Study, where: list[str], began: float, s
     try:
         if read_study(file).identity != study.identity:
             raise StudyError(
-                f"{file} was changed while it ran, so there is no report of what there is: put it back or start anew"
+                file, "it was changed during the run, so there is no partial report", "undo the change, or start again"
             )
         missing = find_missing(study, read_outputs(file), failed, began)
     except StudyError as error:

@@ -91,7 +91,7 @@ class Resources:
             return self.needs[rule][experiment or WHOLE_STUDY]
         except KeyError:
             raise StudyError(
-                f"{NAME} of this study knows no {rule} of {experiment}: run `make plan` for the study as it is"
+                NAME, f"it has no rule {rule} of experiment {experiment}", "run `make plan` for the study as it is"
             ) from None
 
     def models_per_job(self, study: Study) -> dict[str, int]:
@@ -127,7 +127,7 @@ def read_resources(path: Path) -> Resources | None:
         return Resources(content["study"], content["device"], needs, batchings)
     except (KeyError, TypeError, AttributeError) as error:
         raise StudyError(
-            f"{path}: not a plan that this version understands ({error}); delete it and run `make plan` again"
+            path, f"not a plan that this version understands ({error})", "delete it and run `make plan` again"
         ) from error
 
 

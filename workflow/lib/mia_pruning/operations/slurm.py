@@ -57,7 +57,9 @@ class Profile:
         named = {"default-resources": default}
         rules = self.settings.get("set-resources") or {}
         if not isinstance(rules, Mapping):
-            raise StudyError(f"{self.file}: set-resources = {rules!r}: allowed is a mapping of rules to their resources")
+            raise StudyError(
+                f"{self.file}, set-resources = {rules!r}", allowed="allowed is a mapping of rules to their resources"
+            )
         for rule, resources in rules.items():
             named[f"set-resources.{rule}"] = {**default, **self._resources(f"set-resources.{rule}", resources)}
         found: dict[Request, str] = {}
@@ -72,13 +74,15 @@ class Profile:
         try:
             return dict(entry.split("=", 1) for entry in entries or [])
         except (AttributeError, TypeError, ValueError):
-            raise StudyError(f"{self.file}: {key} = {entries!r}: allowed is a mapping, or a list of name=value") from None
+            raise StudyError(
+                f"{self.file}, {key} = {entries!r}", allowed="allowed is a mapping, or a list of name=value"
+            ) from None
 
     def _request(self, key: str, resources: Mapping[str, Any]) -> "Request":
         partition, account, gpu_type = (resources.get(name) for name in ("slurm_partition", "slurm_account", "gpu_model"))
         gpus = str(resources.get("gpu") or 0)
         if not gpus.isdigit():
-            raise StudyError(f"{self.file}: {key}.gpu = {gpus!r}: allowed is a whole number >= 0")
+            raise StudyError(f"{self.file}, {key}.gpu = {gpus!r}", allowed="allowed is a whole number >= 0")
         return Request(partition, account, int(gpus), gpu_type)
 
 
@@ -109,12 +113,13 @@ def check(profile: Profile, folder: Path) -> None:
     for program in ("sbatch", "sinfo", "squeue"):
         if shutil.which(program) is None:
             raise StudyError(
-                f"{profile.file} sends jobs to Slurm, and this machine has no `{program}`: run it on a login node, or "
-                "without PROFILE"
+                profile.file,
+                f"it sends jobs to Slurm, and this machine has no `{program}`",
+                "run it on a login node, or without PROFILE",
             )
     check_status_command(profile)
     for key, request in profile.requests.items():
-        check_request(request, f"{profile.file}: {key}")
+        check_request(request, f"{profile.file}, {key}")
     check_queue(folder)
     check_storage(list(profile.requests.values()), folder)
 
@@ -126,18 +131,20 @@ def check_status_command(profile: Profile) -> None:
         done = _run(["sacct", "--noheader", "--starttime=now"])
         if done.returncode:
             raise StudyError(
-                f"{profile.file}: `sacct` does not work here ({_reason(done)}); add the line slurm-status-command: squeue"
+                profile.file, f"`sacct` does not work here ({_reason(done)})", "add the line slurm-status-command: squeue"
             )
 
 
 def check_request(request: Request, where: str) -> None:
     partitions = _partitions()
     if request.partition is None and not any(partition.is_default for partition in partitions):
-        raise StudyError(f"{where}.slurm_partition is missing, and this cluster has no default one. {_listed(partitions)}")
+        raise StudyError(f"{where}.slurm_partition", "missing, and this cluster has no default partition", _listed(partitions))
     if request.partition is not None and request.partition not in {partition.name for partition in partitions}:
         names = [partition.name for partition in partitions]
         raise StudyError(
-            f"{where}.slurm_partition = {request.partition!r}: this cluster has none such. {suggest(request.partition, names)}"
+            f"{where}.slurm_partition = {request.partition!r}",
+            "this cluster has no such partition",
+            suggest(request.partition, names),
         )
     mine = [each for each in partitions if (each.name == request.partition if request.partition else each.is_default)]
     types = {gpu_type for partition in mine for gpu_type in partition.gpu_types}
@@ -145,18 +152,20 @@ def check_request(request: Request, where: str) -> None:
         others = sorted({each.name for each in partitions if each.gpu_types})
         elsewhere = f"a partition with GPUs ({', '.join(others)}), or " if others else ""
         raise StudyError(
-            f"{where}.gpu = {request.gpus}: no node of partition {mine[0].name!r} has a GPU; allowed is {elsewhere}gpu: 0"
+            f"{where}.gpu = {request.gpus}", f"no node of partition {mine[0].name!r} has a GPU", f"allowed is {elsewhere}gpu: 0"
         )
     if request.gpu_type and not request.gpus:
         raise StudyError(
-            f"{where}.gpu_model = {request.gpu_type!r} with gpu = 0: no GPU is asked for; leave gpu_model out, or set gpu: 1"
+            f"{where}.gpu_model = {request.gpu_type!r}", "no GPU is requested, gpu = 0", "leave gpu_model out, or set gpu: 1"
         )
     if request.gpu_type and request.gpu_type not in types:
-        raise StudyError(f"{where}.gpu_model = {request.gpu_type!r}: partition {mine[0].name!r} has {', '.join(sorted(types))}")
+        raise StudyError(
+            f"{where}.gpu_model = {request.gpu_type!r}", f"partition {mine[0].name!r} has {', '.join(sorted(types))}"
+        )
     refused = _run(["sbatch", "--test-only", "--time=1", *request.options, "--wrap=true"])
     if refused.returncode:
         reason = _reason(refused)
-        raise StudyError(f"{where}: Slurm refuses a job of one minute there: {reason}.{_account_hint(request, reason)}")
+        raise StudyError(where, f"Slurm refuses a job of one minute there: {reason}.{_account_hint(request, reason)}")
 
 
 @dataclass(frozen=True)
@@ -178,7 +187,9 @@ def _partitions() -> list[Partition]:
 
 
 def _silent(done: subprocess.CompletedProcess[str]) -> StudyError:
-    return StudyError(f"Slurm's controller does not answer: {done.stderr.strip()}; try `sinfo`, or ask the cluster's staff")
+    return StudyError(
+        "Slurm", f"its controller does not answer ({done.stderr.strip()})", "try `sinfo`, or ask the cluster's staff"
+    )
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
@@ -197,7 +208,7 @@ def _gpu_types(resources: str) -> set[str]:
 
 
 def _listed(partitions: list[Partition]) -> str:
-    return f"Allowed is one of {', '.join(partition.name for partition in partitions)}"
+    return f"allowed is one of {', '.join(partition.name for partition in partitions)}"
 
 
 def _account_hint(request: Request, reason: str) -> str:
@@ -213,8 +224,9 @@ def check_queue(folder: Path) -> None:
     if mine:
         numbers, runs = ", ".join(job.number for job in mine), sorted({job.run for job in mine})
         raise StudyError(
-            f"jobs of an earlier run in this folder are still in the queue ({numbers}). If it was ended, cancel them: "
-            f"`scancel {' '.join(f'--name={run}' for run in runs)}`; then run this again; training goes on from its checkpoints"
+            f"Slurm's queue, jobs {numbers}",
+            "they belong to an earlier run in this folder",
+            f"if that run was ended, cancel them with `scancel {' '.join(f'--name={run}' for run in runs)}` and run this again; training resumes from its checkpoints",
         )
 
 
@@ -258,8 +270,9 @@ def check_storage(requests: list[Request], folder: Path) -> None:
             witness.unlink()
         if "missing" in answer:
             raise StudyError(
-                f"{folder} is on this machine's own disk ({kind}): a node of {partition} does not see it. Put the project on "
-                "storage that all nodes share, often under $HOME, $WORK or /scratch, and run it there"
+                folder,
+                f"it is on this machine's own disk ({kind}), which a node of {partition} does not see",
+                "put the project on storage that all nodes share, often under $HOME, $WORK or /scratch",
             )
         if "seen" not in answer:
             print(

@@ -127,7 +127,7 @@ def read_outputs(study: Path) -> list[Output]:
     command = [sys.executable, "-m", "snakemake", "--summary", "--nolock", "--configfile", str(study)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise StudyError(f"{study}: Snakemake cannot say how far it is: {done.stderr.strip()}")
+        raise StudyError(study, f"Snakemake cannot say how far it is: {done.stderr.strip()}")
     return parse_summary(done.stdout)
 
 

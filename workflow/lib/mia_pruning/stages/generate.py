@@ -62,8 +62,9 @@ def _check_distinct(first_copies: np.ndarray) -> None:
     n_distinct = np.unique(first_copies).size
     if n_distinct < first_copies.size:
         raise StudyError(
-            f"generator: of {first_copies.size} generated images only {n_distinct} are distinct; "
-            "allow more generator.epochs or more examples in split.reference"
+            "generator",
+            f"of {first_copies.size} generated images only {n_distinct} are distinct",
+            "allow more generator.epochs or more examples in split.reference",
         )
 
 

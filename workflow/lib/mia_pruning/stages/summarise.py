@@ -277,7 +277,8 @@ def _part(about: Mapping[str, Any], path: str, columns: Sequence[str]) -> pd.Dat
     if list(table.columns) != list(columns):
         own = [column for column in columns if column not in about]
         raise StudyError(
-            f"{path}: its columns are {', '.join(table.columns[len(about) :])}, expected are "
-            f"{', '.join(own)}; delete it and run again"
+            path,
+            f"its columns are {', '.join(table.columns[len(about) :])}, expected are {', '.join(own)}",
+            "delete it and run again",
         )
     return table

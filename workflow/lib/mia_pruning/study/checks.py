@@ -19,7 +19,7 @@ SHARED_FOLDERS = ("data", "logs", "benchmarks")
 
 def check_study_name(name: str) -> None:
     if name in SHARED_FOLDERS:
-        raise StudyError(f"study = {name!r}: results/{name} is shared by all studies; any other name is allowed")
+        raise StudyError(f"study = {name!r}", f"results/{name} is shared by all studies", "any other name is allowed")
 
 
 # --- defences -------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def _check_baseline(filled: Mapping[str, Any]) -> None:
         baseline = constraints.get(name, {"use": "none"})
         if baseline["use"] != "none" or baseline.get("retrain_epochs"):
             problem = "the baseline is dense, so its constraint uses 'none' without retraining"
-            raise StudyError(f"{where}: {problem}")
+            raise StudyError(where, problem)
 
 
 def _check_distinct(defences: Mapping[str, Any]) -> None:
@@ -56,7 +56,7 @@ def _check_distinct(defences: Mapping[str, Any]) -> None:
         earlier = seen.setdefault(json.dumps(defence, sort_keys=True), name)
         if earlier != name:
             problem = f"the same objective and constraint as defences.{earlier}"
-            raise StudyError(f"defences.{name}: {problem}")
+            raise StudyError(f"defences.{name}", problem)
 
 
 def _check_frontier(filled: Mapping[str, Any]) -> None:
@@ -66,10 +66,10 @@ def _check_frontier(filled: Mapping[str, Any]) -> None:
         constraint = filled["defences"][name]["constraint"]
         if filled["constraints"].get(constraint, {"use": "none"})["use"] != "none":
             problem = f"its constraint {constraint!r} prunes; allowed are dense defences"
-            raise StudyError(f"frontier = {name!r}: {problem}")
+            raise StudyError(f"frontier = {name!r}", problem)
     if len(filled["frontier"]) == 1:
         problem = "one point is no frontier; allowed are none or at least two defences"
-        raise StudyError(f"frontier = {filled['frontier']}: {problem}")
+        raise StudyError(f"frontier = {filled['frontier']}", problem)
 
 
 # --- attacks --------------------------------------------------------------------------------------
@@ -85,12 +85,12 @@ def check_groups(attack: Mapping[str, Any], experiments: Mapping[str, Any], wher
     size = attack["targets_per_group"]
     place = f"{where}.targets_per_group = {size}"
     if size % 2:
-        raise StudyError(f"{place}: groups are whole pairs of twins, so it must be even")
+        raise StudyError(place, "groups are whole pairs of twins, so it must be even")
     for name, experiment in experiments.items():
         split = experiment["split"]
         if split["protocol"] == "pool" and size >= split["models"]:
             has = f"experiments.{name} has {split['models']} models"
-            raise StudyError(f"{place}: {has}, so no shadow model would be left; it must be less")
+            raise StudyError(place, f"{has}, so no shadow model would be left", "it must be less")
 
 
 def check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: str) -> None:
@@ -102,7 +102,7 @@ def check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: str
         return
     if "known_members" in attackers:
         problem = f"known_members has no shadow models, with which {attack['use']} compares the target"
-        raise StudyError(f"{where}.attackers: {problem}; allowed is adaptive, dense_shadows")
+        raise StudyError(f"{where}.attackers", problem, "allowed is adaptive, dense_shadows")
     for name, experiment in filled["experiments"].items():
         _check_shadows(attack, experiment["split"], where, f"experiments.{name}")
 
@@ -113,23 +113,24 @@ def _check_shadows(attack: Mapping[str, Any], split: Mapping[str, Any], where: s
     is_pool = split["protocol"] == "pool"
     if traits.inside and not is_pool:
         raise StudyError(
-            f"{where}.use = {attack['use']!r}: it needs shadow models that were trained on the "
-            f"targets' examples, which {experiment} has not, its protocol being disjoint; allowed "
-            "are attacks that need none"
+            f"{where}.use = {attack['use']!r}",
+            "it needs shadow models that were trained on the targets' examples, which "
+            f"{experiment} has not, its protocol being disjoint",
+            "allowed are attacks that need none",
         )
     in_pool = split["models"] - attack["targets_per_group"]
     n_shadows = in_pool if is_pool else split["shadow_models"]
     needed = traits.shadows_needed(attack)
     if n_shadows < needed:
         raise StudyError(
-            f"{where}: {attack['use']} needs at least {needed} shadow models, and {experiment} has "
-            f"{n_shadows} for each group of targets; allowed are more models or fewer "
-            "targets_per_group"
+            where,
+            f"{attack['use']} needs at least {needed} shadow models, and {experiment} has {n_shadows} for each group of targets",
+            "allowed are more models or fewer targets_per_group",
         )
     if traits.population and split["test"] < FEWEST_POPULATION:
         raise StudyError(
-            f"{experiment}.split.test = {split['test']}: {where} compares with these "
-            f"examples as its population and needs at least {FEWEST_POPULATION} of them"
+            f"{experiment}.split.test = {split['test']}",
+            f"{where} compares with these examples as its population and needs at least {FEWEST_POPULATION} of them",
         )
 
 
@@ -148,13 +149,16 @@ def check_probe(probe: str, entry: Mapping[str, Any], attack: Mapping[str, Any],
         return
     if entry["use"] != probe:
         raise StudyError(
-            f"probes.{probe}.use = {entry['use']!r}: it is recorded under its own name only; allowed is the name {plug_in.name}"
+            f"probes.{probe}.use = {entry['use']!r}",
+            "it is recorded under its own name only",
+            f"allowed is the name {plug_in.name}",
         )
     if GENERATED_SHADOWS in attackers_of(attack, default):
         raise StudyError(
-            f"{where}.attackers: {attack['use']} needs losses that are recorded while the shadow "
-            f"models train on the pool, which those of {GENERATED_SHADOWS} do not; allowed are "
-            "other attackers"
+            f"{where}.attackers",
+            f"{attack['use']} needs losses that are recorded while the shadow models train on "
+            f"the pool, which those of {GENERATED_SHADOWS} do not",
+            "allowed are other attackers",
         )
 
 
@@ -163,23 +167,25 @@ def check_releases(attack: Mapping[str, Any], where: str) -> None:
     is_dense = attack_traits(attack, where).dense
     if is_dense and attackers_of(attack, ["adaptive"]) != ["adaptive"]:
         raise StudyError(
-            f"{where}.attackers = {attack['attackers']}: {attack['use']} sees the dense and the "
-            "pruned release and has shadows of both; allowed is [adaptive]"
+            f"{where}.attackers = {attack['attackers']}",
+            f"{attack['use']} sees the dense and the pruned release and has shadows of both",
+            "allowed is [adaptive]",
         )
 
 
-def short_traces(study: Study) -> Iterator[str]:
-    """Yield a sentence for each attack and phase whose recorded losses would have no spread."""
+def short_traces(study: Study) -> Iterator[StudyError]:
+    """Yield an error for each attack and phase whose recorded losses would have no spread."""
     for attack, experiment in product(study["attacks"], study["experiments"]):
         is_recorded = any(map(study.is_recorded, study.probes_of(attack)))
         for pair in study.probed_defences(attack, experiment) if is_recorded else []:
             n_epochs = study.last_epochs(experiment, **pair)
             if n_epochs < 2:
-                yield (
-                    f"attacks.{attack}: needs losses of at least 2 epochs; "
-                    f"objective {pair['objective']} with constraint {pair['constraint']} ends with "
-                    f"{n_epochs} of training or retraining in experiments.{experiment}; "
-                    "allowed are more epochs, or defences without this one"
+                ends = f"objective {pair['objective']} with constraint {pair['constraint']} ends with {n_epochs}"
+                where = f"of training or retraining in experiments.{experiment}"
+                yield StudyError(
+                    f"attacks.{attack}",
+                    f"needs losses of at least 2 epochs, but {ends} {where}",
+                    "allowed are more epochs, or defences without this one",
                 )
 
 
@@ -193,7 +199,7 @@ def needs_generator(filled: Mapping[str, Any]) -> bool:
     is_needed = any(GENERATED_SHADOWS in attackers for attackers in named)
     if not is_needed and "generator" in filled:
         problem = f"no attack has the attacker {GENERATED_SHADOWS}, who would use it"
-        raise StudyError(f"generator: {problem}; allowed is to leave it out")
+        raise StudyError("generator", problem, "allowed is to leave it out")
     return is_needed
 
 

@@ -1,7 +1,7 @@
 """Complete a configuration: fill in all defaults and refuse, in one message, all that is wrong."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mia_pruning.data.split import check_size
@@ -17,7 +17,7 @@ from mia_pruning.study.plug_ins import (
 from mia_pruning.study.reading import overlaid
 from mia_pruning.study.schema import schema_problems
 from mia_pruning.study.study import Study
-from mia_pruning.types import StudyError
+from mia_pruning.types import ConfigurationError, StudyError
 
 #: Sections whose entries use plug-ins.
 PLUG_IN_SECTIONS = ("datasets", "objectives", "constraints", "probes", "attacks")
@@ -34,16 +34,16 @@ def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     filled = json.loads(json.dumps(settings, default=str))
     raise_all(schema_problems(filled))
-    raise_all(_messages(_entry_checks(filled)))
-    raise_all(list(checks.short_traces(Study(filled))))
+    raise_all(_problems(_entry_checks(filled)))
+    raise_all(checks.short_traces(Study(filled)))
     return {section: _sorted_below(content) for section, content in filled.items()}
 
 
-def raise_all(problems: list[str]) -> None:
-    """Raise one StudyError with all problems, each once. An empty list raises nothing."""
+def raise_all(problems: Iterable[StudyError]) -> None:
+    """Raise one error with all problems, each once. Without a problem nothing is raised."""
+    problems = list(problems)
     if problems:
-        lines = [f"  - {problem}" for problem in dict.fromkeys(problems)]
-        raise StudyError("the configuration cannot work:\n" + "\n".join(lines))
+        raise ConfigurationError(problems)
 
 
 def _sorted_below(content: Any) -> Any:
@@ -60,14 +60,14 @@ def _sorted_below(content: Any) -> Any:
     return in_order
 
 
-def _messages(all_checks: Iterator[Check]) -> list[str]:
-    """Return the messages of all checks that fail."""
+def _problems(all_checks: Iterator[Check]) -> list[StudyError]:
+    """Return the errors of all checks that fail."""
     problems = []
     for check in all_checks:
         try:
             check()
         except StudyError as error:
-            problems.append(str(error))
+            problems.append(error)
     return problems
 
 
@@ -117,7 +117,7 @@ def _complete_overlay(experiment: dict[str, Any], name: str, constraints: Mappin
     base = constraints[name]
     problems = schema_problems({"use": base["use"], **over}, "constraint", where)
     if problems:
-        raise StudyError(problems[0])
+        raise problems[0]
     entry = overlaid(base, over)
     schema_problems(entry, "constraint", where)
     plug_ins = plug_ins_of("constraints", entry, where)
@@ -133,10 +133,10 @@ def _check_own_training(experiment: Mapping[str, Any], own: Mapping[str, Any], w
     for key in BATCHING_KEYS:
         if key in own:
             place = f"experiments.{name}.training"
-            raise StudyError(f"{where}.{key}: it is the experiment's alone; allowed in {place}")
+            raise StudyError(f"{where}.{key}", "it is the experiment's alone", f"allowed in {place}")
     problems = schema_problems({**experiment["training"], **own}, "training", where)
     if problems:
-        raise StudyError(problems[0])
+        raise problems[0]
 
 
 def _check_own_model(experiment: Mapping[str, Any], own: Mapping[str, Any], where: str) -> None:

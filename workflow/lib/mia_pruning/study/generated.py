@@ -77,7 +77,7 @@ def check_generator(generator: Mapping[str, Any]) -> None:
         if generator.get(key, 0) % 2:
             where = f"generator.{key} = {generator[key]}"
             problem = "models come in complementary pairs, so it must be even"
-            raise StudyError(f"{where}: {problem}; set it to {generator[key] + 1}")
+            raise StudyError(where, problem, f"set it to {generator[key] + 1}")
 
 
 def check_reference(split: Mapping[str, Any], n_classes: int, where: str) -> None:
@@ -86,8 +86,9 @@ def check_reference(split: Mapping[str, Any], n_classes: int, where: str) -> Non
     if split["reference"] < needed:
         enough = f">= {needed}, {FEWEST_PER_CLASS} for each of {n_classes} classes"
         raise StudyError(
-            f"{where}.split.reference = {split['reference']}: the attacker {ATTACKER} fits its "
-            f"generator to these examples; allowed is {enough}"
+            f"{where}.split.reference = {split['reference']}",
+            f"the attacker {ATTACKER} fits its generator to these examples",
+            f"allowed is {enough}",
         )
 
 
@@ -95,6 +96,8 @@ def check_attack(use: str, traits: AttackTraits, attackers: Iterable[str], where
     """Refuse an attack that needs shadow models on the target's own examples."""
     if ATTACKER in attackers and any(getattr(traits, trait) for trait in SAME_EXAMPLES):
         raise StudyError(
-            f"{where}.attackers: {use} compares the target with shadow models on the same examples, "
-            f"and those of {ATTACKER} have generated examples only; allowed are other attackers"
+            f"{where}.attackers",
+            f"{use} compares the target with shadow models on the same examples, and those of "
+            f"{ATTACKER} have generated examples only",
+            "allowed are other attackers",
         )

@@ -109,9 +109,9 @@ class Layout:
             return given
         if experiment not in self.planned_batches:
             raise StudyError(
-                f"experiments.{experiment}.training.models_per_job = {AUTO!r}: how many these are "
-                "is not planned yet for the study as it is; run `make plan STUDY=<its file>` "
-                f"first, which writes results/{self.study.name}/plan.json"
+                f"experiments.{experiment}.training.models_per_job = {AUTO!r}",
+                "how many these are is not planned yet for the study as it is",
+                f"run `make plan STUDY=<its file>` first, which writes results/{self.study.name}/plan.json",
             )
         return self.planned_batches[experiment]
 
@@ -166,11 +166,11 @@ class Layout:
 
     # --- models and their signals -----------------------------------------------------------------
 
-    def dense_model(self, experiment: str, seed: str, objective: str, constraint: str, models: str) -> list[str]:
-        """The batch of trained models that pruning starts from; none if it starts untrained."""
+    def dense_model(self, experiment: str, seed: str, objective: str, constraint: str, models: str) -> str | list[str]:
+        """The batch of trained models that pruning starts from; [] if it starts untrained."""
         if not self.study.starts_dense(experiment, constraint):
             return []
-        return [f"{self._run(experiment, seed)}/{objective}/trained/{models}.safetensors"]
+        return f"{self._run(experiment, seed)}/{objective}/trained/{models}.safetensors"
 
     def trained_models(self, experiment: str, seed: str, objective: str) -> list[str]:
         return self._batches(f"{self._run(experiment, seed)}/{objective}/trained", experiment)

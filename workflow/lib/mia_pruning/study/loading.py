@@ -64,7 +64,7 @@ def hold(study: Study, begins: bool) -> None:
         os.environ[HELD] = study.identity
     elif os.environ.get(HELD, study.identity) != study.identity:
         raise StudyError(
-            f"the configuration of study {study.name!r} was changed after this run began, so this "
-            "job would make another study's result: put it back, or end the run (Ctrl-C) and "
-            "start it again"
+            f"the configuration of study {study.name!r} was changed after this run began, so "
+            "this job would make another study's result",
+            "put it back, or end the run (Ctrl-C) and start it again",
         )

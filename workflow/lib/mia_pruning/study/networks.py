@@ -14,6 +14,7 @@ from typing import Any
 from mia_pruning.provenance import code_digest, fingerprint, module_file
 from mia_pruning.study.completion import raise_all
 from mia_pruning.study.study import Study
+from mia_pruning.types import StudyError
 
 LIBRARY = Path(__file__).parents[2]
 CHECKER = "mia_pruning.stages.check_networks"
@@ -29,7 +30,7 @@ def check_networks(study: Study, cache: Path) -> None:
     approval = cache / f"networks_{fingerprint([questions, code])}.json"
     if approval.is_file():
         return
-    raise_all(_answers(questions))
+    raise_all(StudyError(*answer.split(": ", 1)) for answer in _answers(questions))
     approval.parent.mkdir(parents=True, exist_ok=True)
     approval.write_text("[]\n", encoding="utf-8")
 

@@ -48,7 +48,7 @@ def source_of(entry: Mapping[str, Any], where: str) -> DatasetSource:
     try:
         source = plug_in.load()(**checked)
     except StudyError as error:
-        raise StudyError(f"{where}: {error}") from error
+        raise error.below(where, ": ") from error
     check_sources(source, where)
     return source
 
@@ -61,4 +61,4 @@ def attack_traits(attack: Mapping[str, Any], where: str) -> AttackTraits:
 def require_one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
     """Refuse a name that the study does not define."""
     if value not in allowed:
-        raise StudyError(f"{where} = {value!r}: not defined. {registry.suggest(value, allowed)}")
+        raise StudyError(f"{where} = {value!r}", "not defined", registry.suggest(value, allowed))

@@ -18,7 +18,7 @@ def _construct_mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any,
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
         line = f"{node.start_mark.name}, line {node.start_mark.line + 1}"
-        raise StudyError(f"{line}: the name {twice!r} stands twice here; each may stand once")
+        raise StudyError(line, f"the name {twice!r} stands twice here", "each may stand once")
     values = [loader.construct_object(value, deep=True) for _, value in node.value]
     return dict(zip(keys, values, strict=True))
 
@@ -36,11 +36,11 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         with Path(path).open(encoding="utf-8") as file:
             content = yaml.load(file, _UniqueKeys)
     except FileNotFoundError as error:
-        raise StudyError(f"{path}: there is no such file") from error
+        raise StudyError(path, "there is no such file") from error
     except yaml.YAMLError as error:
-        raise StudyError(f"{path}: not valid YAML: {error}") from error
+        raise StudyError(path, f"not valid YAML: {error}") from error
     if not isinstance(content, dict):
-        raise StudyError(f"{path}: a study is a mapping of keys, this is {type(content).__name__}")
+        raise StudyError(path, f"a study is a mapping of keys, this is {type(content).__name__}")
     return content
 
 

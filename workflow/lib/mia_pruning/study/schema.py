@@ -10,6 +10,7 @@ import jsonschema
 import yaml
 
 from mia_pruning import registry
+from mia_pruning.types import StudyError
 
 SCHEMA = Path(__file__).parents[3] / "config.schema.yaml"
 NAME_RULE = "a name is a letter, then letters, digits and _ in lower case"
@@ -44,7 +45,7 @@ def _with_defaults(validator: type) -> type:
     return jsonschema.validators.extend(validator, rules, type_checker=TYPES)
 
 
-def schema_problems(settings: dict[str, Any], part: str | None = None, above: str | None = None) -> list[str]:
+def schema_problems(settings: dict[str, Any], part: str | None = None, above: str | None = None) -> list[StudyError]:
     """Return what the schema has against settings, which get their defaults on the way.
 
     part: name of the definition in the schema to check against; None is the schema itself.
@@ -54,27 +55,27 @@ def schema_problems(settings: dict[str, Any], part: str | None = None, above: st
     if part is not None:
         schema = {"$defs": schema["$defs"], "$ref": f"#/$defs/{part}"}
     validator = _with_defaults(jsonschema.Draft202012Validator)(schema)
-    problems: list[str] = []
+    problems: list[StudyError] = []
     for error in validator.iter_errors(settings):
         problems += _explain(error, above)
     return problems
 
 
-def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Iterator[str]:
-    """Yield one sentence a problem: key, value, what is allowed."""
+def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Iterator[StudyError]:
+    """Yield one error per problem: key, value, what is allowed."""
     where = ".".join([*filter(None, [above]), *map(str, error.absolute_path)])
     prefix = f"{where}." if where else ""
     if error.validator == "additionalProperties":
         allowed = error.schema["properties"]
         for unknown in (key for key in error.instance if key not in allowed):
-            yield f"{prefix}{unknown}: unknown key. {registry.suggest(unknown, allowed)}"
+            yield StudyError(f"{prefix}{unknown}", "unknown key", registry.suggest(unknown, allowed))
     elif error.validator == "required":
         missing = (key for key in error.validator_value if key not in error.instance)
-        yield from (f"{prefix}{key}: missing" for key in missing)
+        yield from (StudyError(f"{prefix}{key}", "missing") for key in missing)
     elif "propertyNames" in error.absolute_schema_path:
-        yield f"{prefix}{error.instance!r}: {NAME_RULE}"
+        yield StudyError(f"{prefix}{error.instance!r}", allowed=NAME_RULE)
     else:
-        yield f"{where} = {error.instance!r}: {_rule(error)}"
+        yield StudyError(f"{where} = {error.instance!r}", allowed=_rule(error))
 
 
 def _rule(error: jsonschema.ValidationError) -> str:

@@ -145,7 +145,7 @@ def _tried(settings: Mapping[str, Any], *arguments: Any) -> TrainingRates:
     except Exception as error:  # whatever somebody's model or objective raises
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise StudyError(
-            f"a step of training fails, model {settings['model']}, objective {settings['objective']}: {reason}"
+            f"model {settings['model']}, objective {settings['objective']}", f"a training step fails with {reason}"
         ) from error
 
 

@@ -33,7 +33,7 @@ def read_benchmarks(results: Path) -> dict[str, Measured]:
         memory = max(before.memory_bytes, _number(row["max_rss"]) * 2**20)
         found[rule] = Measured(before.jobs + 1, before.cpu_seconds + _number(row["cpu_time"]), memory)
     if not found:
-        raise StudyError(f"{results}: no benchmarks there; allowed is the folder of a study that was run, results/NAME")
+        raise StudyError(results, "no benchmarks there", "allowed is the folder of a study that was run, results/NAME")
     return found
 
 

@@ -35,7 +35,7 @@ def count_jobs(study: Path, folder: Path, plan: Path | None = None) -> dict[str,
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     text = done.stdout + done.stderr
     if done.returncode:
-        raise StudyError(f"{study}: Snakemake cannot plan it: {reason_of(text) or done.returncode}")
+        raise StudyError(study, f"Snakemake cannot plan it: {reason_of(text) or done.returncode}")
     return {} if NOTHING in text else parse_job_table(text)
 
 
