@@ -21,7 +21,8 @@ from mia_pruning import registry
 from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
 from mia_pruning.generated import derived_name, is_derived, n_generated, original_name
 from mia_pruning.missing import LEFT_OUT, Missing, read_missing
-from mia_pruning.provenance import code_digest, module_file
+from mia_pruning.modules import module_file
+from mia_pruning.provenance import code_digest
 from mia_pruning.run_lock import LOCK, take_lock
 from mia_pruning.seeds import derived_seed
 from mia_pruning.study import LAYOUT_KEYS, hold, load_study

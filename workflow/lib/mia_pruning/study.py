@@ -32,7 +32,8 @@ from mia_pruning.generated import (
     is_derived,
     original_name,
 )
-from mia_pruning.provenance import code_digest, fingerprint, module_file
+from mia_pruning.modules import module_file
+from mia_pruning.provenance import code_digest, fingerprint
 from mia_pruning.requests import NAME as PLAN
 from mia_pruning.requests import PLAN_FILE, Requests, experiment_identity, read_requests
 from mia_pruning.traits import AttackTraits
