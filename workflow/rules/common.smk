@@ -38,10 +38,10 @@ try:
     )
     hold(STUDY, begins=workflow.exec_mode == ExecMode.DEFAULT)
     MISSING = read_missing(Path(os.environ[LEFT_OUT])) if LEFT_OUT in os.environ else Missing()
+    FIGURES = registry.names_of("figure")
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
-FIGURES = list(registry.catalogue("figure"))
 #: tables that the report leads to
 LINKED = ["results", "differences", "verdicts", "operating", "projection"]
 #: where the pages' parts lie; relative, so that a project which moves with its results draws nothing anew

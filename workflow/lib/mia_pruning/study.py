@@ -46,12 +46,6 @@ SHARED_FOLDERS = ("data", "logs", "benchmarks")
 LAYOUT_KEYS = ("models_per_job", "minutes_per_job")
 #: of models_per_job, instead of a number
 AUTO = "auto"
-#: keys of a section that belong to the pipeline and not to the plug-in
-OWN_KEYS = {
-    "objectives": ("use", "training", "model"),
-    "constraints": ("use", "solver", "retrain_epochs"),
-    "attacks": ("use", "targets_per_group", "attackers", "defences"),
-}
 
 
 @dataclass(frozen=True)
@@ -418,7 +412,7 @@ def _check_study_name(name: str) -> None:
 
 
 def _fill_options(section: str, entry: dict[str, Any], where: str) -> None:
-    own = OWN_KEYS.get(section, ("use",))
+    own = registry.own_keys(section)
     options = {key: value for key, value in entry.items() if key not in own}
     entry.update(registry.check_options(options, _plug_ins(section, entry, where), where, own))
 
@@ -461,7 +455,7 @@ def _fill_overlay(experiment: dict[str, Any], section: str, name: str, entries: 
         entry["model"] = _overlaid(base["model"], over.get("model", {}))
     _schema_problems(entry, section.removesuffix("s"), where)
     accepted = {option for plug_in in _plug_ins(section, entry, where) for option in plug_in.options}
-    entry = {key: value for key, value in entry.items() if key in over or key in accepted or key in OWN_KEYS[section]}
+    entry = {key: value for key, value in entry.items() if key in over or key in accepted or key in registry.own_keys(section)}
     _fill_options(section, entry, where)
     experiment[section][name] = entry
 
