@@ -256,9 +256,7 @@ def test_options_and_traits_are_inherited_and_may_be_stated_anew(plug_in_file, i
 def test_what_a_class_inherits_from_where_no_source_is_found_is_refused(plug_in_file):
     plug_in_file("own_hidden", BASES)
     module = plug_in_file("own_heir_of_hidden", HEIRS.format(imported="import own_hidden", base="own_hidden.First"))
-    with pytest.raises(
-        StudyError, match=r"own_heir_of_hidden.py, line \d+, Second: from_initial is inherited from a base class whose"
-    ):
+    with pytest.raises(StudyError, match=r"own_heir_of_hidden.py, line \d+: from_initial is inherited from a base class whose"):
         find("solver", f"{module}.Second", "use").load()
 
 
@@ -275,7 +273,8 @@ def test_a_class_without_the_method_of_its_kind_is_refused_with_file_and_line(pl
     module = plug_in_file(f"own_bare_{kind}", f"{header}@{kind}\n{text}")
     with pytest.raises(StudyError) as refusal:
         find(kind, f"{module}.it", "use").load()
-    assert f"{module}.py, line 5, it: it has no method" in str(refusal.value)
+    assert f"= '{module}.it': " in str(refusal.value)
+    assert f"{module}.py, line 5: it has no method" in str(refusal.value)
     assert method in str(refusal.value)
 
 

@@ -59,8 +59,9 @@ class PlugIn:
 
     @property
     def place(self) -> str:
-        """The place of the definition, for a message."""
-        return f"{module_file(self.module)}, line {self.line}, {self.symbol}"
+        """The key and value that name the plug-in in a study, and the place of its definition; for a message."""
+        key = "solver" if self.kind == "solver" else "use"
+        return f"{key} = '{self.module}.{self.symbol}': {module_file(self.module)}, line {self.line}"
 
     def load(self) -> Callable:
         """The function or class itself; this imports its module.
@@ -76,16 +77,24 @@ class PlugIn:
 
     def explain(self, error: BaseException) -> str:
         """One sentence on an error that the plug-in raised: type, message, file and line."""
-        file = module_file(self.module)
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename) == file]
-        return f"{type(error).__name__}: {error} ({file}, line {lines[-1] if lines else self.line})"
+        lines = self._lines_of(error) or [self.line]
+        return f"{type(error).__name__}: {error} ({module_file(self.module)}, line {lines[-1]})"
+
+    def has_raised(self, error: BaseException) -> bool:
+        """Return whether the error passed through the plug-in's file."""
+        return bool(self._lines_of(error))
+
+    def _lines_of(self, error: BaseException) -> list[int]:
+        file, frames = module_file(self.module), traceback.extract_tb(error.__traceback__)
+        return [frame.lineno for frame in frames if Path(frame.filename) == file]
 
     def _check_methods(self, loaded: type) -> None:
         for name, arguments in METHODS.get(self.kind, {}).items():
             method = getattr(loaded, name, None)
             if method is None or getattr(method, "__isabstractmethod__", False):
-                raise StudyError(f"{self.place}: it has no method {name}; a {self.kind} needs {name}({', '.join(arguments)})")
+                raise StudyError(
+                    f"{self.place}: it has no method {name}; this kind, {self.kind}, needs {name}({', '.join(arguments)})"
+                )
 
     def _check_inherited(self, loaded: type) -> None:
         """Compare the class with what its source text shows."""
