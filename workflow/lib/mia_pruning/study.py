@@ -500,6 +500,11 @@ def _source(entry: Mapping[str, Any], where: str) -> DatasetSource:
         source = plug_in.load()(**checked)
     except StudyError as error:
         raise StudyError(f"{where}: {error}") from error
+    except Exception as error:  # whatever somebody's data set raises
+        raise StudyError(f"{where}: {plug_in.explain(error)}") from error
+    if not isinstance(source, DatasetSource):
+        found = type(source).__name__
+        raise StudyError(f"{where}.use = {entry['use']!r}: it returns {found}; allowed is a DatasetSource")
     check_sources(source, where)
     return source
 
@@ -606,7 +611,7 @@ def _check_sight(attack: Mapping[str, Any], filled: dict[str, Any], where: str) 
         entry = filled["probes"].setdefault(probe, {"use": probe})
         _fill_options("probes", entry, f"probes.{probe}")
         plug_in = registry.find("probe", entry["use"], f"probes.{probe}.use")
-        if plug_in.traits.recorded and entry["use"] != probe:
+        if plug_in.traits.recorded and {entry["use"], probe} != {plug_in.name}:
             raise StudyError(
                 f"probes.{probe}.use = {entry['use']!r}: it is recorded under its own name only; "
                 f"allowed is the name {plug_in.name}"
@@ -688,7 +693,8 @@ def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Ite
         yield from (f"{prefix}{key}: missing" for key in error.validator_value if key not in error.instance)
         return
     if "propertyNames" in error.absolute_schema_path:
-        yield f"{prefix}{error.instance!r}: a name is a letter, then letters, digits and _ in lower case"
+        allowed = error.schema.get("allowed", "a letter, then letters, digits and _ in lower case")
+        yield f"{prefix}{error.instance!r}: a name is {allowed}"
         return
     if error.validator == "pattern":
         yield f"{where} = {error.instance!r}: a name is a letter, then letters, digits and _ in lower case"
