@@ -23,6 +23,7 @@ from mia_pruning.generated import derived_name, is_derived, n_generated, origina
 from mia_pruning.missing import LEFT_OUT, Missing, read_missing
 from mia_pruning.modules import module_file
 from mia_pruning.provenance import code_digest
+from mia_pruning.reporting.claims_file import read_claims
 from mia_pruning.run_lock import LOCK, take_lock
 from mia_pruning.seeds import derived_seed
 from mia_pruning.study import LAYOUT_KEYS, hold, load_study
@@ -39,6 +40,8 @@ try:
     hold(STUDY, begins=workflow.exec_mode == ExecMode.DEFAULT)
     MISSING = read_missing(Path(os.environ[LEFT_OUT])) if LEFT_OUT in os.environ else Missing()
     FIGURES = registry.names_of("figure")
+    if workflow.exec_mode == ExecMode.DEFAULT:  # no job: a faulty claim would be met when all models are trained
+        read_claims(BASE / "report" / "claims.yaml")
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 

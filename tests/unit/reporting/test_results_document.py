@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mia_pruning.metrics.names import METRICS
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting import claims
 from mia_pruning.stages import exposure, summarise
@@ -21,10 +22,6 @@ WRITTEN = {
     "exposure_correlation": exposure.EXPOSURE_CORRELATION,
     **{name: [*columns] for name, columns in OF_TRAINING.items()},
 }
-METRICS = [
-    *summarise.PRIVACY_METRICS, *summarise.UTILITY_METRICS, *summarise.THEORY_METRICS, *summarise.RELEASE_METRICS,
-    *summarise.GUARANTEE_METRICS,
-]  # fmt: skip
 
 
 def sections():

@@ -11,7 +11,7 @@ import numpy as np
 
 from mia_pruning.generated import ATTACKER as GENERATED_SHADOWS
 from mia_pruning.generated import is_derived, n_generated
-from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.plan.counting import NetworkCounts, SolverCounts
 from mia_pruning.registry import find
