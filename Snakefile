@@ -24,7 +24,7 @@ wildcard_constraints:
     dataset="|".join(STUDY["datasets"]),
     objective="|".join(STUDY["objectives"]),
     constraint="|".join(STUDY["constraints"]),
-    probe="|".join(ASKED_PROBES) or "none",
+    probe="|".join(map(re.escape, ASKED_PROBES)) or "none",
     attack="|".join(STUDY["attacks"]),
     attacker="adaptive|dense_shadows|known_members|generated_shadows",
     models=r"(targets|shadows)_\d+",

@@ -321,8 +321,14 @@ def twice_the_same(folder):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda folder: (folder / "results.csv").unlink(), "two has no results.csv: that study has not finished"),
-        (lambda folder: (folder / "verdicts.csv").unlink(), "two has no verdicts.csv: that study has not finished"),
+        (
+            lambda folder: (folder / "results.csv").unlink(),
+            "two/results.csv: there is no such file, so the study has not finished",
+        ),
+        (
+            lambda folder: (folder / "verdicts.csv").unlink(),
+            "two/verdicts.csv: there is no such file, so the study has not finished",
+        ),
         (lambda folder: (folder / "results.csv").write_text(""), "results.csv: not a readable CSV file"),
         (without_column, "verdicts.csv: the columns corrected are missing; it has claim, experiment"),
         (with_a_word, "could not convert string to float: 'much'"),

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from mia_pruning import provenance
-from mia_pruning.provenance import code_digest, file_digest, fingerprint, git_state, module_file, record
+from mia_pruning import modules, provenance
+from mia_pruning.modules import module_file
+from mia_pruning.provenance import code_digest, file_digest, fingerprint, git_state, record
 
 START = '''"""Doc."""
 import numpy
@@ -43,8 +44,8 @@ def digest(tmp_path, monkeypatch):
 
     def of(changed=None):
         folder = tmp_path / str(len(list(tmp_path.iterdir()))) / "fake"
-        monkeypatch.setattr(provenance, "LIBRARY", folder)
-        monkeypatch.setattr(provenance, "PACKAGE", "fake")
+        monkeypatch.setattr(modules, "LIBRARY", folder)
+        monkeypatch.setattr(modules, "PACKAGE", "fake")
         for name, text in {**SOURCES, **(changed or {})}.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
@@ -125,6 +126,68 @@ def test_relative_imports_are_followed(digest):
 def test_a_package_that_an_import_runs_counts(digest):
     start = {"start.py": f"{START}\nimport fake.sub.leaf\n"}
     assert digest({**start, "sub/__init__.py": "side_effect = 1\n"}) != digest(start)
+
+
+PLUG_INS = {
+    "beside.py": "import helper\n",
+    "helper.py": "from deeper import constants\n",
+    "deeper/__init__.py": "",
+    "deeper/constants.py": "k = 1\n",
+    "package/__init__.py": "",
+    "package/absolute.py": "def late():\n    from package.parts import a\n",
+    "package/relative.py": "from . import parts\nfrom .parts import b\nfrom ..deeper import constants\n",
+    "package/parts/__init__.py": "",
+    "package/parts/a.py": "a = 1\n",
+    "package/parts/b.py": "b = 1\n",
+    "namespace/plug_in.py": "import namespace.neighbour\n",
+    "namespace/neighbour.py": "n = 1\n",
+}
+
+
+@pytest.fixture
+def plug_in_digest(tmp_path, monkeypatch):
+    """The digest of a user's plug-in in a fresh folder on Python's path, after one of its files is changed."""
+
+    def of(plug_in, changed=None, search="."):
+        folder = tmp_path / str(len(list(tmp_path.iterdir()))) / search
+        for name, text in PLUG_INS.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text + "more = 1\n" * (name == changed), encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(folder)
+            return code_digest(folder / plug_in)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("plug_in", "imported"),
+    [
+        ("beside.py", "helper.py"),
+        ("beside.py", "deeper/constants.py"),
+        ("package/absolute.py", "package/parts/a.py"),
+        ("package/absolute.py", "package/__init__.py"),
+        ("package/relative.py", "package/parts/__init__.py"),
+        ("package/relative.py", "package/parts/b.py"),
+        ("package/relative.py", "deeper/constants.py"),
+        ("namespace/plug_in.py", "namespace/neighbour.py"),
+    ],
+)
+def test_a_change_in_a_module_that_a_users_plug_in_imports_changes_its_digest(plug_in_digest, plug_in, imported):
+    assert plug_in_digest(plug_in) == plug_in_digest(plug_in)
+    assert plug_in_digest(plug_in, imported) != plug_in_digest(plug_in)
+
+
+@pytest.mark.parametrize("other", ["beside.py", "package/parts/b.py"])
+def test_a_change_in_a_neighbour_that_a_users_plug_in_does_not_import_changes_nothing(plug_in_digest, other):
+    assert plug_in_digest("package/absolute.py", other) == plug_in_digest("package/absolute.py")
+
+
+def test_of_installed_packages_the_plug_ins_own_alone_is_followed(plug_in_digest):
+    installed = {"search": "site-packages"}
+    assert plug_in_digest("beside.py", "helper.py", **installed) == plug_in_digest("beside.py", **installed)
+    absolute = "package/absolute.py"
+    assert plug_in_digest(absolute, "package/parts/a.py", **installed) != plug_in_digest(absolute, **installed)
 
 
 def test_the_order_of_files_does_not_matter():

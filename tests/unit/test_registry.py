@@ -1,10 +1,16 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+import yaml
 
 from mia_pruning import registry
-from mia_pruning.registry import REQUIRED, Option, check_options, find, options_of
+from mia_pruning.declarations import RESERVED, PlugIn
+from mia_pruning.options import REQUIRED, Option
+from mia_pruning.plug_ins import describe_kind
+from mia_pruning.registry import check_options, find, options_of
+from mia_pruning.study.schema import SCHEMA
 from mia_pruning.traits import AttackTraits, SolverTraits
 from mia_pruning.types import StudyError
 
@@ -66,20 +72,23 @@ def test_a_class_has_its_traits_as_attributes(plug_in_file):
     assert solver.reads_members
 
 
-IMPORTS = "from mia_pruning.registry import attack, constraint, model, objective, probe, solver\n"
+IMPORTS = (
+    "from dataclasses import dataclass\nfrom mia_pruning.registry import attack, constraint, model, objective, probe, solver\n"
+)
 
 
 ATTACK = "def it(targets, shadows, rng): ..."
+OPTION = "@attack\ndef it(targets, shadows, rng, *, k: {} = 3): ..."
 WRONG = {
     "swapped": ("attack", "@attack\ndef it(shadows, targets, rng): ...", "(shadows, targets, rng); those of"),
     "one missing": ("attack", "@attack\ndef it(targets, shadows): ...", "must be (targets, shadows, rng)"),
     "of a model": ("model", "@model\ndef it(n_classes, image_shape): ...", "must be (image_shape, n_classes)"),
-    "of a recorded probe": ("probe", "@probe(recorded=True)\ndef it(asked): ...", "must be (n_epochs)"),
+    "recorded probe": ("probe", "@probe(recorded=True)\ndef it(n_epochs): ...", "recorded is that of loss_trace"),
     "misspelt trait": ("attack", f"@attack(by_exmaple=True)\n{ATTACK}", "no trait by_exmaple. Allowed: by_example, "),
     "trait of another type": ("attack", f"@attack(by_example=1)\n{ATTACK}", "by_example of @attack is 1; allowed is a bool"),
     "number for a trait of yes or no": ("attack", f"@attack(fewest_shadows=True)\n{ATTACK}", "is True; allowed is a int"),
     "trait of another shape": ("attack", f"@attack(fewest_with_option=('k', 1, 6))\n{ATTACK}", "(option, value, number)"),
-    "trait with another option": ("attack", f"@attack(threshold_option='n')\n{ATTACK}", "refers to the option n. Allowed: none"),
+    "trait with another option": ("attack", f"@attack(threshold_option='n')\n{ATTACK}", "refers to the option n; allowed: none"),
     "trait computed": ("attack", f"P = ()\n@attack(probes=P)\n{ATTACK}", "the trait probes is not written out: P"),
     "trait of a kind without": ("model", "@model(fast=True)\ndef it(image_shape, n_classes): ...", "Allowed: none"),
     "class": ("attack", "@attack\nclass it: ...", "@attack marks a function of (targets, shadows, rng); this is a class"),
@@ -89,6 +98,19 @@ WRONG = {
         "marks a class with the method loss; this is a function",
     ),
     "method": ("objective", "@objective\nclass it:\n    def loss(self, images, model, labels): ...", "(self, model, images,"),
+    "missing dataclass": ("solver", "@solver\nclass it:\n    epochs: int = 3", "write @dataclass(frozen=True) below"),
+    "value in place of a trait": ("attack", f"@attack('x')\n{ATTACK}", "@attack has the value 'x'; allowed are traits"),
+    "malformed range": (
+        "attack",
+        OPTION.format("Annotated[int, '>=1']"),
+        "line 4, it: the range of option k is '>=1'",
+    ),
+    "type without values": ("attack", OPTION.format("tuple[int, int]"), "line 4, it: the type of option k is"),
+    "default out of its range": (
+        "attack",
+        OPTION.format("Annotated[int, '> 3']"),
+        "line 4, it: the default of option k is 3; allowed is int > 3",
+    ),
     "annotated trait": ("solver", "@solver\nclass it:\n    from_initial: bool = True", "write @solver(from_initial=...)"),
     "assigned trait": ("solver", "@solver\nclass it:\n    from_initial = True", "is a trait, not an attribute"),
 }
@@ -101,6 +123,175 @@ def test_a_plug_in_written_wrongly_is_refused_with_what_is_expected(plug_in_file
         find(kind, f"{module}.it", f"{kind}s.a.use")
     assert f"{kind}s.a.use = '{module}.it'" in str(refusal.value)
     assert reason in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", sorted(RESERVED))
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("attack", "@attack\ndef it(targets, shadows, rng, *, {}: int = 1): ..."),
+        ("objective", "@objective\n@dataclass\nclass it:\n    {}: int = 1"),
+        ("solver", "@dataclass\nclass Base:\n    {}: int = 1\n\n@solver\nclass it(Base): ..."),
+    ],
+)
+def test_an_option_with_the_name_of_a_key_of_the_pipeline_is_refused(plug_in_file, kind, text, key):
+    module = plug_in_file(f"own_{kind}_{key}", IMPORTS + text.format(key))
+    with pytest.raises(StudyError, match=f"the option {key} has the name of a key of the pipeline; allowed is any name but "):
+        find(kind, f"{module}.it", "use")
+
+
+def test_the_names_that_no_option_may_have_are_the_keys_that_the_schema_gives_to_entries_of_plug_ins():
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    entries = [schema["$defs"][kind] for kind in ("objective", "constraint", "plug_in")]
+    entries += [schema["properties"][section]["additionalProperties"] for section in ("attacks", "probes")]
+    assert {key for entry in entries for key in entry["properties"]} == RESERVED
+
+
+FAULTY = """
+@attack
+def sound(targets, shadows, rng, *, k: int = 1): ...
+
+@attack
+def faulty(targets, shadows, rng, *, k: tuple = 1): ...
+
+@attack
+def sound_too(targets, shadows, rng): ...
+"""
+
+
+def test_a_faulty_plug_in_is_refused_by_its_name_and_hides_none_of_its_file(plug_in_file):
+    module = plug_in_file("own_faulty", IMPORTS + FAULTY)
+    assert list(find("attack", f"{module}.sound", "use").options) == ["k"]
+    assert find("attack", f"{module}.sound_too", "use").name == "sound_too"
+    with pytest.raises(
+        StudyError, match=r"a.use = 'own_faulty.faulty': .*own_faulty.py cannot be read.*line 8, faulty: the type"
+    ):
+        find("attack", f"{module}.faulty", "a.use")
+
+
+@pytest.fixture
+def folder_of_attacks(tmp_path, monkeypatch):
+    """A folder that holds the built-in attacks."""
+    monkeypatch.setattr(registry, "_folder", lambda kind: tmp_path)
+    registry._survey.cache_clear()
+    yield tmp_path
+    registry._survey.cache_clear()
+
+
+def test_a_faulty_built_in_hides_none_of_its_folder_and_is_listed(folder_of_attacks):
+    (folder_of_attacks / "mine.py").write_text(IMPORTS + FAULTY)
+    (folder_of_attacks / "unreadable.py").write_text("def broken(:")
+    (folder_of_attacks / "other.py").write_text(IMPORTS + ATTACK.replace("def", "@attack\ndef"))
+    assert set(registry.catalogue("attack")) == {"sound", "sound_too", "it"}
+    assert set(registry.faults("attack")) == {"faulty", "unreadable"}
+    for name in ("faulty", "unreadable"):
+        with pytest.raises(StudyError, match=rf"use = '{name}': .*\.py cannot be read as a plug-in: "):
+            find("attack", name, "use")
+    with pytest.raises(StudyError, match=r"no such attack; did you mean 'sound'.*unreadable.py cannot be read"):
+        find("attack", "sounds", "use")
+    with pytest.raises(StudyError, match=r"attack faulty: .*mine.py cannot be read"):
+        registry.names_of("attack")
+    listed = "\n".join(describe_kind("attack"))
+    assert "  sound\n    k: int (default 1)" in listed
+    assert "  faulty cannot be used: " in listed
+    assert "  unreadable cannot be used: " in listed
+
+
+def test_two_built_ins_of_one_name_are_refused(folder_of_attacks):
+    for name in ("first", "second"):
+        (folder_of_attacks / f"{name}.py").write_text(IMPORTS + ATTACK.replace("def", "@attack\ndef"))
+    assert registry.catalogue("attack") == {}
+    with pytest.raises(StudyError, match="the name it stands twice in this folder"):
+        find("attack", "it", "use")
+
+
+def test_no_built_in_is_faulty():
+    for kind in registry.PACKAGES:
+        assert registry.names_of(kind) == list(registry.catalogue(kind))
+
+
+BASES = """
+from dataclasses import dataclass
+from typing import ClassVar
+from mia_pruning.constraints.one_shot import Magnitude
+from mia_pruning.registry import solver
+
+@solver(from_initial=True, reads_members=False)
+@dataclass(frozen=True)
+class First(Magnitude):
+    k: int = 1
+    rate: float = 0.5
+    fixed: ClassVar[int] = 3
+"""
+HEIRS = """
+from dataclasses import dataclass
+from mia_pruning.registry import solver
+{imported}
+
+@solver(reads_members=True)
+@dataclass(frozen=True)
+class Second({base}):
+    rate: float = 0.25
+    more: int = 2
+
+@solver
+class Third(Second): ...
+"""
+
+
+@pytest.mark.parametrize("imported", ["from {} import First", "from {} import First as Base"])
+def test_options_and_traits_are_inherited_and_may_be_stated_anew(plug_in_file, imported):
+    bases = plug_in_file(f"own_bases_{len(imported)}", BASES)
+    text = HEIRS.format(imported=imported.format(bases), base=imported.split()[-1])
+    module = plug_in_file(f"own_heirs_{len(imported)}", text)
+    for name in ("Second", "Third"):
+        plug_in = find("solver", f"{module}.{name}", "use")
+        defaults = {option: described.default for option, described in plug_in.options.items()}
+        assert defaults == {"k": 1, "rate": 0.25, "more": 2}
+        assert plug_in.traits == SolverTraits(from_initial=True, reads_members=True)
+        made = plug_in.load()(**defaults)
+        assert (made.k, made.rate, made.from_initial, made.reads_members) == (1, 0.25, True, True)
+
+
+def test_what_a_class_inherits_from_where_no_source_is_found_is_refused(plug_in_file):
+    plug_in_file("own_hidden", BASES)
+    module = plug_in_file("own_heir_of_hidden", HEIRS.format(imported="import own_hidden", base="own_hidden.First"))
+    with pytest.raises(StudyError, match=r"own_heir_of_hidden.py, line \d+: from_initial is inherited from a base class whose"):
+        find("solver", f"{module}.Second", "use").load()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "method"),
+    [
+        ("objective", "class it: ...", "loss(self, model, images, labels)"),
+        ("constraint", "class it:\n    def budgets(self, shapes): ...", "masks(self, weights)"),
+        ("solver", "class it(Solver): ...", "start(self, task, sparsity_set, rng)"),
+    ],
+)
+def test_a_class_without_the_method_of_its_kind_is_refused_with_file_and_line(plug_in_file, kind, text, method):
+    header = IMPORTS + "from mia_pruning.constraints.solving import Solver\n"
+    module = plug_in_file(f"own_bare_{kind}", f"{header}@{kind}\n{text}")
+    with pytest.raises(StudyError) as refusal:
+        find(kind, f"{module}.it", "use").load()
+    assert f"= '{module}.it': " in str(refusal.value)
+    assert f"{module}.py, line 5: it has no method" in str(refusal.value)
+    assert method in str(refusal.value)
+
+
+def test_a_package_that_cannot_be_imported_is_refused_with_its_error(tmp_path, monkeypatch):
+    (tmp_path / "own_broken").mkdir()
+    (tmp_path / "own_broken" / "__init__.py").write_text("import no_such_module")
+    (tmp_path / "own_broken" / "deep.py").write_text(PLUG_IN)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(StudyError, match=r"use = .*: the package own_broken cannot be imported: ModuleNotFoundError: No module"):
+        find("attack", "own_broken.deep.mine", "use")
+
+
+def test_options_of_a_constraint_and_its_solver_that_share_a_name_are_refused():
+    with pytest.raises(
+        StudyError, match=r"^w: constraint first and solver second share one entry and both have an option epochs;"
+    ):
+        check_options({}, [replace(FIRST, options=SECOND.options), SECOND], "w")
 
 
 def test_a_misspelt_trait_is_refused_when_the_module_is_run():
@@ -218,8 +409,8 @@ OPTIONS = {
         Option("queries", "Literal[5, 17]", "", 5),
     )
 }
-FIRST = registry.PlugIn("constraint", "first", "m", "first", OPTIONS)
-SECOND = registry.PlugIn("solver", "second", "m", "second", {"epochs": Option("epochs", "int", ">= 1", 15)})
+FIRST = PlugIn("constraint", "first", "m", "first", OPTIONS)
+SECOND = PlugIn("solver", "second", "m", "second", {"epochs": Option("epochs", "int", ">= 1", 15)})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -463,7 +464,7 @@ def test_networks_are_asked_for_every_experiment_and_used_constraint_once(asked,
 
 def test_networks_that_do_not_fit_are_refused_and_asked_for_again(asked, tmp_path):
     run, questions = asked
-    run.answer = ["experiments.e.model: too small"]
+    run.answer = [["experiments.e.model", "too small", ""]]
     for _ in range(2):
         with pytest.raises(StudyError, match="too small"):
             check_networks(Study(complete(changed())), tmp_path)
@@ -513,3 +514,63 @@ def test_a_job_refuses_a_study_that_was_changed_since_its_run_began(monkeypatch)
     loading.hold(mine, begins=False)
     with pytest.raises(StudyError, match="was changed after this run began"):
         loading.hold(changed, begins=False)
+
+
+OWN_PROBE = """
+from mia_pruning.registry import attack, probe
+
+@probe
+def mirrored(asked, *, sides: int = 1): ...
+
+@attack(probes=("own_probes.mirrored",))
+def top_mirrored(targets, shadows, rng): ...
+"""
+
+
+@pytest.fixture
+def own_probes(tmp_path, monkeypatch):
+    (tmp_path / "own_probes.py").write_text(OWN_PROBE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_a_completed_study_with_a_users_probe_is_a_study(own_probes):
+    settings = complete(changed(attacks__mine={"use": "own_probes.top_mirrored"}))
+    assert settings["probes"]["own_probes.mirrored"] == {"use": "own_probes.mirrored", "sides": 1}
+    assert complete(settings) == settings
+
+
+def test_options_of_a_users_probe_are_given_under_its_full_name(own_probes):
+    probes = {"own_probes.mirrored": {"use": "own_probes.mirrored", "sides": 2}}
+    settings = complete(changed(attacks__mine={"use": "own_probes.top_mirrored"}, probes=probes))
+    assert settings["probes"] == probes
+
+
+def test_the_recorded_probe_is_refused_under_its_full_name(tmp_path, monkeypatch):
+    full = "mia_pruning.probes.loss_trace.loss_trace"
+    text = f"from mia_pruning.registry import attack\n\n@attack(probes=({full!r},))\ndef f(targets, shadows, rng): ...\n"
+    (tmp_path / "own_recorded.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert f"probes.{full}.use = {full!r}: it is recorded under its own name only" in refusal(
+        attacks__mine={"use": "own_recorded.f"}
+    )
+
+
+@pytest.mark.parametrize("name", ["own_probes.", ".mirrored", "own probes.mirrored", "Own", "a.b/c", "a..b", "a.b\n"])
+def test_a_probe_under_a_name_that_is_none_is_refused(name):
+    message = f"probes.{name!r}: a name is a letter, then letters, digits and _ in lower case, or package.module.function"
+    assert message in refusal(probes={name: {"use": "noisy"}})
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("return 1 / n", "datasets.images: ZeroDivisionError: division by zero ({file}, line 5)"),
+        ("return None", "datasets.images.use = 'own_data.made': it returns NoneType; allowed is a DatasetSource"),
+    ],
+)
+def test_what_a_users_data_set_does_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, body, reason):
+    file = tmp_path / "own_data.py"
+    file.write_text(f"from mia_pruning.registry import dataset\n\n@dataset\ndef made(*, n: int = 0):\n    {body}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_data", raising=False)
+    assert reason.format(file=file) in refusal(datasets__images={"use": "own_data.made"})

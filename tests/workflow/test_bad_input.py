@@ -336,3 +336,20 @@ def test_a_failing_network_check_ends_in_a_sentence(project, variant, tmp_path):
     assert outcome.code != 0
     assert f"{MODEL}" in outcome.text
     assert "Traceback" not in outcome.text
+
+
+def test_command_line_refuses_a_claim_that_cannot_be_judged(project, edit, tmp_path):
+    edit("report/claims.yaml", lambda text: text.replace(b"metric: compression, at_least: 10", b"metric: compresion"))
+    outcome = project.snakemake(tmp_path, "-n", study=project.smoke)
+    assert outcome.code != 0
+    assert "claim C4, condition 1 is {'metric': 'compresion'}; allowed is a metric and exactly one of" in outcome.text
+    assert "Traceback" not in outcome.text
+
+
+def test_command_line_refuses_a_faulty_figure_of_the_project_by_its_name(project, edit, tmp_path):
+    edit("workflow/lib/mia_pruning/reporting/figures/exposure.py", lambda text: text.replace(b"(tables: Tables, ", b"("))
+    outcome = project.snakemake(tmp_path, "-n", study=project.smoke)
+    assert outcome.code != 0
+    assert "figure exposure: " in outcome.text
+    assert "those of this figure must be (tables, headline)" in outcome.text
+    assert "Traceback" not in outcome.text

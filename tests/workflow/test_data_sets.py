@@ -69,6 +69,18 @@ def test_files_that_were_fetched_may_go_or_come_again_and_rerun_nothing(brought,
     assert not (run / "results/data/fashion_mnist/unfinished").exists()
 
 
+def test_a_module_that_a_users_plug_in_imports_reruns_its_jobs_when_its_code_changes(brought, run, tmp_path):
+    own, study = brought
+    helper, plug_in = tmp_path / "own_helper.py", tmp_path / "fetched_data.py"
+    helper.write_text("K = 1\n", encoding="utf-8")
+    plug_in.write_text(f"import own_helper\n{FETCHED_PLUG_IN}", encoding="utf-8")
+    own.make(run, PACKED, study=study)
+    helper.write_text("K = 1  # said otherwise\n", encoding="utf-8")
+    assert not own.plan(run, study).rules & STAGES
+    helper.write_text("K = 2\n", encoding="utf-8")
+    assert own.plan(run, study).rules >= {"pack_dataset"}
+
+
 def test_a_fetched_file_that_is_damaged_is_refused_at_planning(brought, run):
     own, study = brought
     (run / "data").mkdir()

@@ -20,6 +20,7 @@ from snakemake.settings.types import ExecMode
 from mia_pruning import registry
 from mia_pruning.operations.gaps import LEFT_OUT, Missing, read_missing
 from mia_pruning.operations.resources import plan_of
+from mia_pruning.reporting.claims_file import read_claims
 from mia_pruning.run_lock import LOCK, take_lock
 from mia_pruning.study import layout
 from mia_pruning.study.loading import hold, load_study
@@ -38,13 +39,15 @@ try:
     hold(STUDY, begins=workflow.exec_mode == ExecMode.DEFAULT)
     MISSING = read_missing(Path(os.environ[LEFT_OUT])) if LEFT_OUT in os.environ else Missing()
     FOUND_PLAN = plan_of(STUDY, Path("results"))
+    FIGURES = registry.names_of("figure")
+    if workflow.exec_mode == ExecMode.DEFAULT:  # in a job, a faulty claim would come too late
+        read_claims(BASE / "report" / "claims.yaml")
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 PLANNED_BATCHES = FOUND_PLAN.models_per_job(STUDY) if FOUND_PLAN is not None else {}
 LAYOUT = layout.Layout(STUDY, PLANNED_BATCHES, MISSING.combinations)
 PARAMETERS = Parameters(STUDY)
-FIGURES = list(registry.catalogue("figure"))
 #: Probes that finished models answer. The others are recorded while models train.
 ASKED_PROBES = [probe for probe in STUDY["probes"] if not STUDY.is_recorded(probe)]
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")

@@ -5,15 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mia_pruning.metrics.names import METRICS
 from mia_pruning.registry import catalogue
-from mia_pruning.stages import summarise
 from mia_pruning.tables import TABLES
 
 ROOT = Path(__file__).parents[3]
-METRICS = [
-    *summarise.PRIVACY_METRICS, *summarise.UTILITY_METRICS, *summarise.THEORY_METRICS, *summarise.RELEASE_METRICS,
-    *summarise.GUARANTEE_METRICS,
-]  # fmt: skip
 
 
 def sections():

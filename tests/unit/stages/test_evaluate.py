@@ -8,8 +8,9 @@ from sklearn.metrics import roc_auc_score
 
 from mia_pruning import storage
 from mia_pruning.data.split import make_split
+from mia_pruning.metrics.names import THEORY_METRICS, UTILITY_METRICS
 from mia_pruning.stages.evaluate import evaluate_defence
-from mia_pruning.stages.summarise import THEORY_METRICS, UTILITY_METRICS, Key, read_evaluation
+from mia_pruning.stages.summarise import Key, read_evaluation
 from mia_pruning.tables import written_by
 
 #: 480 non-members of four targets, which resolve a false-positive rate of 10 %, and no lower one

@@ -8,8 +8,8 @@ import pytest
 
 from mia_pruning import storage
 from mia_pruning.metrics.intervals import Replicates, interval
+from mia_pruning.metrics.names import RELEASE_METRICS
 from mia_pruning.stages.summarise import (
-    RELEASE_METRICS,
     Evaluation,
     Key,
     _difference_rows,

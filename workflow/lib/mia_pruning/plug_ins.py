@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 
-from mia_pruning.registry import PACKAGES, REQUIRED, Option, PlugIn, catalogue
+from mia_pruning.declarations import PlugIn
+from mia_pruning.options import REQUIRED, Option
+from mia_pruning.registry import PACKAGES, catalogue, faults
 from mia_pruning.traits import traits_of
 
 
@@ -27,6 +29,9 @@ def describe_kind(kind: str) -> Iterator[str]:
     for plug_in in catalogue(kind).values():
         yield ""
         yield from describe_plug_in(plug_in)
+    for faulty in faults(kind).values():
+        yield ""
+        yield f"  {faulty.name} cannot be used: {faulty}"
 
 
 def describe_plug_in(plug_in: PlugIn) -> Iterator[str]:

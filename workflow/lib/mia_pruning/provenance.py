@@ -6,7 +6,6 @@ syntax trees of a file and of all first-party modules that it imports, without d
 
 import ast
 import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -16,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-LIBRARY = Path(__file__).parent
-PACKAGE = LIBRARY.name
+from mia_pruning.modules import LIBRARY, imported_files
+
 VERSIONED = ("torch", "torchvision", "opacus", "numpy", "scipy", "pandas", "pillow", "snakemake", "matplotlib")
 
 
@@ -34,43 +33,15 @@ def code_digest(*files: str | Path) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
 
-def module_file(module: str) -> Path:
-    """The source file of a module, found without importing the module."""
-    if module.split(".")[0] == PACKAGE:
-        base = LIBRARY.joinpath(*module.split(".")[1:])
-        return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
-    return Path(importlib.util.find_spec(module).origin)
-
-
 @cache
 def _parsed(path: Path, modified: int) -> tuple[str, tuple[Path, ...]]:
     """Digest of one file without docstrings, and the first-party files that it imports. `modified` only keys the cache."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = {found for node in ast.walk(tree) for found in _imported_files(node, path)}
+    imports = imported_files(tree, path)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports))
-
-
-def _package_of(path: Path, level: int) -> str:
-    """The package that a relative import of this level starts from; empty for an absolute import."""
-    if level == 0 or not path.is_relative_to(LIBRARY):
-        return ""
-    return ".".join((PACKAGE, *path.relative_to(LIBRARY).parts[:-level]))
-
-
-def _imported_files(node: ast.AST, path: Path) -> list[Path]:
-    if isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        base = ".".join(filter(None, [_package_of(path, node.level), node.module]))
-        names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    else:
-        return []
-    parents = [name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)]
-    first_party = [name for name in parents if name.split(".")[0] == PACKAGE]
-    return [file for name in first_party if (file := module_file(name)).is_file()]
 
 
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from mia_pruning.declarations import PlugIn
+from mia_pruning.options import Option
 from mia_pruning.plug_ins import default_of, stated_traits
-from mia_pruning.registry import PACKAGES, Option, PlugIn, catalogue
+from mia_pruning.registry import PACKAGES, catalogue
 from mia_pruning.study.schema import SCHEMA
 from mia_pruning.traits import traits_of
 

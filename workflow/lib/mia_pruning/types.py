@@ -39,14 +39,24 @@ class StudyError(ValueError):
         """
         return StudyError(f"{place}{joint}{self.place}", self.problem, self.allowed)
 
+    def with_end(self, end: str) -> "StudyError":
+        """Return the same error with words at its end.
+
+        >>> print(StudyError("rho = 0", allowed="allowed is > 0").with_end(" (in experiments.e)"))
+        rho = 0: allowed is > 0 (in experiments.e)
+        """
+        if self.allowed:
+            return StudyError(self.place, self.problem, self.allowed + end)
+        return StudyError(self.place, self.problem + end)
+
 
 class ConfigurationError(StudyError):
-    """A configuration cannot work, for all of these reasons."""
+    """A file cannot be used, for all of these reasons."""
 
-    def __init__(self, problems: Iterable[StudyError]) -> None:
+    def __init__(self, problems: Iterable[StudyError], place: object = "the configuration") -> None:
         self.problems = list({str(problem): problem for problem in problems}.values())
         lines = "".join(f"\n  - {problem}" for problem in self.problems)
-        super().__init__("the configuration", f"it cannot work{lines}")
+        super().__init__(place, f"it cannot be used{lines}")
 
 
 @dataclass(frozen=True)

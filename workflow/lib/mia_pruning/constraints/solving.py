@@ -1,5 +1,6 @@
 """What a solver is: it brings a trained network into a constraint's set, with or without further training."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -31,19 +32,18 @@ class Solution(Protocol):
     def tensors(self) -> dict[str, Tensor]: ...
 
 
-class Solver:
-    """epochs of training happen between `start` and the solution's `masks`; a solution that is a Callback takes part in them.
+class Solver(ABC):
+    """The base of all solvers: `epochs` of training happen between `start` and the solution's `masks`.
 
-    from_initial   whether it starts from the untrained network
+    A solution that is a Callback takes part in them. The decorator sets two attributes, the traits `from_initial` and
+    `reads_members` (`traits.py`).
+
+    epochs         0 for a solver that does not train
     rewind_epochs  if a number, the kept weights return to what they were after so many epochs of dense training
-    reads_members  whether the masks depend on training examples by another way than the weights: no privacy that an
-                   objective promises of the weights then covers the masks. A solver that does not must say so.
     """
 
-    epochs: int = 0
-    from_initial: bool = False
-    rewind_epochs: int | None = None
-    reads_members: bool = True
+    epochs = 0
+    rewind_epochs = None
 
     def check(self, plan: Plan, retrain_epochs: int) -> None:
         """Raise StudyError if this cannot work in a study; called before the first job."""
@@ -57,8 +57,9 @@ class Solver:
                 "retrain_epochs = 0", "this solver ends with a network that has yet to be trained", "allowed is >= 1"
             )
 
+    @abstractmethod
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Solution:
-        raise NotImplementedError
+        """Begin to bring a model into the set."""
 
 
 class Found(Callback):

@@ -12,13 +12,6 @@ from mia_pruning.metrics.membership import check_scores
 
 #: a false-positive rate is resolved by so many expected false positives in all, and by one of each target
 FEWEST_EXPECTED, FEWEST_OF_A_TARGET = 10, 1
-#: metrics, each target at a threshold of its own, where non-members resolve the rate
-TPR_AT = {
-    "tpr_at_10_percent_fpr": 0.1,
-    "tpr_at_1_percent_fpr": 0.01,
-    "tpr_at_0.1_percent_fpr": 0.001,
-    "tpr_at_0.01_percent_fpr": 0.0001,
-}
 #: shares of members among all whom an attacker meets, by the column of the precision there
 MEMBER_SHARES = {"ppv_1": 0.01, "ppv_10": 0.1, "ppv_50": 0.5}
 

@@ -219,14 +219,19 @@ def _account_hint(request: Request, reason: str) -> str:
 
 
 def check_queue(folder: Path) -> None:
-    """Jobs that this folder's runs have sent are in the queue although no run is at work here: who sent them is dead."""
+    """Refuse to begin while jobs of an earlier run in this folder are in the queue.
+
+    No run is at work here, so the one that sent them is dead.
+    """
     mine = read_queue(folder)
     if mine:
-        numbers, runs = ", ".join(job.number for job in mine), sorted({job.run for job in mine})
+        numbers = ", ".join(job.number for job in mine)
+        names = " ".join(f"--name={run}" for run in sorted({job.run for job in mine}))
         raise StudyError(
             f"Slurm's queue, jobs {numbers}",
             "they belong to an earlier run in this folder",
-            f"if that run was ended, cancel them with `scancel {' '.join(f'--name={run}' for run in runs)}` and run this again; training resumes from its checkpoints",
+            f"if that run was ended, cancel them with `scancel {names}` and run this again; training "
+            "resumes from its checkpoints",
         )
 
 

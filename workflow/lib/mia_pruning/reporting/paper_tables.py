@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.sentences import measured, with_interval
 from mia_pruning.reporting.style import in_order, readable

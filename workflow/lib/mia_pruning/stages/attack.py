@@ -8,7 +8,7 @@ import numpy as np
 
 from mia_pruning import storage
 from mia_pruning.data.split import Split
-from mia_pruning.provenance import module_file
+from mia_pruning.modules import module_file
 from mia_pruning.registry import find, options_of
 from mia_pruning.seeds import stream
 from mia_pruning.stages.job import logger

@@ -20,15 +20,8 @@ from mia_pruning.metrics.exposure import distinct_twins, exposures, halves, swap
 from mia_pruning.metrics.exposure_correlation import twin_ranks
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import weighted_roc
-from mia_pruning.metrics.operating import (
-    MEMBER_SHARES,
-    TPR_AT,
-    Counts,
-    at_most,
-    guessed,
-    population_needed,
-    resolves,
-)
+from mia_pruning.metrics.names import TPR_AT
+from mia_pruning.metrics.operating import MEMBER_SHARES, Counts, at_most, guessed, population_needed, resolves
 from mia_pruning.seeds import stream
 from mia_pruning.stages.agreement import FOUND_AT_FPR, agreement_rows
 from mia_pruning.stages.packed import read_packed, read_split

@@ -9,7 +9,8 @@ import numpy as np
 from mia_pruning.metrics.agreement import members_found
 from mia_pruning.metrics.divergence import held_out_gain
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
-from mia_pruning.metrics.operating import TPR_AT, resolves
+from mia_pruning.metrics.names import TPR_AT
+from mia_pruning.metrics.operating import resolves
 
 #: An attack and who carries it out.
 Attacker = tuple[str, str]

@@ -12,25 +12,17 @@ import pandas as pd
 from mia_pruning import storage
 from mia_pruning.metrics.divergence import LOG_2
 from mia_pruning.metrics.intervals import Interval, Replicates, interval
-from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.names import GUARANTEE_METRICS, PRIVACY_METRICS, RELEASE_METRICS
 from mia_pruning.metrics.stand_ins import MATCHED, STRONGEST
 from mia_pruning.tables import DIFFERENCES, GUARANTEES, RESULTS, TARGETS
 from mia_pruning.types import BASELINE, StudyError
 
-PRIVACY_METRICS = ("attack_accuracy", "auc", "gain", *TPR_AT)
-UTILITY_METRICS = ("train_accuracy", "test_accuracy", "generalisation_gap")
-THEORY_METRICS = ("js_divergence",)
-RELEASE_METRICS = (
-    "compression", "n_weights", "n_nonzero", "dense_bytes", "sparse_bytes", "dense_flops", "sparse_flops", "sample_passes",
-    "training_flops",
-)  # fmt: skip
 #: the range of a metric that is no rate
 BOUNDS = {
     "generalisation_gap": (-1.0, 1.0),
     "gain": (-np.inf, 0.0),
     "js_divergence": (-np.inf, LOG_2),
 }
-GUARANTEE_METRICS = ("epsilon", "delta")
 
 
 class Key(NamedTuple):

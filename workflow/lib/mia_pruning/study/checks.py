@@ -147,7 +147,7 @@ def check_probe(probe: str, entry: Mapping[str, Any], attack: Mapping[str, Any],
     plug_in = registry.find("probe", entry["use"], f"probes.{probe}.use")
     if not plug_in.traits.recorded:
         return
-    if entry["use"] != probe:
+    if {entry["use"], probe} != {plug_in.name}:
         raise StudyError(
             f"probes.{probe}.use = {entry['use']!r}",
             "it is recorded under its own name only",

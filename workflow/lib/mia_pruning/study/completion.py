@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mia_pruning.data.split import check_size
+from mia_pruning.registry import own_keys
 from mia_pruning.study import checks
 from mia_pruning.study.plug_ins import (
-    OWN_KEYS,
     fill_options,
     model_options,
     plug_ins_of,
@@ -122,7 +122,7 @@ def _complete_overlay(experiment: dict[str, Any], name: str, constraints: Mappin
     schema_problems(entry, "constraint", where)
     plug_ins = plug_ins_of("constraints", entry, where)
     accepted = {option for plug_in in plug_ins for option in plug_in.options}
-    kept = {*over, *accepted, *OWN_KEYS["constraints"]}
+    kept = {*over, *accepted, *own_keys("constraints")}
     entry = {key: value for key, value in entry.items() if key in kept}
     fill_options("constraints", entry, where)
     experiment["constraints"][name] = entry

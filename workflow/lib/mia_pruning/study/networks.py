@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mia_pruning.provenance import code_digest, fingerprint, module_file
+from mia_pruning.modules import module_file
+from mia_pruning.provenance import code_digest, fingerprint
 from mia_pruning.study.completion import raise_all
 from mia_pruning.study.study import Study
 from mia_pruning.types import StudyError
@@ -30,13 +31,13 @@ def check_networks(study: Study, cache: Path) -> None:
     approval = cache / f"networks_{fingerprint([questions, code])}.json"
     if approval.is_file():
         return
-    raise_all(StudyError(*answer.split(": ", 1)) for answer in _answers(questions))
+    raise_all(StudyError(*parts) for parts in _answers(questions))
     approval.parent.mkdir(parents=True, exist_ok=True)
     approval.write_text("[]\n", encoding="utf-8")
 
 
-def _answers(questions: list[dict[str, Any]]) -> list[str]:
-    """Return the problems that a process with torch finds."""
+def _answers(questions: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return the problems that a process with torch finds: place, problem and what is allowed."""
     command = [sys.executable, "-m", CHECKER]
     search_path = os.pathsep.join([str(LIBRARY), *filter(None, sys.path)])
     done = subprocess.run(

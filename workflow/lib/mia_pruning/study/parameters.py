@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mia_pruning import registry
-from mia_pruning.provenance import code_digest, module_file
+from mia_pruning.modules import module_file
+from mia_pruning.provenance import code_digest
 from mia_pruning.seeds import derived_seed
 from mia_pruning.study.completion import BATCHING_KEYS
 from mia_pruning.study.generated import ATTACKER as GENERATED_SHADOWS

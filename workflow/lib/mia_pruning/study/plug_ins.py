@@ -8,13 +8,6 @@ from mia_pruning.data.sources import check_sources
 from mia_pruning.traits import AttackTraits
 from mia_pruning.types import DatasetSource, StudyError
 
-#: Keys of a section's entries that belong to the pipeline and not to the plug-in.
-OWN_KEYS = {
-    "objectives": ("use", "training", "model"),
-    "constraints": ("use", "solver", "retrain_epochs"),
-    "attacks": ("use", "targets_per_group", "attackers", "defences"),
-}
-
 
 def plug_ins_of(section: str, entry: Mapping[str, Any], where: str) -> list[registry.PlugIn]:
     """Return the plug-ins that an entry of a section uses: one, or a constraint and its solver."""
@@ -27,7 +20,7 @@ def plug_ins_of(section: str, entry: Mapping[str, Any], where: str) -> list[regi
 
 def fill_options(section: str, entry: dict[str, Any], where: str) -> None:
     """Check the options of an entry's plug-ins and write their defaults into the entry."""
-    own = OWN_KEYS.get(section, ("use",))
+    own = registry.own_keys(section)
     options = {key: value for key, value in entry.items() if key not in own}
     plug_ins = plug_ins_of(section, entry, where)
     entry.update(registry.check_options(options, plug_ins, where, own))
@@ -49,6 +42,11 @@ def source_of(entry: Mapping[str, Any], where: str) -> DatasetSource:
         source = plug_in.load()(**checked)
     except StudyError as error:
         raise error.below(where, ": ") from error
+    except Exception as error:  # whatever a user's data set raises
+        raise StudyError(where, plug_in.explain(error)) from error
+    if not isinstance(source, DatasetSource):
+        problem = f"it returns {type(source).__name__}"
+        raise StudyError(f"{where}.use = {entry['use']!r}", problem, "allowed is a DatasetSource")
     check_sources(source, where)
     return source
 

@@ -13,7 +13,7 @@ from mia_pruning import registry
 from mia_pruning.types import StudyError
 
 SCHEMA = Path(__file__).parents[3] / "config.schema.yaml"
-NAME_RULE = "a name is a letter, then letters, digits and _ in lower case"
+NAME = "a letter, then letters, digits and _ in lower case"
 
 
 def _is_integer(checker: Any, value: Any) -> bool:
@@ -73,7 +73,8 @@ def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Ite
         missing = (key for key in error.validator_value if key not in error.instance)
         yield from (StudyError(f"{prefix}{key}", "missing") for key in missing)
     elif "propertyNames" in error.absolute_schema_path:
-        yield StudyError(f"{prefix}{error.instance!r}", allowed=NAME_RULE)
+        rule = error.schema.get("allowed", NAME)
+        yield StudyError(f"{prefix}{error.instance!r}", allowed=f"a name is {rule}")
     else:
         yield StudyError(f"{where} = {error.instance!r}", allowed=_rule(error))
 
@@ -83,7 +84,7 @@ def _rule(error: jsonschema.ValidationError) -> str:
     given = error.validator_value
     match error.validator:
         case "pattern":
-            return NAME_RULE
+            return f"a name is {NAME}"
         case "anyOf":
             return f"allowed is {error.schema['allowed']}"
         case "type":

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.operations.plan.calibration import ProbeRates, StartRates, TrainingRates
 from mia_pruning.operations.plan.counting import NetworkCounts, SolverCounts
 from mia_pruning.operations.resources import WHOLE_STUDY

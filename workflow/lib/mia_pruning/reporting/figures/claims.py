@@ -7,13 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from mia_pruning.metrics.names import PRIVACY_METRICS
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.registry import figure
 from mia_pruning.reporting.claims import INCONCLUSIVE, REFUTED, SUPPORTED
 from mia_pruning.reporting.sentences import POINTS
 from mia_pruning.reporting.style import in_order, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
-from mia_pruning.stages.summarise import PRIVACY_METRICS
 
 COLOURS = {SUPPORTED: "#0b6249", REFUTED: "#a4262c", INCONCLUSIVE: "#8a6d00"}
 HOLDS = "#dfe6ee"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mia_pruning.metrics.audit import most_true_positives
-from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.registry import figure
 from mia_pruning.reporting.interactive import Panel, dotted, line, panel
 from mia_pruning.reporting.style import colours, in_order, name_beside, readable, web_colours

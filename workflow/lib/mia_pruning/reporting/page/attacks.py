@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mia_pruning.metrics.operating import MEMBER_SHARES, TPR_AT, Counts
+from mia_pruning.metrics.names import TPR_AT
+from mia_pruning.metrics.operating import MEMBER_SHARES, Counts
 from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, rows_by, table_of
 from mia_pruning.reporting.page.verdicts import attacker_column
 from mia_pruning.reporting.style import in_order, readable

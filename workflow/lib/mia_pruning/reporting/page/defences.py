@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.auditing import CONTRADICTED, UNPROMISED, audit
 from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, rows_by, table_of

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mia_pruning.metrics.operating import TPR_AT
+from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.metrics.stand_ins import MATCHED, STRONGEST
 from mia_pruning.registry import find
 from mia_pruning.reporting.page.table import Cell, Column, Table, table_of

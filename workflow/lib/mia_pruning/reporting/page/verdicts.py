@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from mia_pruning.metrics.names import PRIVACY_METRICS
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.claims import NOT_TESTED
 from mia_pruning.reporting.page.answer import OURS
@@ -12,7 +13,6 @@ from mia_pruning.reporting.page.table import Cell, Column, Table, named, table_o
 from mia_pruning.reporting.sentences import corrected_interval, judged_by, measured, required
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
-from mia_pruning.stages.summarise import PRIVACY_METRICS
 
 NO_ATTACK = dict.fromkeys(ATTACKER, "")
 #: what claims.yaml says where the paper gives no figure
