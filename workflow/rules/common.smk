@@ -420,9 +420,13 @@ def over_defences(pattern, **fixed):
     ]
 
 
+#: templates of the report
+PAGE_PARTS = ("base.html.j2", "parts.html.j2", "first.html.j2", "report.html.j2", "page.css", "first.css", "page.js")
+
+
 def page_parts():
     """What the report is put together from: its templates, and the styles and scripts of all pages."""
-    parts = [PAGES / "templates" / name for name in ("base.html.j2", "parts.html.j2", "report.html.j2", "page.css", "page.js")]
+    parts = [PAGES / "templates" / name for name in PAGE_PARTS]
     return [*parts, *sorted((PAGES / "assets").glob("*.min.*"))]
 
 
