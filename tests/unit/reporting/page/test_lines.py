@@ -36,6 +36,14 @@ def test_a_line_has_the_corrected_verdict_of_the_strongest_attack_with_its_inter
     assert measured.bar.low < measured.bar.value < WIDTH / 2 < measured.bar.high
 
 
+def test_a_claim_on_another_measure_has_the_verdict_of_its_strongest_attack_too(verdict):
+    rows = [
+        verdict("net", "adaptive", -0.09, SUPPORTED, SUPPORTED, headline=True, metric="auc"),
+        verdict(*STRONGEST, -0.015, SUPPORTED, INCONCLUSIVE, metric="auc"),
+    ]
+    assert only_line(*rows).by == "the strongest attack"
+
+
 def test_without_a_strongest_attack_a_line_has_the_corrected_verdict_of_the_headline_attack(verdict):
     line = only_line(verdict("net", "adaptive", -0.015, SUPPORTED, INCONCLUSIVE, headline=True))
     assert (line.verdict, line.by) == (INCONCLUSIVE, "the net attack")

@@ -16,6 +16,7 @@ from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
 #: significant digits of a rate of compression
 DIGITS = 3
 NO_VERDICTS = "it has no verdicts"
+UNMATCHED = "it was not compared with unpruned networks of the same test accuracy"
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def _cost(cases: pd.DataFrame, differences: pd.DataFrame) -> str:
     if not ends:
         return ""
     if len(ends) == 1:
-        return f"Test accuracy changed by {ends[0]} ({interval(changes[0], signed=True)})."
-    return f"Test accuracy changed by between {ends[0]} and {ends[-1]}."
+        return f"Test accuracy changed by {ends[0]} ({interval(changes[0], signed=True)}); {UNMATCHED}."
+    return f"Test accuracy changed by between {ends[0]} and {ends[-1]}; {UNMATCHED}."
 
 
 def _change(case: Mapping[str, Any], differences: pd.DataFrame) -> list[pd.Series]:

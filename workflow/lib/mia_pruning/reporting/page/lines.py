@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.claims import INCONCLUSIVE, NOT_TESTED, REFUTED, SUPPORTED
 from mia_pruning.reporting.page.answer import OURS, whose
-from mia_pruning.reporting.page.brief import attack_shown
 from mia_pruning.reporting.page.verdicts import headline_verdicts
 from mia_pruning.reporting.sentences import POINTS, number
 from mia_pruning.reporting.style import readable
@@ -87,8 +87,8 @@ class Board:
 def board(claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]) -> Board:
     """Every claim's verdict by the strongest attack, or where there is none by the headline attack; all corrected."""
     views = headline_verdicts(claims, verdicts, headline)
-    chosen = [(view, entry, _deciding(verdicts, view, entry, headline)) for view in views for entry in view["judged"]]
-    length = scale([end for _, _, rows in chosen for row in rows if _has_bar(row) for end in [_longest(row)]])
+    chosen = [(view, entry, _deciding(verdicts, view, entry)) for view in views for entry in view["judged"]]
+    length = scale([_longest(row) for _, _, rows in chosen for row in rows if _has_bar(row)])
     lines = [_line(view, entry, rows, length) for view, entry, rows in chosen]
     return Board(length, [(name, _groups(name, lines)) for name in dict.fromkeys(line.experiment for line in lines)])
 
@@ -113,13 +113,11 @@ def tally(verdicts: Sequence[str]) -> str:
     return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ORDER if verdict in verdicts)
 
 
-def _deciding(
-    verdicts: pd.DataFrame, view: Mapping[str, Any], entry: Mapping[str, Any], headline: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _deciding(verdicts: pd.DataFrame, view: Mapping[str, Any], entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of the verdict that a line shows, one a condition."""
     about = {"claim": view["id"], "experiment": entry["experiment"], "defence": entry["defence"]}
     rows = pick(verdicts, **about)
-    found = pick(rows, **attack_shown(rows, headline))
+    found = pick(rows, **STRONGEST)
     return (found if len(found) else pick(rows, headline=[True])).to_dict("records")
 
 

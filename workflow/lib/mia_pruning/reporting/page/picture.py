@@ -62,6 +62,11 @@ class Picture:
     joins: list[tuple[str, list[tuple[float, float]]]]
 
     @property
+    def looks(self) -> set[str]:
+        """Of its points, and as `joined pruned` or `joined dense` of its lines."""
+        return {*(point.look for point in self.points), *(f"joined {look}" for look, _ in self.joins)}
+
+    @property
     def unnamed(self) -> list[str]:
         return [point.name for point in self.points if point.box is None]
 
