@@ -16,6 +16,11 @@ from playwright.sync_api import expect
 WIDTHS, SCHEMES = (360, 1280, 3840), ("light", "dark")
 INTERACTIVE = ("trade_off", "roc", "exposure")
 
+#: of what a picture holds, without its outline
+WHERE_IT_IS_DRAWN = """(element) => {
+    const { x, y, width, height } = element.getBBox(), to = element.getScreenCTM();
+    return { x: to.a * x + to.e, y: to.d * y + to.f, width: to.a * width, height: to.d * height };
+}"""
 WHERE_A_POINT_IS = """(panel) => {
     panel.scrollIntoView({ block: "center" });
     const { xaxis, yaxis } = panel._fullLayout, drawn = panel.querySelector(".nsewdrag").getBoundingClientRect();
@@ -102,8 +107,8 @@ def overlap(one, other):
 def test_the_names_in_the_picture_overlap_neither_each_other_nor_a_point(width, opened, report):
     picture = opened(report, width).locator("svg.picture:visible")
     assert picture.count() == 1
-    names = [name.bounding_box() for name in picture.locator("text.name").all()]
-    points = [point.bounding_box() for point in picture.locator("circle").all()]
+    names = [name.evaluate(WHERE_IT_IS_DRAWN) for name in picture.locator("text.name").all()]
+    points = [point.evaluate(WHERE_IT_IS_DRAWN) for point in picture.locator("circle").all()]
     assert len(names) == len(points) == 9
     assert not any(map(overlap, *zip(*combinations(names, 2), strict=True)))
     assert not any(overlap(name, point) for name in names for point in points)
