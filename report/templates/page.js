@@ -91,7 +91,7 @@ function draw(figure) {
         legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", font: { size: 11 } },
         hovermode: "closest",
       },
-      { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] },
+      { responsive: true, displayModeBar: false },
     );
   }
   figure.querySelector("img").hidden = true;

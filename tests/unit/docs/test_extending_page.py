@@ -3,17 +3,20 @@
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from mia_pruning.constraints.cardinality import Cardinality
 from mia_pruning.operations.plan.counting import random_data
 from mia_pruning.probes.asked import Asked
-from mia_pruning.registry import find
+from mia_pruning.registry import catalogue, find
 from mia_pruning.types import Signals
 
 PAGE = (Path(__file__).parents[3] / "docs" / "EXTENDING.md").read_text(encoding="utf-8")
+FIGURE = re.compile(r'```python\n("""[^`]*?@figure\(.*?)```', flags=re.DOTALL)
 MODULE = re.compile(r'```python\n("""(\w+)\.py.*?)```', flags=re.DOTALL)
 SHAPE, N_CLASSES, N = (8, 8, 1), 3, 40
 
@@ -88,3 +91,17 @@ def test_the_data_set_has_what_it_describes(load):
     assert loaded.images.shape == (source.n_examples, *source.image_shape)
     assert loaded.images.dtype == np.uint8
     assert set(loaded.labels) == set(range(len(source.class_names)))
+
+
+def test_the_figure_finds_the_largest_gap_and_says_where_it_belongs(tmp_path, monkeypatch):
+    (text,) = FIGURE.findall(PAGE)
+    (tmp_path / "gap_of_the_page.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    plug_in = find("figure", "gap_of_the_page.gap", "use")
+    gaps = pd.DataFrame({"defence": ["a", "b"], "value": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3]})
+    results = gaps.assign(experiment="e", metric="generalisation_gap")
+    drawing = plug_in.load()({"results": results}, {})
+    plt.close(drawing.figure)
+    assert drawing.finding == "The gap is largest at 0.200 (b on e)."
+    assert plug_in.traits.section in {built_in.traits.section for built_in in catalogue("figure").values()}
+    assert plug_in.traits.columns

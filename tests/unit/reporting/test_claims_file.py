@@ -53,9 +53,9 @@ REFUSED = {
         "atack_accuracy", (*CONDITION, "metric"),
         "claim C1, condition 1, metric = 'atack_accuracy': there is no such name; did you mean 'attack_accuracy'? Allowed: a",
     ),
-    "difference of a counted metric": ({**LOWER, "metric": "compression"}, CONDITION, "metric = 'compression': there is no such name"),
+    "difference of a counted metric": ({**LOWER, "metric": "compression"}, CONDITION, "metric = 'compression': there is no"),
     "utility at its own accuracy": (
-        {**LOWER, "metric": "test_accuracy", "minus": "matched_accuracy"}, CONDITION, "metric = 'test_accuracy': there is no such name",
+        {**LOWER, "metric": "test_accuracy", "minus": "matched_accuracy"}, CONDITION, "metric = 'test_accuracy': there is no",
     ),
     "no metric": ({"below": 0}, CONDITION, "claim C1, condition 1: metric is missing; allowed is a metric and exactly one of"),
     "difference to itself": ("mia_pruning", (*CONDITION, "minus"), "condition 1, minus = 'mia_pruning': a defence of the claim"),

@@ -36,6 +36,6 @@ def test_each_metric_is_described_and_no_other():
     assert sorted(sections()["Metrics"]) == sorted(METRICS)
 
 
-def test_each_figures_table_is_described_and_no_other():
-    described = sections()["figures/"]
-    assert sorted(described) == sorted(catalogue("figure"))
+@pytest.mark.parametrize("figure", catalogue("figure").values(), ids=lambda figure: figure.name)
+def test_each_figure_says_what_its_table_holds(figure):
+    assert len(figure.traits.columns) > 20

@@ -81,9 +81,13 @@ class ProbeTraits(Traits):
 
 @dataclass(frozen=True)
 class FigureTraits(Traits):
-    """What a figure shows."""
+    """What a figure shows, and its place on the page."""
 
     of_attacks: bool = _trait(False, "needs a study with attacks")
+    section: str = _trait("privacy", "the anchor of the page's section that shows it")
+    heading: str = _trait("", "what stands above it, its name if nothing is stated")
+    order: int = _trait(0, "its place among the figures of its section, the lowest first")
+    columns: str = _trait("", "what the table that it plots holds, where its columns need words")
 
 
 TRAITS: dict[str, type[Traits]] = {

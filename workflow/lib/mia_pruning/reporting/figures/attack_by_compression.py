@@ -12,7 +12,12 @@ from mia_pruning.reporting.tables import Drawing, Tables, pick
 COLUMNS = ["experiment", "defence", "attack", "attacker", "compression", "value", "low", "high"]
 
 
-@figure(of_attacks=True)
+@figure(
+    of_attacks=True,
+    section="compression",
+    heading="Attack accuracy and compression",
+    columns="`value` is the attack accuracy",
+)
 def attack_by_compression(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     rates = pick(results, metric="compression").rename(columns={"value": "compression"})

@@ -24,7 +24,12 @@ MARKS = {HEADLINE: ("o", 0.16), BY_STRONGEST: ("s", -0.16), WITHOUT: ("D", 0.0)}
 MARGIN = 0.05
 
 
-@figure
+@figure(
+    section="verdicts",
+    heading="The claims as differences",
+    columns="the conditions of claims on differences, for each claim's first defence: `by` "
+    "which attack, the numbers in points, and the `outcome` of this one interval",
+)
 def claims(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = differences_of_claims(tables["verdicts"])
     if table.empty:

@@ -10,7 +10,12 @@ from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, 
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
-@figure(of_attacks=True)
+@figure(
+    of_attacks=True,
+    section="cost",
+    heading="What it costs to train",
+    columns="training FLOPs, sample-passes, attack and test accuracy of each defence",
+)
 def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     chosen = {

@@ -14,7 +14,12 @@ COLUMNS = 4
 MEMBER, NON_MEMBER = "#0173b2", "#de8f05"
 
 
-@figure
+@figure(
+    section="privacy",
+    heading="The confidence of members and of others",
+    order=1,
+    columns="the histograms of confidence.csv, mean over seeds",
+)
 def confidence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     keys = ["experiment", "defence", "member", "low", "high"]
     table = tables["confidence"].groupby(keys, sort=False)["fraction"].mean().reset_index()

@@ -12,7 +12,12 @@ from mia_pruning.reporting.style import LABELS, colours, in_order, name_beside, 
 from mia_pruning.reporting.tables import Drawing, Tables, error_bars, wide
 
 
-@figure(of_attacks=True)
+@figure(
+    of_attacks=True,
+    section="theory",
+    heading="T1: divergence, gain and the attacks that they allow",
+    columns="`highest_gain`: JS less log 2; `accuracy_bound`: the attack accuracy that it allows",
+)
 def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     chosen = {

@@ -20,7 +20,13 @@ MOST_SHOWN, MOST_NAMED = 3, 6
 BOX = ("baseline_luck_low", "baseline_luck_high", "luck_low", "luck_high")
 
 
-@figure
+@figure(
+    section="examples",
+    heading="Every example",
+    columns="how many examples, and which, have each pair of exposures: on the baseline and "
+    "under each of the first three other defences; `baseline_luck_low` to `luck_high`: "
+    "the 1 % and 99 % quantiles of both without any leak",
+)
 def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     exposed = tables["exposed"]
     table = counted(exposed)

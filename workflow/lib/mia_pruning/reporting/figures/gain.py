@@ -13,7 +13,12 @@ from mia_pruning.reporting.style import colours, in_order, name_beside, named
 from mia_pruning.reporting.tables import Drawing, Tables
 
 
-@figure
+@figure(
+    section="theory",
+    heading="T1: the game as it was played",
+    order=1,
+    columns="history.csv's gain, mean over models",
+)
 def gain(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = joined(tables["history"]).dropna(subset=["gain"])[["experiment", "defence", "stage", "total_epoch", "gain"]]
     colour = colours(in_order(tables["results"], "defence"))

@@ -13,7 +13,12 @@ from mia_pruning.reporting.tables import Drawing, Tables
 WHOLE = "all layers"
 
 
-@figure
+@figure(
+    section="theory",
+    heading="T3: does ADMM converge?",
+    order=3,
+    columns="`primal` and `dual` over the weights' norm, mean over models",
+)
 def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = _relative(tables["residuals"])
     solved = list(table.groupby(["experiment", "defence"], sort=False)) if len(table) else []

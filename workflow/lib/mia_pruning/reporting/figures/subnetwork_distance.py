@@ -12,7 +12,12 @@ from mia_pruning.reporting.tables import Drawing, Tables, pick
 STAGES = {"pruned": ("o", "none"), "retrained": ("s", "full")}
 
 
-@figure
+@figure(
+    section="theory",
+    heading="T2: is there a subnetwork near the dense network?",
+    order=2,
+    columns="`mean` and `deviation` of the total variation over `n_models` models",
+)
 def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = _with_compression(tables["distance"], tables["results"])
     colour = colours(in_order(tables["results"], "defence"))

@@ -20,7 +20,12 @@ DENSE = (
 MARGIN = 0.01
 
 
-@figure(of_attacks=True)
+@figure(
+    of_attacks=True,
+    section="overview",
+    heading="The trade-off",
+    columns="test and attack accuracy of each defence, by the strongest and the headline attack",
+)
 def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     results = tables["results"]
     experiments = in_order(results, "experiment")

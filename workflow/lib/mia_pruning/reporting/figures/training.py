@@ -14,7 +14,11 @@ from mia_pruning.reporting.tables import Drawing, Tables, pick
 FEW = 5
 
 
-@figure
+@figure(
+    section="utility",
+    heading="Training",
+    columns="history.csv, mean over models; `total_epoch` counts on through the stages",
+)
 def training(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = joined(tables["history"])
     experiments = in_order(table, "experiment")

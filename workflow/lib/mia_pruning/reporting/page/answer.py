@@ -48,7 +48,7 @@ def _effect(rows: pd.DataFrame, results: pd.DataFrame, differences: pd.DataFrame
     if not shown:
         reasons = [*rows.loc[rows["verdict"] == NOT_TESTED, "reason"], f"the claim {rows.iloc[0]['claim']} is about no attack"]
         return f"On {readable(about['experiment'])} nothing can be said of {readable(about['defence'])}: {reasons[0]}."
-    parts = [f"{_did(row)} the accuracy of {_whose(row)} ({_points(row)}{_from(row, results)})" for row in shown]
+    parts = [f"{_did(row)} the accuracy of {whose(row)} ({_points(row)}{_from(row, results)})" for row in shown]
     of_defence = pick(results, **about).set_index("metric")["value"]
     rate = f"{of_defence.get('compression', 1.0):.4g}x"
     at_rate = f" at {rate} compression" if rate != "1x" and rate not in about["defence"].split("_") else ""
@@ -72,7 +72,8 @@ def _did(row: Mapping[str, Any]) -> str:
     return {SUPPORTED: "lowered", INCONCLUSIVE: "was not shown to lower"}[row["corrected"]]
 
 
-def _whose(row: Mapping[str, Any]) -> str:
+def whose(row: Mapping[str, Any]) -> str:
+    """The attack of a verdict, as sentences name it."""
     return "the strongest attack" if row["attack"] == STRONGEST["attack"] else f"the {readable(row['attack'])} attack"
 
 
@@ -99,7 +100,7 @@ def _at_matched_accuracy(claims: Mapping[str, Any], verdicts: pd.DataFrame, head
         for rows in by_one[:1]:
             parts = [f"{readable(row['defence'])} {_did(row)} it ({_points(row)})" for _, row in rows.iterrows()]
             yield (
-                f"On {readable(experiment)}, beside dense networks of the same test accuracy and by {_whose(rows.iloc[0])}: "
+                f"On {readable(experiment)}, beside dense networks of the same test accuracy and by {whose(rows.iloc[0])}: "
                 f"{'; '.join(parts)}."
             )
 

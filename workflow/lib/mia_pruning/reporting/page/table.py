@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -37,6 +37,7 @@ class Column:
 class Table:
     """name: its anchor and the name of its CSV file; n_heads: leading cells of a row that name it; note: read below it."""
 
+    kind: ClassVar = "table"
     name: str
     caption: str
     columns: list[Column]
