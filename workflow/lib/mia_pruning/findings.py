@@ -1,4 +1,4 @@
-"""`make docs`: writes README and docs/FINDINGS.md from templates and the tables in docs/findings/.
+"""`make docs`: writes README, docs/FINDINGS.md and docs/ARTIFACT.md from templates and the tables in docs/findings/.
 
 A template asks for a number by the names of its row. It asks for a difference by the word that the
 sentence uses: `lost`, `gained` or `undecided`. A word that the interval does not support is an error.
@@ -27,6 +27,7 @@ KEPT = ROOT / "docs" / "findings"
 DOCUMENTS = {
     "README.md": "docs/findings/README.md.j2",
     "docs/FINDINGS.md": "docs/findings/FINDINGS.md.j2",
+    "docs/ARTIFACT.md": "docs/findings/ARTIFACT.md.j2",
 }
 #: Rows of results.csv and differences.csv that are kept for the documentation.
 METRICS = (
