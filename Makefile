@@ -48,10 +48,11 @@ cluster-faults: $(READY) ## Break that cluster in each way that profiles/README.
 study-test: $(READY) ## Check what the verdicts of the finished default study rest on
 	@$(BIN)/python -m pytest tests/study
 
-check: $(READY) ## Check style, formatting, layers, the Snakefile and the citation file
+check: $(READY) ## Check style, formatting, types, layers, the Snakefile and the citation file
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check Snakefile workflow/rules/*.smk
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
