@@ -52,12 +52,17 @@ cluster-faults: $(READY) ## Break that cluster in each way that profiles/README.
 study-test: $(READY) ## Check what the verdicts of the finished default study rest on
 	@$(BIN)/python -m pytest tests/study
 
-check: $(READY) ## Check style, formatting, layers and the Snakefile
+check: $(READY) ## Check style, formatting, types, layers, the Snakefile and the citation file
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check Snakefile workflow/rules/*.smk
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+hooks: $(READY) ## Let Git run the quick checks at each commit
+	@$(BIN)/pre-commit install
 
 bench: $(READY) ## Measure the speed figures that docs/BENCHMARKS.md quotes
 	@$(BIN)/python tests/bench/bench.py
@@ -73,9 +78,9 @@ $(READY): envs/requirements.txt pyproject.toml
 	  { echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Making the environment in .venv (about 6 GB, minutes)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status compare docs site plug-ins test study-test page-test cluster-test cluster-faults check bench env clean
+.PHONY: help reproduce plan prefetch status compare docs site plug-ins test study-test page-test cluster-test cluster-faults check hooks bench env clean
 .DEFAULT_GOAL := help

@@ -18,12 +18,12 @@ CONTAINER = (ENVS / "Containerfile").read_text(encoding="utf-8").replace("\\\n",
 
 def asked(lines):
     """Each package with what is asked of its version, as `==1.0`, or "" where any will do."""
-    packages = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    packages = [Requirement(line) for line in lines if line and not line.startswith(("#", "--hash"))]
     return {(canonicalize_name(package.name), str(package.specifier)) for package in packages}
 
 
 def by_file(name):
-    return asked((ENVS / name).read_text(encoding="utf-8").splitlines())
+    return asked(line.strip(" \\") for line in (ENVS / name).read_text(encoding="utf-8").splitlines())
 
 
 def by_conda():
@@ -47,6 +47,19 @@ def names(packages):
 def test_lock_has_one_version_of_each_package():
     assert [entry for entry in LOCK if not re.fullmatch(r"==[^*,]+", entry[1])] == []
     assert len(names(LOCK)) == len(LOCK)
+
+
+def test_every_package_of_the_lock_has_the_hash_of_at_least_one_file():
+    text = (ENVS / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    packages = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(packages) == len(LOCK)
+    assert [line for line in packages if not re.fullmatch(r"\S+==\S+( ; [^\\]*?)?(\s+--hash=sha256:[0-9a-f]{64})+", line)] == []
+
+
+def test_make_and_container_install_nothing_of_another_hash():
+    for text in ((ROOT / "Makefile").read_text(encoding="utf-8"), CONTAINER):
+        (command,) = re.findall(r"pip install.*requirements\.txt", text)
+        assert "--require-hashes" in command
 
 
 @pytest.mark.parametrize("packages", [by_conda(), by_container()], ids=["conda", "container"])

@@ -15,6 +15,7 @@ import pytest
 import torch
 from rocrate.rocrate import ROCrate
 
+from mia_pruning import provenance as provenance_of_code
 from mia_pruning import storage
 from mia_pruning.metrics.compression import decode_sparse
 from mia_pruning.registry import catalogue
@@ -216,8 +217,21 @@ def test_report_names_the_study_and_shows_every_figure(results):
 def test_the_record_of_the_run_lists_the_report_and_every_table_figure_and_export(results):
     made = [results / "report.html", *results.glob("*.csv"), *results.glob("figures/*"), *results.glob("export/*")]
     crate = ROCrate(results)
-    assert {entity.id for entity in crate.data_entities} == {str(path.relative_to(results)) for path in made}
+    assert {str(path.relative_to(results)) for path in made if path.is_file()} <= {entity.id for entity in crate.data_entities}
     assert crate.get("#run")["startTime"] < crate.get("#run")["endTime"]
+
+
+def test_every_digest_in_the_record_of_the_run_is_that_of_the_file_beside_it(results):
+    digests = {entity.id: entity.get("sha256") for entity in ROCrate(results).data_entities if entity.type != "Dataset"}
+    assert len(digests) > 200
+    assert {name: provenance_of_code.file_digest(results / name) for name in digests} == digests
+
+
+def test_the_record_of_the_run_has_an_action_for_each_job_and_follows_its_profile(results, crate_issues):
+    crate = ROCrate(results)
+    jobs = {entity.id for entity in crate.root_dataset["mentions"]} - {"#run"}
+    assert len(jobs) == len([*results.rglob("logs/*.provenance.json")]) - 1  # its own is not among them
+    assert crate_issues(results) == set()
 
 
 def test_seeds_are_whole_numbers_in_every_table_and_on_the_page(results):

@@ -12,6 +12,8 @@ rule export_study:
     output:
         paper=expand("results/{{study}}/export/{table}.{kind}", table=["verdicts", "defences", "attacks"], kind=["tex", "md"]),
         study="results/{study}/export/study.yaml",
+        readme="results/{study}/README.md",
+        code=directory("results/{study}/export/workflow"),
         crate="results/{study}/ro-crate-metadata.json",
     log:
         "results/{study}/logs/export_study.log",
@@ -25,6 +27,7 @@ rule export_study:
     params:
         settings=STUDY.settings,
         missing=MISSING.sentences(),
+        scripts={rule.name: Path(rule.script).name for rule in workflow.rules if rule.script},
         code=code_of("export_study.py"),
     message:
         "Exporting {wildcards.study}"

@@ -19,5 +19,8 @@ with job(snakemake):
         folder=Path(made.crate).parent,
         paper={Path(path).name: path for path in made.paper},
         study=made.study,
+        readme=made.readme,
+        code=made.code,
+        scripts=snakemake.params.scripts,
         crate=made.crate,
     )

@@ -1,6 +1,9 @@
 """What a study leaves for a paper: planted tables give known text, whatever a name holds is printed as it is, figures fit."""
 
 import re
+import subprocess
+import sys
+from functools import partial
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -10,9 +13,9 @@ import pytest
 import yaml
 from rocrate.rocrate import ROCrate
 
-from mia_pruning import storage
+from mia_pruning import provenance, storage
 from mia_pruning.reporting import drawing, style
-from mia_pruning.reporting.exporting import export_study, paper_files
+from mia_pruning.reporting.exporting import PROJECT, export_study, paper_files
 from mia_pruning.reporting.paper_tables import attack_table, defence_table, verdict_table
 from mia_pruning.reporting.tables import Drawing
 from mia_pruning.reporting.typesetting import COLUMN, PAGE, fit_to_paper_
@@ -262,6 +265,7 @@ def job_record(rule, started, ended, **changes):
     return {
         "rule": rule,
         "wildcards": {"study": "mini"},
+        "inputs": {},
         "packages": {"torch": "2.14.1", "absent": None},
         "started": started,
         "ended": ended,
@@ -279,10 +283,15 @@ def exported(results, verdicts, tmp_path):
     storage.write_text(folder / "report.html", "<html></html>")
     about = {"name": "Tiny", "licence": "MIT", "citation": "A paper", "n_examples": 10_000, "image_shape": [28, 28, 1]}
     storage.write_json(tmp_path / "tiny" / "dataset.json", {**about, "class_names": ["a", "b"], "files": {"t.gz": "abc"}})
-    times = {"train": ("T10:00:00+00:00", "T10:05:00+00:00"), "write_report": ("T10:06:00+00:00", "T10:07:00+00:00")}
-    for rule, (started, ended) in times.items():
-        record = job_record(rule, f"2026-01-01{started}", f"2026-01-01{ended}")
-        storage.write_json(folder / "logs" / f"{rule}.provenance.json", record)
+    model, report = str(folder / "model.safetensors"), str(folder / "report.html")
+    storage.write_text(model, "weights")
+    trained = job_record("train_targets", "2026-01-01T10:00:00+00:00", "2026-01-01T10:05:00+00:00")
+    reported = job_record("write_report", "2026-01-01T10:06:00+00:00", "2026-01-01T10:07:00+00:00")
+    weights, page = (provenance.file_digest(path) for path in (model, report))
+    trained |= {"inputs": {"results/data/tiny/images.npy": "d1"}, "outputs": {model: weights}}
+    reported |= {"inputs": {model: weights, "report/claims.yaml": "d3"}, "outputs": {report: page}}
+    for record in (trained, reported):
+        storage.write_json(folder / "logs" / f"{record['rule']}.provenance.json", record)
     tables = {name: str(folder / f"{name}.csv") for name in ("results", "verdicts")}
     paper = [f"{name}.{kind}" for name in ("verdicts", "defences", "attacks") for kind in ("tex", "md")]
 
@@ -297,6 +306,9 @@ def exported(results, verdicts, tmp_path):
             folder=folder,
             paper={name: str(folder / "export" / name) for name in paper},
             study=str(folder / "export" / "study.yaml"),
+            readme=str(folder / "README.md"),
+            code=str(folder / "export" / "workflow"),
+            scripts={"train_targets": "train_models.py", "train_shadows": "train_models.py", "write_report": "write_report.py"},
             crate=str(folder / "ro-crate-metadata.json"),
         )
         return folder
@@ -308,9 +320,12 @@ def exported(results, verdicts, tmp_path):
 def test_the_record_is_read_by_its_library_and_each_file_that_it_lists_is_there(exported):
     folder = exported.folder
     listed = {entity.id for entity in ROCrate(folder).data_entities}
-    assert all((folder / name).is_file() for name in listed)
+    assert all((folder / name).exists() for name in listed)
     made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "logs" not in path.parts}
-    assert listed == made - {"ro-crate-metadata.json"}
+    code = {name for name in made if name.startswith("export/workflow/")}
+    assert listed - code - {"export/workflow/"} == made - code - {"ro-crate-metadata.json"}
+    scripts = {f"export/workflow/workflow/scripts/{name}.py" for name in ("train_models", "write_report")}
+    assert listed & code == {"export/workflow/Snakefile", *scripts}
     assert yaml.safe_load((folder / "export" / "study.yaml").read_text(encoding="utf-8")) == SETTINGS
 
 
@@ -323,13 +338,87 @@ def test_tables_and_record_say_what_is_missing(exported):
 
 def test_the_record_says_when_by_what_and_from_what(exported):
     crate = ROCrate(exported.folder)
-    run, workflow = crate.get("#run"), crate.get("#workflow")
+    run, workflow = crate.get("#run"), crate.mainEntity
     assert (run["startTime"], run["endTime"]) == ("2026-01-01T10:00:00+00:00", "2026-01-01T10:07:00+00:00")
     assert crate.root_dataset["datePublished"] == run["endTime"]
     assert (run["instrument"], workflow["version"]) == (workflow, "c0ffee")
-    assert [package.id for package in workflow["softwareRequirements"]] == ["#python-3.11.7", "#torch-2.14.1"]
+    software = {each["name"]: each["softwareVersion"] for each in workflow["softwareRequirements"]}
+    assert software == {"python": "3.11.7", "torch": "2.14.1"}
     assert {entity.id for entity in run["object"]} == {"export/study.yaml", "#dataset-tiny"}
     assert (crate.get("#dataset-tiny")["license"], crate.get("#dataset-tiny")["name"]) == ("MIT", "Tiny")
+
+
+def test_each_job_is_an_action_with_its_times_and_what_it_read_and_made(exported):
+    crate = ROCrate(exported.folder)
+    job = crate.get("#job-logs/write_report")
+    assert (job["startTime"], job["endTime"]) == ("2026-01-01T10:06:00+00:00", "2026-01-01T10:07:00+00:00")
+    assert job["instrument"].id == "export/workflow/workflow/scripts/write_report.py"
+    assert {entity.id for entity in job["object"]} == {"model.safetensors", "#file-report/claims.yaml"}
+    weights = provenance.file_digest(exported.folder / "model.safetensors")
+    assert {entity["sha256"] for entity in job["object"]} == {weights, "d3"}
+    assert crate.get("#job-logs/train_targets")["result"] == crate.get("model.safetensors")
+    assert job in crate.root_dataset["mentions"]
+
+
+def test_steps_are_the_rules_that_ran_in_the_order_in_which_they_began_each_with_its_script(exported):
+    steps = ROCrate(exported.folder).mainEntity["step"]
+    assert [(step["position"], step["name"]) for step in steps] == [(1, "train_targets"), (2, "write_report")]
+    assert [step["workExample"]["name"] for step in steps] == ["train_models.py", "write_report.py"]
+
+
+def test_a_file_without_a_digest_in_any_record_gets_that_of_what_lies_there(exported):
+    table = exported.folder / "results.csv"
+    assert ROCrate(exported.folder).get("results.csv")["sha256"] == provenance.file_digest(table)
+
+
+def test_the_record_of_jobs_from_before_outputs_and_times_were_recorded_can_be_read(exported):
+    record = job_record("train_targets", "", "")
+    record = {key: value for key, value in record.items() if key not in ("started", "ended")}
+    storage.write_json(exported.folder / "logs" / "old.provenance.json", record)
+    old = ROCrate(exported()).get("#job-logs/old")
+    assert (old.get("startTime"), old.get("result")) == (None, None)
+
+
+def test_the_command_in_the_folders_readme_finds_the_file_that_was_changed(exported):
+    (command,) = re.findall(
+        r"^    python -c .*?--quiet$", (exported.folder / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    command = command.replace("\n    ", "\n").strip().replace("python", sys.executable, 1)
+    check = partial(subprocess.run, command, shell=True, cwd=exported.folder, capture_output=True, text=True)
+    assert (check().returncode, check().stdout) == (0, "")
+    (exported.folder / "model.safetensors").write_text("other")
+    assert (check().returncode, check().stdout) == (1, "model.safetensors: FAILED\n")
+
+
+def test_the_code_that_ran_lies_beside_the_record_with_its_licence(exported):
+    code = exported.folder / "export" / "workflow"
+    for name in ("Snakefile", "LICENSE", "workflow/rules/common.smk", "workflow/lib/mia_pruning/reporting/crate.py"):
+        assert (code / name).read_bytes() == (PROJECT / name).read_bytes()
+    assert not [path for path in code.rglob("*") if path.name in ("__pycache__", "resources")]
+
+
+#: what the profile recommends and the workflow cannot know: who ran and publishes it and where the code is on the web; and what
+#: contradicts another profile, by which the main workflow is a file of the crate
+UNKNOWN = {
+    "The Action SHOULD have an agent that is a Person or Organization",
+    "The Root Data Entity SHOULD have a link to a Contextual Entity representing the `author` of the RO-Crate",
+    "The `publisher` property of a `Root Data Entity` SHOULD be an `Organization`",
+    "The Application SHOULD have a url",
+    "The SoftwareApplication id SHOULD be an absolute URI",
+}
+
+
+def test_the_record_follows_its_profile_but_for_what_the_workflow_cannot_know(exported, crate_issues):
+    assert crate_issues(exported.folder, "RECOMMENDED") == UNKNOWN  # of which nothing is required
+
+
+def test_the_validator_finds_a_step_without_a_tool(exported, crate_issues):
+    path = exported.folder / "ro-crate-metadata.json"
+    crate = storage.read_json(path)
+    for entity in crate["@graph"]:
+        entity.pop("workExample", None)
+    storage.write_json(path, crate)
+    assert crate_issues(exported.folder) == {"A HowToStep must refer to its corresponding tool via workExample"}
 
 
 def test_the_record_is_the_same_when_made_again_though_its_own_job_has_left_one_meanwhile(exported):
@@ -343,16 +432,16 @@ def test_the_record_is_the_same_when_made_again_though_its_own_job_has_left_one_
 
 def test_the_record_leaves_out_what_the_study_no_longer_has(exported):
     gone = {"wildcards": {"study": "mini", "experiment": "another"}, "commit": "beef"}
-    record = job_record("train", "2025-01-01T09:00:00+00:00", "2027-01-01T09:01:00+00:00", **gone)
+    record = job_record("train_targets", "2025-01-01T09:00:00+00:00", "2027-01-01T09:01:00+00:00", **gone)
     storage.write_json(exported.folder / "another" / "logs" / "train.provenance.json", record)
     crate = ROCrate(exported())
-    assert crate.get("#workflow")["version"] == "c0ffee"
+    assert crate.mainEntity["version"] == "c0ffee"
     assert crate.get("#run")["startTime"] == "2026-01-01T10:00:00+00:00"
 
 
 def test_the_record_owns_up_to_changes_that_no_commit_holds_and_to_several_commits(exported):
-    record = job_record("train", "2026-01-01T09:00:00+00:00", "2026-01-01T09:01:00+00:00", commit="beef", dirty=True)
+    record = job_record("train_targets", "2026-01-01T09:00:00+00:00", "2026-01-01T09:01:00+00:00", commit="beef", dirty=True)
     storage.write_json(exported.folder / "logs" / "other.provenance.json", record)
-    workflow = ROCrate(exported()).get("#workflow")
+    workflow = ROCrate(exported()).mainEntity
     assert workflow["version"] == ["beef", "c0ffee"]
     assert "changes that are in no commit" in workflow["description"]

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ def snakemake(tmp_path):
         wildcards=Named(["7"]),
         params=Named(),
         input=[tmp_path / "in.txt"],
+        output=[tmp_path / "out.txt", tmp_path / "folder"],
         log=[str(tmp_path / "log" / "x.log")],
     )
 
@@ -29,10 +31,12 @@ def test_a_job_yields_its_record_and_leaves_it_beside_the_log(snakemake, tmp_pat
     with job(snakemake) as record:
         assert (record["rule"], record["params"], record["wildcards"]) == ("train_models", {"a": 1}, {"a": 1})
         assert list(record["inputs"]) == [str(tmp_path / "in.txt")]
+        (tmp_path / "out.txt").write_text("made")
     left = json.loads((tmp_path / "log" / "x.provenance.json").read_text())
     started, ended = (datetime.fromisoformat(left.pop(name)) for name in ("started", "ended"))
     assert timedelta(0) <= ended - started < timedelta(minutes=1)
     assert ended.tzinfo == UTC
+    assert left.pop("outputs") == {str(tmp_path / "out.txt"): hashlib.sha256(b"made").hexdigest()}
     assert left == record
 
 

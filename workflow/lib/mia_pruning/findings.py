@@ -29,6 +29,7 @@ DOCUMENTS = {
     "docs/FINDINGS.md": "docs/findings/FINDINGS.md.j2",
     "docs/CONFIGURATION.md": "docs/findings/CONFIGURATION.md.j2",
     "docs/PLUG_INS.md": "docs/findings/PLUG_INS.md.j2",
+    "docs/ARTIFACT.md": "docs/findings/ARTIFACT.md.j2",
 }
 #: Rows of results.csv and differences.csv that are kept for the documentation.
 METRICS = (

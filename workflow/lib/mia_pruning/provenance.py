@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,6 +51,11 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
+def file_digests(paths: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of each of these that is a file."""
+    return {path: file_digest(path) for path in paths if Path(path).is_file()}
+
+
 def fingerprint(content: Any) -> str:
     """A short digest of JSON-like content.
 
@@ -65,7 +71,7 @@ def record(*, rule: str, inputs: list[str], params: dict[str, Any], wildcards: d
         "rule": rule,
         "wildcards": wildcards,
         "params": params,
-        "inputs": {path: file_digest(path) for path in inputs if Path(path).is_file()},
+        "inputs": file_digests(inputs),
         **environment(),
     }
 

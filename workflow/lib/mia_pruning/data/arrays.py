@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def arrays(
     names = _class_names(class_names, Path(file), targets)
     _check_labels(targets, names, label_arrays, are_named=class_names is not None)
     shape, dtype = image_arrays[0].shape[1:], image_arrays[0].dtype
-    image_shape = shape if len(shape) == 3 else (*shape, 1)
+    image_shape = cast(tuple[int, int, int], shape if len(shape) == 3 else (*shape, 1))
     notes = () if dtype == np.uint8 else (FLOATS_NOTE,)
 
     def load(work: Path) -> Loaded:
@@ -68,7 +69,7 @@ def _opened(
         needs = "the labels of an .npy file are needed" if suffix == ".npy" else "an .npz file has its labels under a key"
         raise StudyError(f"label_file = {label_file!r}", needs)
     if suffix == ".npy":
-        return open_arrays(Path(file), [None]), open_arrays(Path(label_file), [None])
+        return open_arrays(Path(file), [None]), open_arrays(Path(str(label_file)), [None])
     image_keys, label_keys = ([keys] if isinstance(keys, str) else list(keys) for keys in (images, labels))
     if len(image_keys) != len(label_keys):
         raise StudyError(f"labels = {label_keys}", f"{len(image_keys)} keys are needed, one for each of images = {image_keys}")

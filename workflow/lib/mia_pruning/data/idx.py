@@ -27,7 +27,7 @@ def idx_source(
 
     digests maps each file to the digest of its gzipped archive and its own. part: `all`, `train` or `test`.
     """
-    files = [(folder / images, folder / labels) for images, labels in map(FILES.get, parts_of(part))]
+    files = [(folder / images, folder / labels) for images, labels in map(FILES.__getitem__, parts_of(part))]
     checked = {path: digests[path.name][1] for pair in files for path in pair}
 
     def fetch() -> None:

@@ -48,7 +48,7 @@ def check_contents(images: np.ndarray, loaded: Loaded, source: DatasetSource) ->
 
 def summarise(chunks: Iterable[np.ndarray], name: str) -> Summary:
     """The summary of uint8 images that come in chunks (k, height, width, channels). Refuses a channel that is constant."""
-    counts: np.ndarray | int = 0
+    counts: Any = 0
     digests = []
     for chunk in chunks:
         counts = counts + value_counts(chunk)
@@ -88,7 +88,7 @@ def moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def image_digests(images: np.ndarray) -> np.ndarray:
     """A 128-bit digest of each image's bytes, shape (n,): two of n images collide by chance with probability n^2 / 2^129."""
     rows = np.ascontiguousarray(images).reshape(images.shape[0], -1)
-    digests = b"".join(blake2b(row, digest_size=DIGEST_BYTES).digest() for row in rows)
+    digests = b"".join(blake2b(row.data, digest_size=DIGEST_BYTES).digest() for row in rows)
     return np.frombuffer(digests, np.dtype((np.void, DIGEST_BYTES)))
 
 

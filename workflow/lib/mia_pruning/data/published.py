@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from mia_pruning import storage
 from mia_pruning.data.download import download
@@ -65,8 +65,8 @@ def _unpack(packed: Path, missing: Iterable[Path]) -> None:
 def _member(packed: Path, path: Path) -> Iterator[IO[bytes]]:
     """The content that belongs at `path`: of a tar archive the member folder/file, of any other the whole."""
     if not packed.name.endswith(".tar.gz"):
-        with gzip.open(packed) as content:
-            yield content
+        with gzip.open(packed) as whole:
+            yield cast(IO[bytes], whole)
         return
     member = f"{path.parent.name}/{path.name}"
     with tarfile.open(packed) as archive:

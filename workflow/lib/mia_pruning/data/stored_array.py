@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from mia_pruning.registry import suggest
+from mia_pruning.options import suggest
 from mia_pruning.storage import rows_per_chunk
 from mia_pruning.types import StudyError
 

@@ -50,7 +50,7 @@ def coverage(found: np.ndarray, members: np.ndarray) -> Agreement:
     """The share of examples that are found on a model trained on them; found, members: bool (n_models, n_examples)."""
     trained = members.any(axis=0)
     missed = np.where(members, 1 - _rates(found, members)[:, np.newaxis], 1.0).prod(axis=0)
-    return Agreement(_mean(found.any(axis=0)[trained]), _mean(1 - missed[trained]))
+    return Agreement(_mean(np.any(found, axis=0)[trained]), _mean(1 - missed[trained]))
 
 
 def stability(found: np.ndarray, members: np.ndarray) -> Agreement:

@@ -1,5 +1,7 @@
 """What attacks prove about differential privacy: lower bounds on epsilon, and what an epsilon allows any attack."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import beta, binom
@@ -71,7 +73,7 @@ def most_accuracy(epsilon: float, delta: float) -> float:
     return float((np.exp(epsilon) + delta) / (1 + np.exp(epsilon)))
 
 
-def _largest_refuted(excess) -> float:
+def _largest_refuted(excess: Callable[[float], float]) -> float:
     """The root of a function that rises with epsilon; 0 where it is above 0 from the start."""
     if excess(0.0) >= 0:
         return 0.0

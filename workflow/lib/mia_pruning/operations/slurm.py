@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mia_pruning.registry import suggest
+from mia_pruning.options import suggest
 from mia_pruning.study.reading import read_yaml
 from mia_pruning.types import StudyError
 

@@ -1,5 +1,6 @@
 """Answers on changed copies of each image, for attackers who see logits."""
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Annotated, Literal
 
@@ -47,7 +48,7 @@ def all_copies(images: Tensor, shift: int) -> list[Tensor]:
     return [*moved, *(image.flip(3) for image in (images, *moved))]
 
 
-def _moved(images: Tensor, shift: int, moves: list[tuple[int, int]]) -> list[Tensor]:
+def _moved(images: Tensor, shift: int, moves: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """Images moved by these multiples of `shift` along (y, x)."""
     starts = shift * (1 + torch.tensor(moves, device=images.device))
     each = [start.expand(len(images), 2) for start in starts]

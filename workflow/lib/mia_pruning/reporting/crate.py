@@ -1,7 +1,8 @@
 """A study's run as a research object: what was made, from what, by which software, when. An RO-Crate by the library `rocrate`.
 
-It follows the Process Run Crate profile: one action stands for the run, its jobs' records lie beside their logs. The crate's root
-is the study's folder.
+It follows the profile Provenance Run Crate, and so those of Workflow Run, Process Run and Workflow RO-Crate: one action
+stands for the run, one for each job (`crate_jobs`). The crate's root is the study's folder. A step has one tool, so the
+profile's optional control actions would repeat each job's action and are left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,18 +12,23 @@ from typing import Any
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-VERSION, PROFILE = "1.1", "https://w3id.org/ro/wfrun/process/0.5"
-NAME = "ro-crate-metadata.json"
-FORMATS = {
-    ".html": "text/html",
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".md": "text/markdown",
-    ".pdf": "application/pdf",
-    ".svg": "image/svg+xml",
-    ".tex": "application/x-tex",
-    ".yaml": "application/yaml",
+from mia_pruning.reporting.crate_jobs import Files, add_job, add_steps, compact
+
+#: of RO-Crate, which the profiles below extend
+VERSION = "1.1"
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
+#: has the words `sha256` and those of the run profiles
+CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
+#: what the main file of a workflow complies with
+BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+NAME = "ro-crate-metadata.json"
+#: the workflow's entry, below the copy of its code
+ENTRY, SCRIPTS = "Snakefile", "workflow/scripts"
 LICENCE = (
     "The workflow gives its results no licence: who publishes them chooses one. The software's is MIT; "
     "a data set's is named with it."
@@ -34,31 +40,35 @@ def describe_run(
     results: Sequence[str],
     *,
     study: str,
+    readme: str,
+    code: Path,
+    scripts: Mapping[str, str],
     settings: Mapping[str, Any],
     missing: Sequence[str],
     datasets: Mapping[str, Mapping[str, Any]],
     records: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The crate's JSON-LD. results and study, the configuration, are paths below the folder; records: of the jobs, any order.
+    """The crate's JSON-LD; the same run gives the same text.
 
-    The same run gives the same text.
+    Below the folder lie results, readme, study (the configuration) and code (the copy of the workflow). scripts: what each rule
+    runs; records: of the jobs, any order.
     """
     crate = ROCrate(version=VERSION)
+    crate.metadata.extra_contexts.append(CONTEXT)
+    files = Files(crate, folder, records)
     started, ended = _span(records)
-    crate.name = f"mia-pruning, study {settings['study']}"
-    crate.description = (
-        "Does pruning defend a network against membership inference? The report of one study, its tables and its figures. "
-        "Models, signals and scores lie beside them, each with a record of how it was made."
-    ) + "".join(f" {sentence}" for sentence in missing)
-    crate.datePublished = ended
-    crate.license = LICENCE
-    profile = {"@type": "CreativeWork", "name": "Process Run Crate", "version": PROFILE.rsplit("/", 1)[1]}
-    crate.root_dataset["conformsTo"] = crate.add(ContextEntity(crate, PROFILE, properties=profile))
-    action = crate.add_action(
-        _workflow(crate, records),
+    _describe_root(crate, settings, missing, ended)
+    files.add(readme, about=crate.root_dataset)
+    workflow = _workflow(crate, files, code, records)
+    tools = add_steps(crate, workflow, code / SCRIPTS, scripts, records, files)
+    given = [files[study], *(_dataset(crate, name, about) for name, about in datasets.items())]
+    made = [files[path] for path in results]
+    _declare(crate, workflow, given, made)
+    run = crate.add_action(
+        workflow,
         "#run",
-        object=[_file(crate, folder, study), *(_dataset(crate, name, about) for name, about in datasets.items())],
-        result=[_file(crate, folder, path) for path in results],
+        object=compact(given),
+        result=compact(made),
         properties={
             "name": f"Run of the study {settings['study']}",
             "description": _where(records),
@@ -66,8 +76,46 @@ def describe_run(
             "endTime": ended,
         },
     )
-    crate.root_dataset["mentions"] = action
+    jobs = [add_job(crate, record, tools[record["rule"]], files) for record in records]
+    crate.root_dataset["mentions"] = [run, *jobs]
     return crate.metadata.generate()
+
+
+def _describe_root(crate: ROCrate, settings: Mapping[str, Any], missing: Sequence[str], ended: str) -> None:
+    crate.name = f"mia-pruning, study {settings['study']}"
+    crate.description = (
+        "Does pruning defend a network against membership inference? The report of one study, its tables and its figures. "
+        "Models, signals and scores lie beside them, each with a record of how it was made."
+    ) + "".join(f" {sentence}" for sentence in missing)
+    crate.datePublished = ended
+    licence = {"@type": "CreativeWork", "name": "no licence for the results", "description": LICENCE}
+    crate.license = crate.add(ContextEntity(crate, "#licence", properties=licence))
+    crate.root_dataset["conformsTo"] = [_profile(crate, *each) for each in PROFILES.items()]
+
+
+def _profile(crate: ROCrate, uri: str, name: str) -> ContextEntity:
+    about = {"@type": "CreativeWork", "name": name, "version": uri.rsplit("/", 1)[1]}
+    return crate.add(ContextEntity(crate, uri, properties=about))
+
+
+def _declare(crate: ROCrate, workflow: Any, given: Sequence[Any], made: Sequence[Any]) -> None:
+    """What the workflow takes and makes, as parameters of it: the configuration, data sets, tables and pages."""
+    study, *datasets = given
+    parameters = {
+        "input": {"study": ("File", [study]), "datasets": ("Dataset", datasets)},
+        "output": {"results": ("File", made)},
+    }
+    for role, declared in parameters.items():
+        workflow[role] = compact([_parameter(crate, name, *each) for name, each in declared.items()])
+
+
+def _parameter(crate: ROCrate, name: str, kind: str, examples: Sequence[Any]) -> ContextEntity:
+    about = {"@type": "FormalParameter", "name": name, "additionalType": kind}
+    parameter = crate.add(ContextEntity(crate, f"#parameter-{name}", properties=about))
+    parameter["workExample"] = compact(examples)
+    for example in examples:
+        example["exampleOfWork"] = parameter
+    return parameter
 
 
 def _span(records: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
@@ -76,50 +124,54 @@ def _span(records: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     return min(record["started"] for record in timed), max(record["ended"] for record in timed)
 
 
-def _file(crate: ROCrate, folder: Path, path: str) -> Any:
-    known = {"name": Path(path).name, "encodingFormat": FORMATS[Path(path).suffix]}
-    size = {"contentSize": str((folder / path).stat().st_size)}
-    return crate.add_file(folder / path, dest_path=path, properties={**known, **size})
-
-
 def _dataset(crate: ROCrate, name: str, about: Mapping[str, Any]) -> ContextEntity:
     shape = " x ".join(map(str, about["image_shape"]))
+    digests = [f"{file} sha256:{digest}" for file, digest in sorted(about["files"].items()) if digest]
     properties = {
         "@type": "Dataset",
         "name": about["name"],
         "description": f"{about['n_examples']:,} images of {shape}, {len(about['class_names'])} classes",
         "license": about["licence"],
         "citation": about["citation"],
-        "identifier": [f"{file} sha256:{digest}" for file, digest in sorted(about["files"].items()) if digest],
+        "identifier": compact(digests) if digests else None,
     }
     return crate.add(ContextEntity(crate, f"#dataset-{name}", properties={key: v for key, v in properties.items() if v}))
 
 
-def _workflow(crate: ROCrate, records: Iterable[Mapping[str, Any]]) -> ContextEntity:
+def _workflow(crate: ROCrate, files: Files, code: Path, records: Sequence[Mapping[str, Any]]) -> Any:
+    """The workflow's entry, which is the crate's main entity, beside the folder with all of its code."""
+    crate.add_dataset(code, dest_path=str(code.relative_to(files.folder)), properties={"name": "code of the workflow"})
     commits = sorted({record["commit"] for record in records if record["commit"]})
     changed = any(record["dirty"] for record in records)
-    packages = {("python", record["python"]) for record in records}
-    packages |= {each for record in records for each in record["packages"].items() if each[1]}
     properties = {
-        "@type": ["SoftwareSourceCode", "ComputationalWorkflow"],
+        **files.known(str(code / ENTRY)),
+        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
         "name": "mia-pruning",
-        "description": "A Snakemake workflow from raw data to verdicts; its entry is the file Snakefile"
+        "description": "A Snakemake workflow from raw data to verdicts; this file is its entry"
         + (", here with changes that are in no commit." if changed else "."),
+        "encodingFormat": "text/plain",
         "license": "https://spdx.org/licenses/MIT",
-        "programmingLanguage": {"@id": "#snakemake"},
+        "conformsTo": {"@id": BIOSCHEMAS},
     }
     if commits:
-        properties["version"] = commits[0] if len(commits) == 1 else commits
-    language = {"@type": "ComputerLanguage", "name": "Snakemake", "url": {"@id": "https://snakemake.github.io"}}
-    crate.add(ContextEntity(crate, "#snakemake", properties=language))
-    workflow = crate.add(ContextEntity(crate, "#workflow", properties=properties))
-    workflow["softwareRequirements"] = [_package(crate, *package) for package in sorted(packages)]
+        properties["version"] = compact(commits)
+    entry = str((code / ENTRY).relative_to(files.folder))
+    workflow = crate.add_workflow(code / ENTRY, entry, properties=properties, main=True, lang="snakemake")
+    workflow["softwareRequirements"] = [_package(crate, *package) for package in _packages(records)]
     return workflow
 
 
+def _packages(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Name and version of all software that the jobs ran on."""
+    packages = {("python", record["python"]) for record in records}
+    return sorted(packages | {each for record in records for each in record["packages"].items() if each[1]})
+
+
 def _package(crate: ROCrate, name: str, version: str) -> ContextEntity:
-    about = {"@type": "SoftwareApplication", "name": name, "softwareVersion": version}
-    return crate.add(ContextEntity(crate, f"#{name}-{version}", properties=about))
+    python = f"https://www.python.org/ftp/python/{version}/"
+    url = python if name == "python" else f"https://pypi.org/project/{name}/{version}/"
+    about = {"@type": "SoftwareApplication", "name": name, "softwareVersion": version, "url": url}
+    return crate.add(ContextEntity(crate, url, properties=about))
 
 
 def _where(records: Sequence[Mapping[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """What a study leaves for a paper beside its figures: tables as LaTeX and Markdown, its configuration, a record of the run."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mia_pruning import storage
+from mia_pruning import provenance, storage
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.crate import describe_run
 from mia_pruning.reporting.jobs import read_records
@@ -19,6 +20,20 @@ from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_b
 VERDICT_WIDTHS = {7: (0.19, 0.16, 0.09, 0.18, 0.10, 0.095, 0.095), 8: (0.09, 0.15, 0.13, 0.09, 0.15, 0.09, 0.09, 0.09)}
 #: columns of a LaTeX table of attacks; further defences follow below
 MOST_COLUMNS = 7
+#: where the Snakefile lies
+PROJECT = provenance.LIBRARY.parents[2]
+README = """\
+# The study {study} of mia-pruning
+
+`report.html` answers whether pruning defended against membership inference here. The tables beside it hold every number,
+`export/` what goes into a paper and the code that ran. `docs/RESULTS.md` of the project explains each file and column.
+
+`ro-crate-metadata.json` says which job made which file, when and from what. To check the files against it:
+
+    python -c 'import json; [print(file["sha256"], "", file["@id"])
+    for file in json.load(open("ro-crate-metadata.json"))["@graph"]
+    if "sha256" in file and file["@id"][0] != "#"]' | sha256sum --check --quiet
+"""
 #: of whose jobs the record does not tell: the one that writes it
 OWN_RULE = "export_study"
 
@@ -34,27 +49,43 @@ def export_study(
     folder: Path,
     paper: Mapping[str, str],
     study: str,
+    readme: str,
+    code: str,
+    scripts: Mapping[str, str],
     crate: str,
 ) -> None:
-    """results: files of the study that the record names, beside what is written here: paper, file name -> path, study and crate.
+    """results: files of the study that the record names, beside what is written here: paper, file name -> path, and single files.
 
     missing: sentences on what the results lack, which each file then begins with; datasets: name -> dataset.json; folder: the
-    study's, which is the record's root.
+    study's, which is the record's root; code: where a copy of the workflow goes; scripts: what each rule of it runs.
     """
     loaded = CsvTables(tables)
     for name, content in paper_files(loaded["verdicts"], loaded["results"], claims).items():
         storage.write_text(paper[name], warning(missing, Path(name).suffix) + content)
     storage.write_text(study, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120))
+    storage.write_text(readme, README.format(**settings))
+    copy_workflow(Path(code))
     description = describe_run(
         folder,
-        sorted(str(Path(path).relative_to(folder)) for path in [*results, *paper.values()]),
-        study=str(Path(study).relative_to(folder)),
+        sorted([*results, *paper.values()]),
+        study=study,
+        readme=readme,
+        code=Path(code),
+        scripts=scripts,
         settings=settings,
         missing=missing,
         datasets={name: storage.read_json(path) for name, path in datasets.items()},
         records=[record for record in read_records(folder, settings) if record["rule"] != OWN_RULE],
     )
     storage.write_json(crate, description)
+
+
+def copy_workflow(target: Path) -> None:
+    """The code that ran, where its licence and the entry lie as in the project; without the data that it brings along."""
+    left_out = shutil.ignore_patterns("__pycache__", "*.egg-info", "resources")
+    shutil.copytree(PROJECT / "workflow", target / "workflow", ignore=left_out, dirs_exist_ok=True)
+    for name in ("Snakefile", "LICENSE"):
+        shutil.copyfile(PROJECT / name, target / name)
 
 
 def warning(missing: Sequence[str], kind: str) -> str:

@@ -20,7 +20,7 @@ CONSOLE_LEVEL = "MIA_PRUNING_CONSOLE_LEVEL"
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
-    """The provenance record of this job, which is also written beside the log, with its times, when the job has ended well.
+    """The provenance record of this job, which is also written beside the log, with outputs and times, when it has ended well.
 
     Progress goes to the console and to the rule's log, a traceback to the log alone.
     """
@@ -35,8 +35,8 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     )
     try:
         yield record
-        times = {"started": started, "ended": now()}
-        storage.write_json(Path(snakemake.log[0]).with_suffix(".provenance.json"), {**record, **times})
+        made = {"outputs": provenance.file_digests(map(str, snakemake.output)), "started": started, "ended": now()}
+        storage.write_json(Path(snakemake.log[0]).with_suffix(".provenance.json"), {**record, **made})
     except (StudyError, ArithmeticError) as error:
         logger.error("stopped: %s", error)
         sys.exit(1)

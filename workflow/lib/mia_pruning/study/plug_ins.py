@@ -5,6 +5,7 @@ from typing import Any
 
 from mia_pruning import registry
 from mia_pruning.data.sources import check_sources
+from mia_pruning.options import suggest
 from mia_pruning.traits import AttackTraits
 from mia_pruning.types import DatasetSource, StudyError
 
@@ -59,4 +60,4 @@ def attack_traits(attack: Mapping[str, Any], where: str) -> AttackTraits:
 def require_one_of(value: str, allowed: Mapping[str, Any], where: str) -> None:
     """Refuse a name that the study does not define."""
     if value not in allowed:
-        raise StudyError(f"{where} = {value!r}", "not defined", registry.suggest(value, allowed))
+        raise StudyError(f"{where} = {value!r}", "not defined", suggest(value, allowed))

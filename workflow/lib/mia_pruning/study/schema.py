@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from mia_pruning import registry
+from mia_pruning.options import suggest
 from mia_pruning.types import StudyError
 
 SCHEMA = Path(__file__).parents[3] / "config.schema.yaml"
@@ -68,7 +68,7 @@ def _explain(error: jsonschema.ValidationError, above: str | None = None) -> Ite
     if error.validator == "additionalProperties":
         allowed = error.schema["properties"]
         for unknown in (key for key in error.instance if key not in allowed):
-            yield StudyError(f"{prefix}{unknown}", "unknown key", registry.suggest(unknown, allowed))
+            yield StudyError(f"{prefix}{unknown}", "unknown key", suggest(unknown, allowed))
     elif error.validator == "required":
         missing = (key for key in error.validator_value if key not in error.instance)
         yield from (StudyError(f"{prefix}{key}", "missing") for key in missing)

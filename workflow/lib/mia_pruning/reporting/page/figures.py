@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mia_pruning import storage
-from mia_pruning.registry import catalogue, suggest
+from mia_pruning.options import suggest
+from mia_pruning.registry import catalogue
 from mia_pruning.reporting.page.parts import Figure
 from mia_pruning.reporting.style import readable
 from mia_pruning.traits import FigureTraits
