@@ -84,13 +84,13 @@ WRONG = {
     "one missing": ("attack", "@attack\ndef it(targets, shadows): ...", "must be (targets, shadows, rng)"),
     "of a model": ("model", "@model\ndef it(n_classes, image_shape): ...", "must be (image_shape, n_classes)"),
     "recorded probe": ("probe", "@probe(recorded=True)\ndef it(n_epochs): ...", "recorded is that of loss_trace"),
-    "misspelt trait": ("attack", f"@attack(by_exmaple=True)\n{ATTACK}", "no trait by_exmaple. Allowed: by_example, "),
+    "misspelt trait": ("attack", f"@attack(by_exmaple=True)\n{ATTACK}", "no trait by_exmaple. Allowed: title, by_example, "),
     "trait of another type": ("attack", f"@attack(by_example=1)\n{ATTACK}", "by_example of @attack is 1; allowed is a bool"),
     "number for a trait of yes or no": ("attack", f"@attack(fewest_shadows=True)\n{ATTACK}", "is True; allowed is a int"),
     "trait of another shape": ("attack", f"@attack(fewest_with_option=('k', 1, 6))\n{ATTACK}", "(option, value, number)"),
     "trait with another option": ("attack", f"@attack(threshold_option='n')\n{ATTACK}", "refers to the option n; allowed: none"),
     "trait computed": ("attack", f"P = ()\n@attack(probes=P)\n{ATTACK}", "the trait probes is not written out: P"),
-    "trait of a kind without": ("model", "@model(fast=True)\ndef it(image_shape, n_classes): ...", "Allowed: none"),
+    "trait of a kind without": ("model", "@model(fast=True)\ndef it(image_shape, n_classes): ...", "Allowed: title"),
     "class": ("attack", "@attack\nclass it: ...", "@attack marks a function of (targets, shadows, rng); this is a class"),
     "function": (
         "objective",
@@ -142,7 +142,7 @@ def test_an_option_with_the_name_of_a_key_of_the_pipeline_is_refused(plug_in_fil
 
 def test_the_names_that_no_option_may_have_are_the_keys_that_the_schema_gives_to_entries_of_plug_ins():
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    entries = [schema["$defs"][kind] for kind in ("objective", "constraint", "plug_in")]
+    entries = [schema["$defs"][kind] for kind in ("objective", "constraint", "plug_in", "dataset")]
     entries += [schema["properties"][section]["additionalProperties"] for section in ("attacks", "probes")]
     assert {key for entry in entries for key in entry["properties"]} == RESERVED
 

@@ -24,6 +24,7 @@ from mia_pruning.reporting.claims_file import read_claims
 from mia_pruning.run_lock import LOCK, take_lock
 from mia_pruning.study import layout
 from mia_pruning.study.loading import hold, load_study
+from mia_pruning.study.names import display_names
 from mia_pruning.study.parameters import Parameters, code_of
 from mia_pruning.tables import TABLES, gathered, written_by
 from mia_pruning.types import StudyError
@@ -48,6 +49,7 @@ except StudyError as error:
 PLANNED_BATCHES = FOUND_PLAN.models_per_job(STUDY) if FOUND_PLAN is not None else {}
 LAYOUT = layout.Layout(STUDY, PLANNED_BATCHES, MISSING.combinations)
 PARAMETERS = Parameters(STUDY)
+NAMES = display_names(STUDY.settings)
 #: Probes that finished models answer. The others are recorded while models train.
 ASKED_PROBES = [probe for probe in STUDY["probes"] if not STUDY.is_recorded(probe)]
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")

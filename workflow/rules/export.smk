@@ -28,6 +28,7 @@ rule export_study:
         settings=STUDY.settings,
         missing=MISSING.sentences(),
         scripts={rule.name: Path(rule.script).name for rule in workflow.rules if rule.script},
+        names=NAMES,
         code=code_of("export_study.py"),
     message:
         "Exporting {wildcards.study}"

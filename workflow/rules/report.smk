@@ -26,6 +26,7 @@ rule draw_figure:
         mem_mb=memory_of("draw_figure"),
         runtime=minutes_of("draw_figure"),
     params:
+        names=NAMES,
         code=by_wildcards(PARAMETERS.figure_code, "draw_figure.py"),
     message:
         "Drawing {wildcards.figure}"
@@ -59,6 +60,7 @@ rule write_report:
     params:
         settings=STUDY.settings,
         missing=MISSING.sentences(),
+        names=NAMES,
         code=code_of("write_report.py"),
     message:
         "Writing the report of {wildcards.study}"

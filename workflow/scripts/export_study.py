@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from mia_pruning.reporting.exporting import export_study
+from mia_pruning.reporting.style import displaying
 from mia_pruning.stages.job import job
 from mia_pruning.study.reading import read_yaml
 
-with job(snakemake):
+with job(snakemake), displaying(snakemake.params.names):
     given, made = snakemake.input, snakemake.output
     tables = [*given.tables, *given.verdicts]
     export_study(

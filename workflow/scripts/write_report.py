@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from mia_pruning.reporting.report import write_report
+from mia_pruning.reporting.style import displaying
 from mia_pruning.stages.job import job
 from mia_pruning.study.reading import read_yaml
 from mia_pruning.tables import TABLES
 
-with job(snakemake):
+with job(snakemake), displaying(snakemake.params.names):
     given = snakemake.input
     write_report(
         snakemake.output[0],

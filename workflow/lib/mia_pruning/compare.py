@@ -20,9 +20,9 @@ from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.comparison import records, tables, words
 from mia_pruning.reporting.comparison.outcomes import EFFECT, MEASURED, NUMBER, Compared, compare_numbers, count, only_in_one
 from mia_pruning.reporting.comparison.verdicts import VERDICT, Judged, compare_verdicts
-from mia_pruning.reporting.jobs import all_records
+from mia_pruning.reporting.jobs import all_records, read_names
 from mia_pruning.reporting.report import environment
-from mia_pruning.reporting.style import in_order, readable, web_colours
+from mia_pruning.reporting.style import displaying, in_order, readable, web_colours
 from mia_pruning.study.reading import read_yaml
 from mia_pruning.types import StudyError
 
@@ -67,11 +67,14 @@ def main() -> int:
         output = arguments.output or b.folder.resolve().parent / f"compare_{a.name}_{b.name}.html"
         numbers = compare_numbers(a.results, b.results, NUMBER)
         verdicts = compare_verdicts(a.verdicts, b.verdicts)
-        storage.write_text(output, write_page(a, b, numbers, verdicts))
+        names = {**read_names(arguments.b), **read_names(arguments.a)}
+        with displaying(names):
+            storage.write_text(output, write_page(a, b, numbers, verdicts))
+            said = summary(a, b, numbers, verdicts)
     except (StudyError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(summary(a, b, numbers, verdicts))
+    print(said)
     print(f"\nPage: {output.resolve()}")
     return 0
 

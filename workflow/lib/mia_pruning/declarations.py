@@ -15,7 +15,7 @@ from typing import Any
 
 from mia_pruning.modules import module_file, source_file
 from mia_pruning.options import Option, name_of, read_option, suggest
-from mia_pruning.traits import Traits, make_traits, traits_of
+from mia_pruning.traits import NOT_INHERITED, Traits, make_traits, traits_of
 from mia_pruning.types import StudyError
 
 #: Positional arguments of a function of each kind. A recorded probe is asked for epochs instead.
@@ -38,7 +38,8 @@ METHODS = {
 PIPELINE_KEYS = {
     "objective": ("use", "training", "model"),
     "constraint": ("use", "solver", "retrain_epochs"),
-    "attack": ("use", "targets_per_group", "attackers", "defences"),
+    "attack": ("use", "title", "targets_per_group", "attackers", "defences"),
+    "dataset": ("use", "title"),
 }
 RESERVED = {key for keys in PIPELINE_KEYS.values() for key in keys}
 #: The module of the only probe that the training loop records.
@@ -149,7 +150,8 @@ def _read_plug_in(kind: str, module: str, node: ast.FunctionDef | ast.ClassDef, 
 def _declared(kind: str, module: str, node: ast.FunctionDef | ast.ClassDef, source: _Source) -> tuple[dict[str, Option], Traits]:
     """Options and traits of a definition. Raise ValueError where it is no plug-in of its kind."""
     lineage = list(_lineage(node, source)) if isinstance(node, ast.ClassDef) else [node]
-    traits = make_traits(kind, {name: value for each in lineage for name, value in _stated(each, kind)})
+    stated = {name: value for each in lineage for name, value in _stated(each, kind) if each is node or name not in NOT_INHERITED}
+    traits = make_traits(kind, stated)
     is_recorded = getattr(traits, "recorded", False)
     if is_recorded and module != RECORDED:
         raise ValueError("the trait recorded is that of loss_trace, which the training loop records; allowed is to leave it out")

@@ -17,7 +17,7 @@ from typing import Any
 
 from mia_pruning.declarations import PIPELINE_KEYS, Faulty, PlugIn, read_plug_ins
 from mia_pruning.options import REQUIRED, suggest
-from mia_pruning.traits import make_traits, traits_of
+from mia_pruning.traits import NOT_INHERITED, make_traits, traits_of
 from mia_pruning.types import StudyError
 
 #: kind -> the sub-package whose modules are scanned for functions decorated with the kind's name
@@ -53,7 +53,8 @@ def marker(kind: str) -> Callable:
 
 def _inherited_traits(marked: type, kind: str) -> dict[str, Any]:
     names = [trait.name for trait in fields(traits_of(kind))]
-    return {name: getattr(marked, name) for name in names if hasattr(marked, name)}
+    inherited = [name for name in names if name not in NOT_INHERITED and hasattr(marked, name)]
+    return {name: getattr(marked, name) for name in inherited}
 
 
 dataset, model, objective = marker("dataset"), marker("model"), marker("objective")
@@ -142,7 +143,7 @@ def options_of(plug_in: PlugIn, options: dict[str, Any]) -> dict[str, Any]:
 def own_keys(section: str) -> tuple[str, ...]:
     """The keys that the entries of a section of a study have besides the options of their plug-ins.
 
-    >>> own_keys("constraints"), own_keys("datasets")
+    >>> own_keys("constraints"), own_keys("probes")
     (('use', 'solver', 'retrain_epochs'), ('use',))
     """
     return PIPELINE_KEYS.get(section.removesuffix("s"), ("use",))

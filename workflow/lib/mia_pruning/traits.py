@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+#: Traits that hold for a class alone, and not for those derived from it.
+NOT_INHERITED = ("title",)
+
 
 def _trait(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
@@ -16,7 +19,9 @@ def _trait(default: Any, about: str) -> Any:
 
 @dataclass(frozen=True)
 class Traits:
-    """The traits of a kind that has none, and the base of the others."""
+    """The traits of every kind."""
+
+    title: str = _trait("", "what people read instead of its name")
 
 
 @dataclass(frozen=True)

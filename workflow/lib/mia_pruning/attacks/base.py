@@ -36,7 +36,7 @@ SCALES = tuple(step / 10 for step in range(11))
 Expectation = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@attack(by_example=True, inside=True)
+@attack(title="BASE, online", by_example=True, inside=True)
 def base_online(
     targets: Signals,
     shadows: Signals,
@@ -51,7 +51,7 @@ def base_online(
     return _guesses(targets, shadows, expected_online, 1.0, temperature)
 
 
-@attack(by_example=True)
+@attack(title="BASE, offline", by_example=True)
 def base_offline(
     targets: Signals,
     shadows: Signals,

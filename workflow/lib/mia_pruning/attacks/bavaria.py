@@ -38,7 +38,7 @@ from mia_pruning.types import Signals
 MOST_FREEDOM = 1e4
 
 
-@attack(by_example=True, inside=True)
+@attack(title="BaVarIA, online", by_example=True, inside=True)
 def bavaria_online(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
     """Log ratio of the predictive densities in and out, minus the best threshold on shadows.
 
@@ -48,7 +48,7 @@ def bavaria_online(targets: Signals, shadows: Signals, rng: np.random.Generator)
     return scores_by_references(targets, shadows, answers, online)
 
 
-@attack(by_example=True)
+@attack(title="BaVarIA, offline", by_example=True)
 def bavaria_offline(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
     """One-sided tail of the predictive density out, minus the best threshold on shadows.
 

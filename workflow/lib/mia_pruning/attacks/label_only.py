@@ -11,7 +11,7 @@ from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
 
-@attack(probes=("augmented", "noisy"))
+@attack(title="label-only", probes=("augmented", "noisy"))
 def label_only(
     targets: Signals,
     shadows: Signals,

@@ -21,7 +21,7 @@ LEAST_DEVIATION = 1e-6
 Deviation = Callable[[Moments], float | np.ndarray]
 
 
-@attack(by_example=True, inside=True, fewest_with_option=(("variance", "per_example", 6),))
+@attack(title="LiRA, online", by_example=True, inside=True, fewest_with_option=(("variance", "per_example", 6),))
 def lira_online(
     targets: Signals, shadows: Signals, rng: np.random.Generator, *, variance: Literal["pooled", "per_example"] = "pooled"
 ) -> np.ndarray:
@@ -38,7 +38,7 @@ def lira_online(
     return scores_by_references(targets, shadows, answers, make)
 
 
-@attack(by_example=True, fewest_with_option=(("variance", "per_example", 6),))
+@attack(title="LiRA, offline", by_example=True, fewest_with_option=(("variance", "per_example", 6),))
 def lira_offline(
     targets: Signals, shadows: Signals, rng: np.random.Generator, *, variance: Literal["pooled", "per_example"] = "pooled"
 ) -> np.ndarray:

@@ -20,7 +20,7 @@ from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
 
-@attack(by_example=True, inside=True, probes=("augmented",))
+@attack(title="LiRA, online, augmented queries", by_example=True, inside=True, probes=("augmented",))
 def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
     """The best part on the shadow models, or the learned combination, minus its threshold.
 
@@ -29,7 +29,7 @@ def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator)
     return combined_scores(augmented_parts(targets, shadows), targets, shadows)
 
 
-@attack(by_example=True, probes=("augmented",))
+@attack(title="LiRA, offline, augmented queries", by_example=True, probes=("augmented",))
 def lira_offline_augmented(
     targets: Signals,
     shadows: Signals,
@@ -39,7 +39,7 @@ def lira_offline_augmented(
     return combined_scores(augmented_parts_offline(targets, shadows), targets, shadows)
 
 
-@attack(by_example=True, inside=True, dense=True)
+@attack(title="LiRA on both releases", by_example=True, inside=True, dense=True)
 def lira_joint(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
     """Both releases are seen, of the pruned model and of the dense one that it was taken from.
 

@@ -21,7 +21,7 @@ from mia_pruning.types import Signals
 LEAST_DEVIATION = 1e-6
 
 
-@attack
+@attack(title="shadow-model network")
 def neural_network(
     targets: Signals,
     shadows: Signals,

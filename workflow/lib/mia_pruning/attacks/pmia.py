@@ -28,7 +28,7 @@ from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
 
-@attack(by_example=True, fewest_with_option=(("variance", "per_example", 6),))
+@attack(title="PMIA", by_example=True, fewest_with_option=(("variance", "per_example", 6),))
 def pmia(
     targets: Signals,
     shadows: Signals,

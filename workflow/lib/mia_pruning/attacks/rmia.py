@@ -40,7 +40,7 @@ from mia_pruning.types import Signals
 GRID_OF_A = tuple(step / 10 for step in range(11))
 
 
-@attack(by_example=True, inside=True, population=True)
+@attack(title="RMIA, online", by_example=True, inside=True, population=True)
 def rmia_online(
     targets: Signals,
     shadows: Signals,
@@ -57,7 +57,7 @@ def rmia_online(
     return _guesses(targets, shadows, Kind(softmax, gamma, online=True), 1.0, temperature)
 
 
-@attack(by_example=True, population=True)
+@attack(title="RMIA, offline", by_example=True, population=True)
 def rmia_offline(
     targets: Signals,
     shadows: Signals,
@@ -74,7 +74,7 @@ def rmia_offline(
     return _guesses(targets, shadows, Kind(softmax, gamma), a, temperature)
 
 
-@attack(by_example=True, inside=True, population=True, probes=("augmented",))
+@attack(title="RMIA, online, augmented queries", by_example=True, inside=True, population=True, probes=("augmented",))
 def rmia_online_augmented(
     targets: Signals,
     shadows: Signals,
@@ -89,7 +89,7 @@ def rmia_online_augmented(
     return _guesses(targets, shadows, kind, 1.0, temperature)
 
 
-@attack(by_example=True, population=True, probes=("augmented",))
+@attack(title="RMIA, offline, augmented queries", by_example=True, population=True, probes=("augmented",))
 def rmia_offline_augmented(
     targets: Signals,
     shadows: Signals,

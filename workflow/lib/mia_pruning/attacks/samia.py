@@ -30,7 +30,7 @@ from mia_pruning.types import Signals
 WIDTH, N_HEADS, FEEDFORWARD, N_LAYERS, DROPOUT = 64, 4, 128, 3, 0.2
 
 
-@attack(probes=("sensitivity",))
+@attack(title="SAMIA", probes=("sensitivity",))
 def samia(
     targets: Signals,
     shadows: Signals,

@@ -24,7 +24,7 @@ from mia_pruning.training.objective import Callback, Task
 from mia_pruning.types import StudyError
 
 
-@solver(reads_members=False)
+@solver(title="ADMM", reads_members=False)
 @dataclass(frozen=True)
 class Admm(Solver):
     """rho: the values that the penalty takes, each for an equal share of the W-steps.

@@ -7,7 +7,7 @@ from mia_pruning.constraints.one_shot import Magnitude
 from mia_pruning.registry import solver
 
 
-@solver(reads_members=False)
+@solver(title="lottery ticket", reads_members=False)
 @dataclass(frozen=True)
 class LotteryTicket(Magnitude):
     """rewind_epochs: the kept weights return to what they were after so many epochs of dense training; 0 is initialisation.

@@ -10,7 +10,7 @@ from mia_pruning.registry import solver
 from mia_pruning.training.objective import Task
 
 
-@solver(reads_members=False)
+@solver(title="magnitude pruning", reads_members=False)
 @dataclass(frozen=True)
 class Magnitude(Solver):
     """Project the trained weights once."""
@@ -19,7 +19,7 @@ class Magnitude(Solver):
         return Found(sparsity_set.masks({name: weight.detach() for name, weight in prunable_weights(task.model).items()}))
 
 
-@solver(reads_members=False)
+@solver(title="random pruning", reads_members=False)
 @dataclass(frozen=True)
 class Random(Solver):
     """Keep weights at random, as many in each layer as the projection would."""

@@ -17,7 +17,7 @@ from mia_pruning.training.objective import Plan, Task
 from mia_pruning.types import StudyError
 
 
-@solver(from_initial=True)
+@solver(title="SNIP", from_initial=True)
 @dataclass(frozen=True)
 class Snip(Solver):
     """n_batches: batches of the model's own members, as training draws them, on which the sensitivity is measured.

@@ -21,7 +21,7 @@ DIGESTS = {
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-@dataset
+@dataset(title="CIFAR-10")
 def cifar10(*, folder: str | None = None, part: str = "all") -> DatasetSource:
     """60,000 images of 32 x 32 x 3 in 10 classes (Krizhevsky 2009), 50,000 for training and 10,000 for test."""
     return cifar_source(

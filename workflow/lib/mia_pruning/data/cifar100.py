@@ -28,7 +28,7 @@ CLASSES = (
 )  # fmt: skip
 
 
-@dataset
+@dataset(title="CIFAR-100")
 def cifar100(*, folder: str | None = None, part: str = "all") -> DatasetSource:
     """60,000 images of 32 x 32 x 3 in 100 fine classes (Krizhevsky 2009), 50,000 for training and 10,000 for test."""
     return cifar_source(

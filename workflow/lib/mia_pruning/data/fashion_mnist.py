@@ -29,7 +29,7 @@ LICENCE = "MIT"
 CITATION = "Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv 1708.07747 (2017)"
 
 
-@dataset
+@dataset(title="Fashion-MNIST")
 def fashion_mnist_t10k(*, folder: str | None = None) -> DatasetSource:
     """10,000 images of 28 x 28 x 1 in 10 classes (Xiao, Rasul, Vollgraf 2017). `folder` replaces the carried copy's folder."""
     root = CARRIED if folder is None else Path(folder)
@@ -46,7 +46,7 @@ def fashion_mnist_t10k(*, folder: str | None = None) -> DatasetSource:
     )
 
 
-@dataset
+@dataset(title="Fashion-MNIST")
 def fashion_mnist(*, folder: str | None = None, part: str = "all") -> DatasetSource:
     """70,000 images of 28 x 28 x 1 in 10 classes (Xiao, Rasul, Vollgraf 2017), 60,000 for training and 10,000 for test."""
     raw = data_folder(folder) / "FashionMNIST" / "raw"

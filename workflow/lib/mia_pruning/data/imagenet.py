@@ -13,7 +13,7 @@ N_CLASSES = 1000
 N_EXAMPLES = 1_281_167
 
 
-@dataset
+@dataset(title="ImageNet")
 def imagenet(
     *,
     folder: str | None = None,

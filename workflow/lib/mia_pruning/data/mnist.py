@@ -15,7 +15,7 @@ DIGESTS = {
 }
 
 
-@dataset
+@dataset(title="MNIST")
 def mnist(*, folder: str | None = None, part: str = "all") -> DatasetSource:
     """70,000 images of 28 x 28 x 1 in 10 classes (LeCun et al. 1998), 60,000 for training and 10,000 for test."""
     return idx_source(

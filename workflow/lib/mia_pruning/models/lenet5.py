@@ -10,7 +10,7 @@ from mia_pruning.models.forms import scaled
 from mia_pruning.registry import model
 
 
-@model
+@model(title="LeNet-5")
 def lenet5(
     image_shape: tuple[int, int, int],
     n_classes: int,

@@ -12,7 +12,7 @@ from mia_pruning.registry import model
 CIFAR_STAGES = [[1, 16, 1, 1], [6, 24, 2, 1], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]]
 
 
-@model
+@model(title="MobileNetV2")
 def mobilenet_v2(
     image_shape: tuple[int, int, int],
     n_classes: int,

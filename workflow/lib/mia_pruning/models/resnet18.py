@@ -13,7 +13,7 @@ from mia_pruning.registry import model
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 
 
-@model
+@model(title="ResNet18")
 def resnet18(
     image_shape: tuple[int, int, int],
     n_classes: int,

@@ -13,7 +13,7 @@ from mia_pruning.registry import model
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
-@model
+@model(title="VGG16")
 def vgg16(
     image_shape: tuple[int, int, int],
     n_classes: int,

@@ -34,7 +34,7 @@ CURVE_DELTAS = (0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 LARGEST_AUDITED = 50.0
 
 
-@objective
+@objective(title="DP-SGD")
 @dataclass(frozen=True)
 class DpSgd(Erm):
     """noise: the noise's deviation in units of clip. epsilon: instead of it, what `epochs` epochs may spend at most.

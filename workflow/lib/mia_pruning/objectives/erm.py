@@ -8,7 +8,7 @@ from mia_pruning.registry import objective
 from mia_pruning.training.objective import Objective
 
 
-@objective
+@objective(title="plain training")
 @dataclass(frozen=True)
 class Erm(Objective):
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

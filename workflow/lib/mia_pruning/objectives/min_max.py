@@ -27,7 +27,7 @@ from mia_pruning.training.optimizers import load_optimizer_state_, optimizer_sta
 from mia_pruning.types import StudyError
 
 
-@objective
+@objective(title="Min-Max")
 @dataclass(frozen=True)
 class MinMax(Objective):
     """weight: lambda, what the gain counts against the loss. inference_steps: steps of h for each step of the classifier."""

@@ -21,7 +21,9 @@ from mia_pruning.operations.gaps import NAME as MISSING
 from mia_pruning.operations.resources import Resources, plan_of
 from mia_pruning.operations.slurm import Profile, check
 from mia_pruning.operations.status import Begun, read_begun, read_outputs
+from mia_pruning.reporting.jobs import read_names
 from mia_pruning.reporting.sentences import console_summary
+from mia_pruning.reporting.style import displaying
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.run_lock import LOCK, take_lock
 from mia_pruning.stages.job import CONSOLE_LEVEL
@@ -182,7 +184,8 @@ def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
     """The last lines that the user sees."""
     verdicts = CsvTables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
     statements = {claim["id"]: claim["statement"] for claim in read_yaml(CLAIMS)["claims"]}
-    lines = ["", *console_summary(verdicts, statements)]
+    with displaying(read_names(results)):
+        lines = ["", *console_summary(verdicts, statements)]
     headline = verdicts[verdicts["headline"]]
     tested = set(headline.loc[headline["verdict"] != "not tested", "claim"])
     untested = [claim for claim in pd.unique(headline["claim"]) if claim not in tested]

@@ -18,6 +18,17 @@ def read_records(folder: Path, settings: Mapping[str, Any]) -> list[dict[str, An
     return [record for record in records if is_of(record["wildcards"], settings)]
 
 
+def read_names(folder: Path) -> dict[str, str]:
+    """Return the display names that the report of a study was written with.
+
+    Reports of earlier versions have none.
+    """
+    record = folder / "logs" / f"write_report{SUFFIX}"
+    if not record.is_file():
+        return {}
+    return storage.read_json(record)["params"].get("names", {})
+
+
 def all_records(folder: Path) -> dict[Path, dict[str, Any]]:
     return {path: storage.read_json(path) for path in sorted(folder.rglob(f"logs/*{SUFFIX}"))}
 

@@ -17,7 +17,7 @@ from mia_pruning.reporting.page.figures import check_sections, figures_by_sectio
 from mia_pruning.reporting.page.first import first_screen
 from mia_pruning.reporting.page.sections import sections
 from mia_pruning.reporting.page.source import PERCENT, Source
-from mia_pruning.reporting.style import in_order, readable, web_colours
+from mia_pruning.reporting.style import capitalised, in_order, readable, web_colours
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.study.pipeline import rules_that
 
@@ -88,6 +88,7 @@ def environment(pages: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["readable"] = readable
+    made.filters["capitalised"] = capitalised
     made.filters["inline_json"] = inline_json
     made.globals["asset"] = lambda name: _inline(pages / "assets" / name)
     made.globals["part"] = lambda name: _inline(pages / "templates" / name)

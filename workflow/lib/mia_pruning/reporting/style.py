@@ -1,6 +1,8 @@
 """How figures look, fixed in one place: a colour is a defence, a marker is an attack. Colour-blind safe, legible in grey."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib
@@ -113,13 +115,39 @@ def markers(attacks: list[str]) -> dict[str, str]:
     return {attack: MARKERS[index % len(MARKERS)] for index, attack in enumerate(attacks)}
 
 
+#: Display names by the keys of the study that is being shown.
+_NAMES: ContextVar[Mapping[str, str] | None] = ContextVar("names", default=None)
+
+
+@contextmanager
+def displaying(names: Mapping[str, str]) -> Iterator[None]:
+    """Show keys of a study by these display names inside the block."""
+    token = _NAMES.set(names)
+    try:
+        yield
+    finally:
+        _NAMES.reset(token)
+
+
 def readable(name: str) -> str:
-    """A configuration's name as words.
+    """Return the display name of a key, or else the key as words.
 
     >>> readable("mia_pruning_5x")
     'mia pruning 5x'
+    >>> with displaying({"mia_pruning_5x": "ADMM 5x"}):
+    ...     readable("mia_pruning_5x")
+    'ADMM 5x'
     """
-    return name.replace("_", " ")
+    return (_NAMES.get() or {}).get(name, name.replace("_", " "))
+
+
+def capitalised(text: str) -> str:
+    """Return a text with its first letter in upper case, and the others as they are.
+
+    >>> capitalised("loss, RMIA")
+    'Loss, RMIA'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def named(row: pd.Series) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from mia_pruning.data.split import check_size
 from mia_pruning.registry import own_keys
 from mia_pruning.study import checks
+from mia_pruning.study.names import take_titles
 from mia_pruning.study.plug_ins import (
     fill_options,
     model_options,
@@ -34,6 +35,7 @@ def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     filled = json.loads(json.dumps(settings, default=str))
     raise_all(schema_problems(filled))
+    raise_all(_problems([lambda: take_titles(filled)]))
     raise_all(_problems(_entry_checks(filled)))
     raise_all(checks.short_traces(Study(filled)))
     return {section: _sorted_below(content) for section, content in filled.items()}
@@ -60,7 +62,7 @@ def _sorted_below(content: Any) -> Any:
     return in_order
 
 
-def _problems(all_checks: Iterator[Check]) -> list[StudyError]:
+def _problems(all_checks: Iterable[Check]) -> list[StudyError]:
     """Return the errors of all checks that fail."""
     problems = []
     for check in all_checks:

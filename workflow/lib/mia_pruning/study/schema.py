@@ -84,7 +84,7 @@ def _rule(error: jsonschema.ValidationError) -> str:
     given = error.validator_value
     match error.validator:
         case "pattern":
-            return f"a name is {NAME}"
+            return error.schema.get("allowed", f"a name is {NAME}")
         case "anyOf":
             return f"allowed is {error.schema['allowed']}"
         case "type":
