@@ -342,7 +342,7 @@ def test_command_line_refuses_a_claim_that_cannot_be_judged(project, edit, tmp_p
     edit("report/claims.yaml", lambda text: text.replace(b"metric: compression, at_least: 10", b"metric: compresion"))
     outcome = project.snakemake(tmp_path, "-n", study=project.smoke)
     assert outcome.code != 0
-    assert "claim C4, condition 1 is {'metric': 'compresion'}; allowed is a metric and exactly one of" in outcome.text
+    assert "claim C4, condition 1 = {'metric': 'compresion'}: allowed is a metric and exactly one of" in outcome.text
     assert "Traceback" not in outcome.text
 
 

@@ -111,7 +111,7 @@ def test_imagenet_is_planned_without_it_and_then_asked_for(whole, variant, run):
     assert whole.plan(run, study).rules >= STAGES
     outcome = whole.snakemake(run, PACKED, "--cores", "2", study=study)
     assert outcome.code != 0
-    assert "stopped: ImageNet cannot be downloaded without an account: obtain ILSVRC2012_img_train.tar" in outcome.text
+    assert "and ImageNet cannot be downloaded without an account; obtain ILSVRC2012_img_train.tar" in outcome.text
     assert f"{run}/data/imagenet/train/<class>" in outcome.text
     assert "Traceback" not in outcome.text
 
