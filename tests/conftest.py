@@ -23,7 +23,9 @@ class _Shelf(HTTPAdapter):
     def send(self, request, **options):
         body = io.BytesIO(json.dumps(self.documents[request.url]).encode())
         head = {"Content-Type": "application/ld+json"}
-        return self.build_response(request, HTTPResponse(body, headers=head, status=200, preload_content=False))
+        return self.build_response(
+            request, HTTPResponse(body, headers=head, status=200, preload_content=False)
+        )
 
 
 def _contexts():
@@ -43,7 +45,9 @@ def _contexts():
 @pytest.fixture
 def crate_issues(tmp_path):
     """A function: what a crate lacks of the profile Provenance Run Crate, by its validator, without a network."""
-    from requests_cache import CachedSession  # these two take seconds, which most tests need not spend
+    from requests_cache import (
+        CachedSession,  # these two take seconds, which most tests need not spend
+    )
     from rocrate_validator import models, services
 
     def validate(folder, severity="REQUIRED"):

@@ -65,17 +65,28 @@ PEER_ROWS_PER_SECOND = 252_000 * 100 / 754
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after one that is not counted")
-    parser.add_argument("--images", type=Path, help="a folder of class folders of 64 x 64 JPEG files, instead of noise")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="measured rounds, after one that is not counted"
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        help="a folder of class folders of 64 x 64 JPEG files, instead of noise",
+    )
     given = parser.parse_args()
     rounds = given.rounds
     torch.set_num_threads(1)
     loaded = fashion_mnist_t10k().load(Path())
     images, labels = loaded.images[:N_EXAMPLES], loaded.labels[:N_EXAMPLES].astype(np.int64)
-    print(f"{provenance.cpu_model()}, one core, torch {torch.__version__}, {rounds} rounds; CPU seconds: median (min to max)\n")
+    print(
+        f"{provenance.cpu_model()}, one core, torch {torch.__version__}, {rounds} rounds; CPU seconds: median (min to max)\n"
+    )
     plain, admm = _trainer(images, labels), _with_admm(images, labels)
     exact = _trainer(images, labels, "float32")
-    game, private = _trainer(images, labels, objective=MinMax()), _trainer(images, labels, "float32", DpSgd(noise=1.0))
+    game, private = (
+        _trainer(images, labels, objective=MinMax()),
+        _trainer(images, labels, "float32", DpSgd(noise=1.0)),
+    )
     seconds = in_turn(
         {
             "DataLoader and PIL transforms, float32": _pil_epoch(images, labels),
@@ -87,13 +98,25 @@ def main() -> None:
         },
         rounds,
     )
-    print(f"Training LeNet-5 (431,080 parameters), an epoch of {N_EXAMPLES} images in batches of {BATCH_SIZE}")
+    print(
+        f"Training LeNet-5 (431,080 parameters), an epoch of {N_EXAMPLES} images in batches of {BATCH_SIZE}"
+    )
     for name, values in seconds.items():
-        print(f"  {name:40} {spread(values)}   {N_EXAMPLES / statistics.median(values):6.0f} samples/s")
-    print(f"  bfloat16 against DataLoader: {ratio(seconds, 'DataLoader and PIL transforms, float32', 'resident, bfloat16')}")
-    print(f"  ADMM epoch against plain:    {ratio(seconds, 'resident, bfloat16, with ADMM', 'resident, bfloat16')}")
-    print(f"  Min-Max against plain:       {ratio(seconds, 'resident, bfloat16, Min-Max', 'resident, bfloat16')}")
-    print(f"  DP-SGD against plain:        {ratio(seconds, 'resident, float32, DP-SGD', 'resident, float32')}\n")
+        print(
+            f"  {name:40} {spread(values)}   {N_EXAMPLES / statistics.median(values):6.0f} samples/s"
+        )
+    print(
+        f"  bfloat16 against DataLoader: {ratio(seconds, 'DataLoader and PIL transforms, float32', 'resident, bfloat16')}"
+    )
+    print(
+        f"  ADMM epoch against plain:    {ratio(seconds, 'resident, bfloat16, with ADMM', 'resident, bfloat16')}"
+    )
+    print(
+        f"  Min-Max against plain:       {ratio(seconds, 'resident, bfloat16, Min-Max', 'resident, bfloat16')}"
+    )
+    print(
+        f"  DP-SGD against plain:        {ratio(seconds, 'resident, float32, DP-SGD', 'resident, float32')}\n"
+    )
     thresholds = {
         "loss, 250,000 shadow and 250,000 target scores of 10 classes": _threshold_attack(),
         "the pooled threshold of 252,000 scores alone": _pooled_threshold(252_000),
@@ -103,21 +126,37 @@ def main() -> None:
         print(f"  {name:62} {spread(values)}")
     attack, n_rows = _attack_network(252_000)
     (trained,) = in_turn({"attack": attack}, rounds).values()
-    print("\nAttack network 10-512-256-128-1 on 252,000 rows, bfloat16, six epochs, its threshold included")
+    print(
+        "\nAttack network 10-512-256-128-1 on 252,000 rows, bfloat16, six epochs, its threshold included"
+    )
     rate = n_rows / statistics.median(trained)
-    print(f"  {spread(trained)}   {rate:.0f} rows/s, {rate / PEER_ROWS_PER_SECOND:.1f}x the peer's\n")
+    print(
+        f"  {spread(trained)}   {rate:.0f} rows/s, {rate / PEER_ROWS_PER_SECOND:.1f}x the peer's\n"
+    )
     by_example = {
-        f"{len(SCORE_BASED)} score-based attacks, 8 shadow models, 31,500 examples": _by_example(_scored, 8, 31_500, 31_500),
+        f"{len(SCORE_BASED)} score-based attacks, 8 shadow models, 31,500 examples": _by_example(
+            _scored, 8, 31_500, 31_500
+        ),
         "LiRA online, 64 shadow models, 60,000 examples": _by_example(lira_online, 64, 60_000, 100),
-        "RMIA offline, nothing chosen, 8 shadow models, 10,000 against 10,000": _by_example(FIXED_RMIA, 8, 10_000, 10_000),
-        "RMIA offline, a chosen, 8 shadow models, 10,000 against 10,000": _by_example(CHOSEN_A, 8, 10_000, 10_000),
-        "RMIA offline, as by default, 8 shadow models, 10,000 against 10,000": _by_example(rmia_offline, 8, 10_000, 10_000),
+        "RMIA offline, nothing chosen, 8 shadow models, 10,000 against 10,000": _by_example(
+            FIXED_RMIA, 8, 10_000, 10_000
+        ),
+        "RMIA offline, a chosen, 8 shadow models, 10,000 against 10,000": _by_example(
+            CHOSEN_A, 8, 10_000, 10_000
+        ),
+        "RMIA offline, as by default, 8 shadow models, 10,000 against 10,000": _by_example(
+            rmia_offline, 8, 10_000, 10_000
+        ),
         "ensemble, 8 shadow models, 31,500 examples": _by_example(ensemble, 8, 31_500, 31_500),
     }
-    print("Attacks example by example on one target, 10 classes, the threshold from the shadow models included")
+    print(
+        "Attacks example by example on one target, 10 classes, the threshold from the shadow models included"
+    )
     seconds = in_turn(by_example, rounds)
     for name, values in seconds.items():
-        print(f"  {name:70} {spread(values)}   at most {peak_mib(by_example[name]):.0f} MiB beside its input")
+        print(
+            f"  {name:70} {spread(values)}   at most {peak_mib(by_example[name]):.0f} MiB beside its input"
+        )
     fixed, chosen, default = (name for name in by_example if name.startswith("RMIA"))
     print(f"  RMIA, a chosen against nothing chosen:     {ratio(seconds, chosen, fixed)}")
     print(f"  RMIA as by default against nothing chosen: {ratio(seconds, default, fixed)}\n")
@@ -156,7 +195,9 @@ def ratio(seconds: dict[str, list[float]], above: str, below: str) -> str:
     return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def _trainer(images: np.ndarray, labels: np.ndarray, precision: str = "bfloat16", objective: Objective = ERM) -> Trainer:
+def _trainer(
+    images: np.ndarray, labels: np.ndarray, precision: str = "bfloat16", objective: Objective = ERM
+) -> Trainer:
     torch.manual_seed(0)
     data = ResidentData(images, labels, mean=MEAN, deviation=DEVIATION, device=torch.device("cpu"))
     network = lenet5((28, 28, 1), 10).to(memory_format=torch.channels_last)
@@ -168,7 +209,9 @@ def _trainer(images: np.ndarray, labels: np.ndarray, precision: str = "bfloat16"
 def _with_admm(images: np.ndarray, labels: np.ndarray) -> Trainer:
     trainer = _trainer(images, labels)
     solver = Admm(rho=(0.001,), epochs=1000)
-    trainer.hooks.append(solver.start(trainer.task, Cardinality(compression=15.78), np.random.default_rng(0)))
+    trainer.hooks.append(
+        solver.start(trainer.task, Cardinality(compression=15.78), np.random.default_rng(0))
+    )
     return trainer
 
 
@@ -212,7 +255,9 @@ def _threshold_attack() -> Callable[[], np.ndarray]:
 
     def signals(membership: bool) -> Signals:
         members = rng.random((10, 25_000)) < 0.5
-        logits = rng.normal(size=(10, 25_000, 10)).astype(np.float32) * (1 + members[..., np.newaxis])
+        logits = rng.normal(size=(10, 25_000, 10)).astype(np.float32) * (
+            1 + members[..., np.newaxis]
+        )
         labels = rng.integers(10, size=25_000)
         return Signals(logits, labels, np.ones_like(members), members if membership else None)
 
@@ -232,13 +277,19 @@ def _attack_network(n: int, n_epochs: int = 6) -> tuple[Callable[[], np.ndarray]
     rng = np.random.default_rng(0)
     members = rng.random(n) < 0.5
     rows = torch.from_numpy((rng.normal(size=(n, 10)) + members[:, np.newaxis]).astype(np.float32))
-    fitting = Fitting(n_epochs, min_steps=1, batch_size=250, learning_rate=2e-3, precision="bfloat16")
-    return lambda: learnt_scores(_attack_layers, [rows], members, [[rows[:1]]], rng, fitting), n * n_epochs
+    fitting = Fitting(
+        n_epochs, min_steps=1, batch_size=250, learning_rate=2e-3, precision="bfloat16"
+    )
+    return lambda: learnt_scores(
+        _attack_layers, [rows], members, [[rows[:1]]], rng, fitting
+    ), n * n_epochs
 
 
 def _attack_layers() -> nn.Module:
     widths = [10, 512, 256, 128]
-    hidden = [layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
+    hidden = [
+        layer for a, b in itertools.pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())
+    ]
     return nn.Sequential(*hidden, nn.Linear(widths[-1], 1), nn.Flatten(0))
 
 
@@ -257,9 +308,14 @@ def _scored(targets: Signals, shadows: Signals, rng: np.random.Generator) -> lis
     return [attack(targets, shadows, rng) for attack in SCORE_BASED]
 
 
-def _by_example(attack: Callable, n_shadows: int, n_examples: int, n_population: int) -> Callable[[], np.ndarray]:
+def _by_example(
+    attack: Callable, n_shadows: int, n_examples: int, n_population: int
+) -> Callable[[], np.ndarray]:
     rng = np.random.default_rng(0)
-    labels, population_labels = rng.integers(10, size=n_examples), rng.integers(10, size=n_population)
+    labels, population_labels = (
+        rng.integers(10, size=n_examples),
+        rng.integers(10, size=n_population),
+    )
 
     def signals(n_models: int) -> Signals:
         halves = np.argsort(rng.random((max(1, n_models // 2), n_examples)), axis=1) % 2 == 0
@@ -267,7 +323,9 @@ def _by_example(attack: Callable, n_shadows: int, n_examples: int, n_population:
         logits = rng.normal(size=(n_models, n_examples, 10)).astype(np.float32)
         logits[:, np.arange(n_examples), labels] += members
         population = rng.normal(size=(n_models, n_population, 10)).astype(np.float32)
-        return Signals(logits, labels, np.ones_like(members), members, population, population_labels)
+        return Signals(
+            logits, labels, np.ones_like(members), members, population, population_labels
+        )
 
     target, shadows = signals(1), signals(n_shadows)
     return lambda: attack(target, shadows, rng)
@@ -311,7 +369,9 @@ def _packed(folder: Path) -> list[float]:
     """Number of images, seconds, and MiB of the job and of its largest worker, in a process of its own."""
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-c", textwrap.dedent(PACK), str(folder), output]
-        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return json.loads(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        )
 
 
 def _measure_packing(few: Path, rounds: int) -> None:
@@ -322,7 +382,9 @@ def _measure_packing(few: Path, rounds: int) -> None:
             n_images, seconds, job, worker = zip(*found, strict=True)
             rate = n_images[0] / statistics.median(seconds)
             memory = f"peak {max(job):.0f} MiB, a worker {max(worker):.0f} MiB"
-            print(f"  {n_images[0]:6.0f} images   {spread(list(seconds))}   {rate:6.0f} images/s   {memory}")
+            print(
+                f"  {n_images[0]:6.0f} images   {spread(list(seconds))}   {rate:6.0f} images/s   {memory}"
+            )
 
 
 if __name__ == "__main__":

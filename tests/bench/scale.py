@@ -32,8 +32,13 @@ class Cost(NamedTuple):
 
 def scale_study(n_seeds: int, models_per_job: int = N_MODELS, n_attacks: int = 1) -> dict[str, Any]:
     """The settings of a study of 20 defences: 16 dense ones, which differ in their epochs, and four of these pruned."""
-    dense = {f"epochs_{epochs}": {"use": "erm", "training": {"epochs": epochs}} for epochs in range(1, N_DENSE + 1)}
-    pairs = [(name, "none") for name in dense] + [(name, "magnitude") for name in list(dense)[:N_PRUNED]]
+    dense = {
+        f"epochs_{epochs}": {"use": "erm", "training": {"epochs": epochs}}
+        for epochs in range(1, N_DENSE + 1)
+    }
+    pairs = [(name, "none") for name in dense] + [
+        (name, "magnitude") for name in list(dense)[:N_PRUNED]
+    ]
     names = ["baseline", *(f"{objective}_{constraint}" for objective, constraint in pairs[1:])]
     return {
         "study": "scale",
@@ -49,16 +54,38 @@ def scale_study(n_seeds: int, models_per_job: int = N_MODELS, n_attacks: int = 1
             }
         },
         "objectives": dense,
-        "constraints": {"none": {"use": "none"}, "magnitude": {"use": "cardinality", "compression": 10, "retrain_epochs": 1}},
-        "defences": {name: {"objective": o, "constraint": c} for name, (o, c) in zip(names, pairs, strict=True)},
+        "constraints": {
+            "none": {"use": "none"},
+            "magnitude": {"use": "cardinality", "compression": 10, "retrain_epochs": 1},
+        },
+        "defences": {
+            name: {"objective": o, "constraint": c}
+            for name, (o, c) in zip(names, pairs, strict=True)
+        },
         "attacks": {f"loss_{number}": {"use": "loss"} for number in range(n_attacks)},
     }
 
 
 def dry_run(study: Path, folder: Path) -> Cost:
     """What planning this study takes; `folder` is the working directory."""
-    places = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--configfile", str(study.resolve())]
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "reason", *places]
+    places = [
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(folder),
+        "--configfile",
+        str(study.resolve()),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--quiet",
+        "rules",
+        "reason",
+        *places,
+    ]
     started = time.perf_counter()
     with (folder / "plan.txt").open("w+", encoding="utf-8") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -69,12 +96,16 @@ def dry_run(study: Path, folder: Path) -> Cost:
     if process.returncode:
         raise RuntimeError(f"Snakemake cannot plan {study}:\n{text[-4000:]}")
     jobs = sum(parse_job_table(text).values())
-    return Cost(jobs, time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Cost(
+        jobs, time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    )
 
 
 def measure(n_seeds: int, models_per_job: int, folder: Path) -> Cost:
     study = folder / "study.yaml"
-    study.write_text(yaml.safe_dump(scale_study(n_seeds, models_per_job), sort_keys=False), encoding="utf-8")
+    study.write_text(
+        yaml.safe_dump(scale_study(n_seeds, models_per_job), sort_keys=False), encoding="utf-8"
+    )
     return dry_run(study, folder)
 
 
@@ -92,7 +123,9 @@ def report(sizes: Iterable[str], rounds: int = 1) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sizes", nargs="*", metavar="SIZE", help=f"{', '.join(SIZES)}; all unless named")
+    parser.add_argument(
+        "sizes", nargs="*", metavar="SIZE", help=f"{', '.join(SIZES)}; all unless named"
+    )
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
     report(given.sizes or SIZES, given.rounds)

@@ -16,9 +16,16 @@ from slurm import Cluster, Unavailable, install
 
 ROOT = Path(__file__).parents[2]
 #: the repository is copied: a commit stands in every result
-NOT_COPIED = shutil.ignore_patterns("results", ".snakemake", ".venv", ".*_cache", "*.egg-info", "build", ".hypothesis")
+NOT_COPIED = shutil.ignore_patterns(
+    "results", ".snakemake", ".venv", ".*_cache", "*.egg-info", "build", ".hypothesis"
+)
 #: for a cluster of one machine: nothing is far away, nobody keeps accounts
-QUICK = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1, "latency-wait": 10, "jobs": 20}
+QUICK = {
+    "slurm-status-command": "squeue",
+    "slurm-init-seconds-before-status-checks": 1,
+    "latency-wait": 10,
+    "jobs": 20,
+}
 
 #: all that was started, to be ended with the cluster
 RUNS: list["Run"] = []
@@ -36,17 +43,38 @@ class Site:
         return self.root / "results"
 
     def environment(self) -> dict[str, str]:
-        outside = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SLURM_", "MIA_PRUNING_"))}
+        outside = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("GIT_", "SLURM_", "MIA_PRUNING_"))
+        }
         path = os.pathsep.join([str(Path(sys.executable).parent), outside.get("PATH", "")])
         return {**outside, "PATH": path, "PYTHONPATH": str(self.root / "workflow" / "lib")}
 
     def reproduction(self, study: str) -> list[str]:
         """The command of `make reproduce STUDY=... PROFILE=...`."""
-        return [sys.executable, "-m", "mia_pruning.operations.reproduce", study, "--profile", self.profile]
+        return [
+            sys.executable,
+            "-m",
+            "mia_pruning.operations.reproduce",
+            study,
+            "--profile",
+            self.profile,
+        ]
 
     def snakemake(self, study: str, *targets: str) -> list[str]:
         """Snakemake itself by the profile, for a part of a study."""
-        return [sys.executable, "-m", "snakemake", "--profile", self.profile, "--configfile", study, "--", *targets]
+        return [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            self.profile,
+            "--configfile",
+            study,
+            "--",
+            *targets,
+        ]
 
     def start(self, command: list[str]) -> "Run":
         console = self.root / f"console_{time.monotonic_ns()}.txt"
@@ -70,7 +98,14 @@ class Site:
     def execute(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
         """Python with these arguments, in the copy."""
         command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def edit_profile(self, **changes: object) -> None:
         path = self.root / self.profile / "config.yaml"

@@ -7,19 +7,32 @@ import numpy as np
 from mia_pruning import storage
 
 #: what tells of the machine and the moment, and so differs between two runs
-OF_THE_RUN = ("benchmarks", "logs", "report.html", "snakemake_report.html", "plan.json", "ro-crate-metadata.json")
+OF_THE_RUN = (
+    "benchmarks",
+    "logs",
+    "report.html",
+    "snakemake_report.html",
+    "plan.json",
+    "ro-crate-metadata.json",
+)
 
 
 def result_files(results: Path) -> list[str]:
     """Every result of a study, below its folder."""
-    names = [path.relative_to(results) for path in results.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    names = [
+        path.relative_to(results)
+        for path in results.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    ]
     return sorted(str(name) for name in names if not set(OF_THE_RUN) & set(name.parts))
 
 
 def differences(one: Path, other: Path) -> list[str]:
     """The files that only one folder has, and those whose content is not the same in both."""
     mine, theirs = result_files(one), result_files(other)
-    return sorted(set(mine) ^ set(theirs)) + [name for name in mine if name in theirs and not same(one / name, other / name)]
+    return sorted(set(mine) ^ set(theirs)) + [
+        name for name in mine if name in theirs and not same(one / name, other / name)
+    ]
 
 
 def same(one: Path, other: Path) -> bool:
@@ -27,7 +40,8 @@ def same(one: Path, other: Path) -> bool:
     if one.suffix == ".safetensors":
         mine, theirs = (storage.read_tensors(path)[0] for path in (one, other))
         return _same_arrays(
-            {name: each.numpy() for name, each in mine.items()}, {name: each.numpy() for name, each in theirs.items()}
+            {name: each.numpy() for name, each in mine.items()},
+            {name: each.numpy() for name, each in theirs.items()},
         )
     if one.suffix == ".npz":
         return _same_arrays(storage.read_arrays(one), storage.read_arrays(other))
@@ -39,12 +53,15 @@ def same(one: Path, other: Path) -> bool:
 
 def _same_arrays(mine: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> bool:
     return mine.keys() == theirs.keys() and all(
-        (value.dtype, value.shape, value.tobytes()) == (theirs[name].dtype, theirs[name].shape, theirs[name].tobytes())
+        (value.dtype, value.shape, value.tobytes())
+        == (theirs[name].dtype, theirs[name].shape, theirs[name].tobytes())
         for name, value in mine.items()
     )
 
 
 def _without_provenance(content: object) -> object:
     if isinstance(content, dict):
-        return {key: _without_provenance(value) for key, value in content.items() if key != "provenance"}
+        return {
+            key: _without_provenance(value) for key, value in content.items() if key != "provenance"
+        }
     return content

@@ -39,16 +39,26 @@ def install() -> None:
     if all(map(shutil.which, PROGRAMS)):
         return
     if shutil.which("apt-get") is None:
-        raise Unavailable(f"Slurm is not installed, and without apt-get it cannot be; needed: {', '.join(PROGRAMS)}")
+        raise Unavailable(
+            f"Slurm is not installed, and without apt-get it cannot be; needed: {', '.join(PROGRAMS)}"
+        )
     if os.geteuid() != 0:
-        raise Unavailable(f"Slurm is not installed: run `sudo apt-get install {' '.join(PACKAGES)}`, or this as root")
+        raise Unavailable(
+            f"Slurm is not installed: run `sudo apt-get install {' '.join(PACKAGES)}`, or this as root"
+        )
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
-    quiet = {"capture_output": True, "text": True, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    quiet = {
+        "capture_output": True,
+        "text": True,
+        "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    }
     if subprocess.run(command, **quiet, check=False).returncode:
         subprocess.run(["apt-get", "update"], **quiet, check=False)
         done = subprocess.run(command, **quiet, check=False)
         if done.returncode:
-            raise Unavailable(f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+            raise Unavailable(
+                f"`{' '.join(command)}` failed: {done.stderr.strip() or done.stdout.strip()}"
+            )
 
 
 class Cluster:
@@ -80,10 +90,14 @@ class Cluster:
     def up(self) -> None:
         """Start every daemon and wait until each node is idle."""
         if os.geteuid() != 0:
-            raise Unavailable(f"only root can start Slurm's daemons: run `sudo {sys.executable} {__file__} up`")
+            raise Unavailable(
+                f"only root can start Slurm's daemons: run `sudo {sys.executable} {__file__} up`"
+            )
         for path in (CONFIGURATION, RESOURCES):
             if path.exists():
-                raise Unavailable(f"{path} is there: this machine has a cluster already, which is left alone")
+                raise Unavailable(
+                    f"{path} is there: this machine has a cluster already, which is left alone"
+                )
         try:
             self._start()
         except BaseException:
@@ -115,7 +129,10 @@ class Cluster:
         if self.answers():
             run(["scancel", f"--user={getpass.getuser()}"], check=False)
             with contextlib.suppress(RuntimeError):  # a node may be dead, and its job never end
-                _wait_for(lambda: not run(["squeue", "--noheader"], check=False).stdout, "the queue is not empty")
+                _wait_for(
+                    lambda: not run(["squeue", "--noheader"], check=False).stdout,
+                    "the queue is not empty",
+                )
         for name in [*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"]:
             self.end(name)
         for path in (CONFIGURATION, RESOURCES):
@@ -128,14 +145,32 @@ class Cluster:
 
     def start_node(self, node: str, hidden: Path | None = None) -> None:
         """hidden: a folder that this node does not see, as if it were on another machine's disk."""
-        apart = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{hidden}' && exec \"$@\"", "sh"] if hidden else []
+        apart = (
+            [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                f"mount -t tmpfs none '{hidden}' && exec \"$@\"",
+                "sh",
+            ]
+            if hidden
+            else []
+        )
         run([*apart, "slurmd", "-N", node])
         run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=False)
-        _wait_for(lambda: self.state(node) in ("idle", "mixed", "allocated"), f"node {node} does not come up")
+        _wait_for(
+            lambda: self.state(node) in ("idle", "mixed", "allocated"),
+            f"node {node} does not come up",
+        )
 
     def state(self, node: str) -> str:
         """What Slurm says of a node: idle, mixed, allocated, down, ..."""
-        return run(["sinfo", "--noheader", "--nodes", node, "--format", "%T"], check=False).stdout.split("\n")[0].strip()
+        return (
+            run(["sinfo", "--noheader", "--nodes", node, "--format", "%T"], check=False)
+            .stdout.split("\n")[0]
+            .strip()
+        )
 
     def end(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
         """End a daemon (slurmctld, slurmd-NODE, munged) by its pid file and wait until it is gone."""
@@ -144,7 +179,9 @@ class Cluster:
             pid = int(file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return
-        if _program(pid) != name.partition("-")[0]:  # it is gone, and its number may be another process's by now
+        if (
+            _program(pid) != name.partition("-")[0]
+        ):  # it is gone, and its number may be another process's by now
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
@@ -174,7 +211,13 @@ class Cluster:
             "log-file": "munged.log",
             "seed-file": "munge.seed",
         }
-        run(["munged", "--force", *(f"--{option}={self.folder / name}" for option, name in files.items())])
+        run(
+            [
+                "munged",
+                "--force",
+                *(f"--{option}={self.folder / name}" for option, name in files.items()),
+            ]
+        )
 
     def _configuration(self) -> str:
         host = socket.gethostname()
@@ -240,7 +283,10 @@ def _wait_for(happened, otherwise: str) -> None:
 def _is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits to be collected does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            != "Z"
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -249,7 +295,12 @@ def _processes_on(node: str) -> list[int]:
     """Each step's daemon on a node, and what runs below it; the environment of that tells the node."""
     steps = [pid for pid in _all_processes() if _program(pid).startswith("slurmstepd")]
     trees = [[step, *_descendants(step)] for step in steps]
-    return [pid for tree in trees if any(_environment_has(pid, f"SLURMD_NODENAME={node}") for pid in tree) for pid in tree]
+    return [
+        pid
+        for tree in trees
+        if any(_environment_has(pid, f"SLURMD_NODENAME={node}") for pid in tree)
+        for pid in tree
+    ]
 
 
 def _all_processes() -> list[int]:
@@ -275,7 +326,9 @@ def _descendants(pid: int) -> list[int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="slurm.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="slurm.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=["up", "down"])
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/mia-pruning-slurm"))
     arguments = parser.parse_args()

@@ -45,7 +45,10 @@ def test_a_profile_that_fits_is_accepted(profile, tmp_path):
             {"slurm_partition": "gpus"},
             r"partition = 'gpus': this cluster has no such partition; did you mean 'gpu'\? Allowed: cpu, gpu",
         ),
-        ({"slurm_partition": "cpu"}, r"gpu = 1: no node of partition 'cpu' has a GPU; allowed is .*\(gpu\), or gpu: 0"),
+        (
+            {"slurm_partition": "cpu"},
+            r"gpu = 1: no node of partition 'cpu' has a GPU; allowed is .*\(gpu\), or gpu: 0",
+        ),
         ({"gpu_model": "a100"}, r"gpu_model = 'a100': partition 'gpu' has fake"),
         ({"gpu": 0}, r"gpu_model = 'fake': no GPU is requested, gpu = 0; leave gpu_model out"),
         ({"gpu": 3}, r"Slurm refuses a job of one minute there: .*not available"),
@@ -62,7 +65,8 @@ def test_a_profile_without_a_partition_is_refused_where_there_is_no_default(prof
     run(["scontrol", "update", "PartitionName=cpu", "Default=NO"])
     try:
         with pytest.raises(
-            StudyError, match=r"slurm_partition: missing, and this cluster has no default partition; allowed is one of cpu, gpu"
+            StudyError,
+            match=r"slurm_partition: missing, and this cluster has no default partition; allowed is one of cpu, gpu",
         ):
             check(bare, tmp_path)
     finally:
@@ -70,7 +74,10 @@ def test_a_profile_without_a_partition_is_refused_where_there_is_no_default(prof
 
 
 def test_sacct_without_accounting_is_refused(profile, tmp_path):
-    with pytest.raises(StudyError, match=r"`sacct` does not work here \(.*disabled\); add the line slurm-status-command: squeue"):
+    with pytest.raises(
+        StudyError,
+        match=r"`sacct` does not work here \(.*disabled\); add the line slurm-status-command: squeue",
+    ):
         check(profile({"slurm-status-command": "sacct"}), tmp_path)
 
 
@@ -81,7 +88,8 @@ def test_a_folder_that_a_node_does_not_see_is_refused(profile, cluster, tmp_path
     cluster.start_node("gpu1", hidden=tmp_path)
     try:
         with pytest.raises(
-            StudyError, match=r"is on this machine's own disk .*, which a node of partition 'gpu' does not see; put the project"
+            StudyError,
+            match=r"is on this machine's own disk .*, which a node of partition 'gpu' does not see; put the project",
         ):
             check_storage(requests, tmp_path)
     finally:
@@ -91,10 +99,19 @@ def test_a_folder_that_a_node_does_not_see_is_refused(profile, cluster, tmp_path
 
 def test_jobs_of_an_earlier_run_are_named_with_the_command_that_ends_them(profile, tmp_path):
     sent = run(
-        ["sbatch", "--parsable", "--job-name=old-run", "--output=/dev/null", f"--chdir={tmp_path}", "--wrap=sleep 60"]
+        [
+            "sbatch",
+            "--parsable",
+            "--job-name=old-run",
+            "--output=/dev/null",
+            f"--chdir={tmp_path}",
+            "--wrap=sleep 60",
+        ]
     ).stdout.strip()
     try:
-        with pytest.raises(StudyError, match=rf"Slurm's queue, jobs {sent}: .*`scancel --name=old-run`"):
+        with pytest.raises(
+            StudyError, match=rf"Slurm's queue, jobs {sent}: .*`scancel --name=old-run`"
+        ):
             check(profile(), tmp_path)
     finally:
         run(["scancel", sent])
@@ -111,4 +128,7 @@ def test_a_cluster_run_without_a_plan_says_how_to_plan(site):
         check=False,
     )
     assert done.returncode != 0
-    assert "plan.json, which says what jobs ask the cluster for, is not there: run `make plan" in done.stdout + done.stderr
+    assert (
+        "plan.json, which says what jobs ask the cluster for, is not there: run `make plan"
+        in done.stdout + done.stderr
+    )

@@ -37,7 +37,16 @@ def place(site):
     (made.root / STUDY).write_text(yaml.safe_dump(settings), encoding="utf-8")
     for command in (
         ["-m", "mia_pruning.operations.plan", STUDY, "--device", "gpu"],
-        ["-m", "snakemake", "--cores", "2", "--configfile", STUDY, "--", "results/faults/lenet5_fashion/seed_0/membership.npz"],
+        [
+            "-m",
+            "snakemake",
+            "--cores",
+            "2",
+            "--configfile",
+            STUDY,
+            "--",
+            "results/faults/lenet5_fashion/seed_0/membership.npz",
+        ],
     ):
         done = made.execute(command)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -74,7 +83,9 @@ def check(clean, undisturbed):
     def same_as_undisturbed(targets):
         for name in targets:
             assert same(clean.root / name, undisturbed / Path(name).name)
-        assert [path.name for path in (clean.root / SEED).iterdir() if path.name.startswith(".")] == []
+        assert [
+            path.name for path in (clean.root / SEED).iterdir() if path.name.startswith(".")
+        ] == []
 
     return same_as_undisturbed
 
@@ -107,22 +118,41 @@ def wait_until(happened, seconds=60):
 
 
 def log(place, batch: int) -> str:
-    return (place.root / SEED).parent.joinpath("logs", f"train_targets_{batch}.log").read_text(encoding="utf-8")
+    return (
+        (place.root / SEED)
+        .parent.joinpath("logs", f"train_targets_{batch}.log")
+        .read_text(encoding="utf-8")
+    )
 
 
 def test_a_job_over_its_memory_is_sent_again_with_more(clean, check, cluster):
-    asking_little = {"train_targets": {"slurm_partition": "gpu", "gpu": 1, "mem_mb": "500 if attempt == 1 else 2500"}}
+    asking_little = {
+        "train_targets": {
+            "slurm_partition": "gpu",
+            "gpu": 1,
+            "mem_mb": "500 if attempt == 1 else 2500",
+        }
+    }
     clean.edit_profile(**{"set-resources": asking_little})
     said = clean.finish(clean.start(clean.snakemake(STUDY, TARGETS[0])))
     first, second = submitted(said)
     assert history(first)["JobState"] in ("OUT_OF_MEMORY", "FAILED")
-    assert "exceeded memory limit" in (cluster.folder / "slurmd-gpu1.log").read_text(encoding="utf-8")
+    assert "exceeded memory limit" in (cluster.folder / "slurmd-gpu1.log").read_text(
+        encoding="utf-8"
+    )
     assert history(second)["JobState"] == "COMPLETED"
     check(TARGETS[:1])
 
 
 def test_a_job_over_its_time_is_sent_again_and_goes_on_from_its_checkpoint(clean, check, cluster):
-    short = {"train_targets": {"slurm_partition": "gpu", "gpu": 1, "mem_mb": 2500, "runtime": "1 if attempt == 1 else 20"}}
+    short = {
+        "train_targets": {
+            "slurm_partition": "gpu",
+            "gpu": 1,
+            "mem_mb": 2500,
+            "runtime": "1 if attempt == 1 else 20",
+        }
+    }
     clean.edit_profile(**{"set-resources": short})
     work = clean.start(clean.snakemake(STUDY, TARGETS[0]))
     work.wait_for(lambda: checkpoint(clean))
@@ -205,7 +235,11 @@ def test_a_killed_run_is_refused_beside_its_jobs_and_goes_on_without_them(clean,
 
 
 def test_more_jobs_than_gpus_wait_for_one(clean, check):
-    work = clean.start(clean.snakemake(STUDY, *(f"{SEED}/targets_{batch}.safetensors" for batch in range(N_BATCHES))))
+    work = clean.start(
+        clean.snakemake(
+            STUDY, *(f"{SEED}/targets_{batch}.safetensors" for batch in range(N_BATCHES))
+        )
+    )
     work.wait_for(lambda: len(submitted(work.said)) == N_BATCHES)
     most = 0
     while work.process.poll() is None:
@@ -246,10 +280,16 @@ def test_a_study_that_is_changed_meanwhile_mixes_into_no_result(clean):
     path = clean.root / STUDY
     before = path.read_text(encoding="utf-8")
     try:
-        path.write_text(before.replace("bootstrap_replicates: 100", "bootstrap_replicates: 101"), encoding="utf-8")
+        path.write_text(
+            before.replace("bootstrap_replicates: 100", "bootstrap_replicates: 101"),
+            encoding="utf-8",
+        )
         assert work.process.wait() != 0
     finally:
         path.write_text(before, encoding="utf-8")
-    logs = "".join(file.read_text(encoding="utf-8") for file in (clean.results / "logs" / "slurm").rglob("*.log"))
+    logs = "".join(
+        file.read_text(encoding="utf-8")
+        for file in (clean.results / "logs" / "slurm").rglob("*.log")
+    )
     assert "was changed after this run began" in logs
     assert not (clean.root / TARGETS[0]).exists()

@@ -36,15 +36,23 @@ def test_a_cluster_that_does_not_come_up_leaves_nothing_behind(monkeypatch, tmp_
     monkeypatch.setattr(slurm, "RESOURCES", tmp_path / "gres.conf")
     monkeypatch.setattr(slurm, "PATIENCE", 1)
     monkeypatch.setattr(
-        slurm.Cluster, "start_controller", lambda self: slurm._wait_for(lambda: False, "slurmctld does not answer")
+        slurm.Cluster,
+        "start_controller",
+        lambda self: slurm._wait_for(lambda: False, "slurmctld does not answer"),
     )
     with pytest.raises(RuntimeError, match="slurmctld does not answer"):
         slurm.Cluster(tmp_path / "state").up()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_cluster_left_is_removed_and_a_process_that_has_its_number_now_lives(monkeypatch, tmp_path):
-    configuration, resources, state = tmp_path / "slurm.conf", tmp_path / "gres.conf", tmp_path / "state"
+def test_what_a_killed_cluster_left_is_removed_and_a_process_that_has_its_number_now_lives(
+    monkeypatch, tmp_path
+):
+    configuration, resources, state = (
+        tmp_path / "slurm.conf",
+        tmp_path / "gres.conf",
+        tmp_path / "state",
+    )
     state.mkdir()
     for name in ("slurmctld", "slurmd-cpu1", "munged"):
         (state / f"{name}.pid").write_text(str(os.getpid()), encoding="utf-8")
@@ -52,6 +60,10 @@ def test_what_a_killed_cluster_left_is_removed_and_a_process_that_has_its_number
     resources.touch()
     monkeypatch.setattr(slurm, "CONFIGURATION", configuration)
     monkeypatch.setattr(slurm, "RESOURCES", resources)
-    monkeypatch.setattr(slurm, "run", lambda command, check=True: subprocess.CompletedProcess(command, 1, "", "connect failure"))
+    monkeypatch.setattr(
+        slurm,
+        "run",
+        lambda command, check=True: subprocess.CompletedProcess(command, 1, "", "connect failure"),
+    )
     assert slurm.Cluster.running() is None
     assert list(tmp_path.iterdir()) == []

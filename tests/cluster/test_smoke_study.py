@@ -16,7 +16,13 @@ STUDY = "studies/smoke.yaml"
 @pytest.fixture(scope="module")
 def here():
     """The results of the study as `make reproduce` makes them on this machine."""
-    done = subprocess.run(["make", "reproduce", f"STUDY={STUDY}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "reproduce", f"STUDY={STUDY}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return ROOT / "results" / "smoke"
 
@@ -52,7 +58,9 @@ def test_the_cluster_gives_the_same_bits(here, there, said):
 @pytest.fixture(scope="module")
 def records(there, said):
     """The record of every job."""
-    return [storage.read_json(path) for path in (there.results / "smoke").rglob("*.provenance.json")]
+    return [
+        storage.read_json(path) for path in (there.results / "smoke").rglob("*.provenance.json")
+    ]
 
 
 def test_networks_ran_where_the_gpus_are_and_all_else_where_none_is(records):
@@ -60,7 +68,9 @@ def test_networks_ran_where_the_gpus_are_and_all_else_where_none_is(records):
     for record in records:
         nodes.setdefault(record["rule"], set()).add(record["node"])
     assert all(nodes[rule] == {"gpu1"} for rule in rules_that("on_gpu") if rule in nodes)
-    assert set().union(*(found for rule, found in nodes.items() if rule not in rules_that("on_gpu"))) == {"cpu1", "cpu2"}
+    assert set().union(
+        *(found for rule, found in nodes.items() if rule not in rules_that("on_gpu"))
+    ) == {"cpu1", "cpu2"}
 
 
 def test_all_attacks_on_a_defence_and_the_whole_report_are_one_job_each(records):
@@ -75,6 +85,10 @@ def test_all_attacks_on_a_defence_and_the_whole_report_are_one_job_each(records)
 def test_the_report_names_the_jobs_and_their_nodes(there, records):
     page = (there.results / "smoke" / "report.html").read_text(encoding="utf-8")
     section = page[page.index("Where the jobs ran") :]
-    trained = sorted({record["slurm_job"] for record in records if record["rule"] == "train_targets"}, key=int)
+    trained = sorted(
+        {record["slurm_job"] for record in records if record["rule"] == "train_targets"}, key=int
+    )
     rows = [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in section.split("<tr>")]
-    assert any(row.startswith(f"train_targets gpu1 {len(trained)} {', '.join(trained)}") for row in rows)
+    assert any(
+        row.startswith(f"train_targets gpu1 {len(trained)} {', '.join(trained)}") for row in rows
+    )

@@ -69,7 +69,9 @@ def _trained_signals(n_classes: int, n_epochs: int) -> RealSignals:
     candidates = np.ones_like(membership)
     networks = _all_trained(pool, labels, membership, n_classes, n_epochs, first_seed=0)
     others = _all_trained(pool, labels, membership, n_classes, N_DENSE_EPOCHS, first_seed=100)
-    logits, of_population = (np.stack(list(_answers(networks, bits))) for bits in (pool, population))
+    logits, of_population = (
+        np.stack(list(_answers(networks, bits))) for bits in (pool, population)
+    )
     augmented = np.stack([np.stack(list(_answers(networks, bits))) for bits in copies], axis=2)
     probes = {
         "augmented": augmented,
@@ -87,7 +89,9 @@ def _trained_signals(n_classes: int, n_epochs: int) -> RealSignals:
     everything = Signals(*answered, probes=probes, **seen)
     targets, shadows = slice(None, N_TARGETS), slice(N_TARGETS, None)
     return RealSignals(
-        everything.of_models(targets, None), everything.of_models(shadows, membership[shadows]), membership[targets]
+        everything.of_models(targets, None),
+        everything.of_models(shadows, membership[shadows]),
+        membership[targets],
     )
 
 
@@ -102,16 +106,24 @@ def _twins(rng: np.random.Generator) -> np.ndarray:
     return np.stack([halves, ~halves], axis=1).reshape(N_MODELS, N_POOL)
 
 
-def _trained(bits: np.ndarray, labels: np.ndarray, n_classes: int, n_epochs: int, seed: int) -> nn.Sequential:
+def _trained(
+    bits: np.ndarray, labels: np.ndarray, n_classes: int, n_epochs: int, seed: int
+) -> nn.Sequential:
     """A network trained on these examples by Adam."""
     generator = torch.Generator().manual_seed(seed)
     network = nn.Sequential(nn.Linear(N_FEATURES, 256), nn.ReLU(), nn.Linear(256, n_classes))
     for parameter in network.parameters():
-        nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.0, generator=generator)
+        nn.init.normal_(
+            parameter,
+            std=parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.0,
+            generator=generator,
+        )
     inputs, wanted = torch.tensor(bits, dtype=torch.float32), torch.tensor(labels)
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     for _ in range(n_epochs):
-        _train_one_epoch_(network, optimiser, inputs, wanted, torch.randperm(len(bits), generator=generator))
+        _train_one_epoch_(
+            network, optimiser, inputs, wanted, torch.randperm(len(bits), generator=generator)
+        )
     return network
 
 
@@ -126,7 +138,10 @@ def _all_trained(
 ) -> list[nn.Sequential]:
     """A network for each row of the membership."""
     seeded = enumerate(membership, start=first_seed)
-    return [_trained(pool[members], labels[members], n_classes, n_epochs, seed) for seed, members in seeded]
+    return [
+        _trained(pool[members], labels[members], n_classes, n_epochs, seed)
+        for seed, members in seeded
+    ]
 
 
 def _as_images(bits: np.ndarray) -> np.ndarray:
@@ -169,7 +184,11 @@ def _sensitivity(
 
 
 def _train_one_epoch_(
-    network: nn.Module, optimiser: torch.optim.Optimizer, inputs: Tensor, wanted: Tensor, order: Tensor
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    inputs: Tensor,
+    wanted: Tensor,
+    order: Tensor,
 ) -> None:
     for rows in order.split(BATCH_SIZE):
         optimiser.zero_grad()

@@ -26,8 +26,17 @@ OPTIONS = {
 }
 N_TARGETS, N_SHADOWS, N_EXAMPLES, N_CLASSES, N_POPULATION = 2, 4, 400, 4, 200
 #: attack and protocol, of which one that needs shadows trained on the targets' examples has one only
-CASES = [(name, p) for name in ATTACKS for p in ("pool", "disjoint") if p == "pool" or not ATTACKS[name].traits.inside]
-WITH_OTHER_EXAMPLES = [name for name in ATTACKS if not any(getattr(ATTACKS[name].traits, trait) for trait in SAME_EXAMPLES)]
+CASES = [
+    (name, p)
+    for name in ATTACKS
+    for p in ("pool", "disjoint")
+    if p == "pool" or not ATTACKS[name].traits.inside
+]
+WITH_OTHER_EXAMPLES = [
+    name
+    for name in ATTACKS
+    if not any(getattr(ATTACKS[name].traits, trait) for trait in SAME_EXAMPLES)
+]
 WITHOUT_INSIDE = [name for name in ATTACKS if not ATTACKS[name].traits.inside]
 
 
@@ -47,19 +56,44 @@ def toy(leak, protocol="pool"):
     halves = np.argsort(rng.random((n_models // 2, n_pool)), axis=1) % 2 == 0
     membership = np.stack([halves, ~halves], axis=1).reshape(n_models, n_pool) & candidates
     logits = rng.normal(size=(n_models, n_pool, N_CLASSES)).astype(np.float32)
-    logits[:, np.arange(n_pool), labels] += leak * membership + 0.5 * rng.normal(size=n_pool) + (leak == 0)
+    logits[:, np.arange(n_pool), labels] += (
+        leak * membership + 0.5 * rng.normal(size=n_pool) + (leak == 0)
+    )
     population_labels = rng.integers(0, N_CLASSES, N_POPULATION)
     population = rng.normal(size=(n_models, N_POPULATION, N_CLASSES)).astype(np.float32)
-    population[:, np.arange(N_POPULATION), population_labels] += 0.5 * rng.normal(size=N_POPULATION) + (leak == 0)
-    images, population_images = (rng.integers(0, 256, (n, 4, 4, 1), dtype=np.uint8) for n in (n_pool, N_POPULATION))
+    population[:, np.arange(N_POPULATION), population_labels] += 0.5 * rng.normal(
+        size=N_POPULATION
+    ) + (leak == 0)
+    images, population_images = (
+        rng.integers(0, 256, (n, 4, 4, 1), dtype=np.uint8) for n in (n_pool, N_POPULATION)
+    )
     probes = probes_of(logits, labels, rng)
     dense = logits + 0.3 * rng.normal(size=logits.shape).astype(np.float32)
-    for array in (logits, labels, candidates, membership, population, population_labels, images, dense, *probes.values()):
+    for array in (
+        logits,
+        labels,
+        candidates,
+        membership,
+        population,
+        population_labels,
+        images,
+        dense,
+        *probes.values(),
+    ):
         array.flags.writeable = False
     targets, shadows = slice(None, N_TARGETS), slice(N_TARGETS, None)
-    seen = {"probes": probes, "dense": dense, "images": images, "population_images": population_images}
+    seen = {
+        "probes": probes,
+        "dense": dense,
+        "images": images,
+        "population_images": population_images,
+    }
     both = Signals(logits, labels, candidates, membership, population, population_labels, **seen)
-    return both.of_models(targets, None), both.of_models(shadows, membership[shadows]), membership[targets]
+    return (
+        both.of_models(targets, None),
+        both.of_models(shadows, membership[shadows]),
+        membership[targets],
+    )
 
 
 def probes_of(logits, labels, rng):
@@ -126,7 +160,8 @@ def test_certain_predictions_get_finite_scores(name):
     targets, shadows, _ = toy(2.0)
     scale = np.float32(1e4)
     certain, shadows = (
-        dataclasses.replace(each, logits=each.logits * scale, population=each.population * scale) for each in (targets, shadows)
+        dataclasses.replace(each, logits=each.logits * scale, population=each.population * scale)
+        for each in (targets, shadows)
     )
     assert np.isfinite(run(name, certain, shadows)).all()
 
@@ -184,7 +219,9 @@ def arrays_of(*signals):
 def test_scores_follow_a_permutation_of_the_targets_examples(name):
     """The targets' examples of a disjoint split move, for all models; what the shadows trained on stays where it is."""
     targets, shadows, _ = toy(2.0, "disjoint")
-    order = np.append(np.random.default_rng(3).permutation(N_EXAMPLES), np.arange(N_EXAMPLES, 2 * N_EXAMPLES))
+    order = np.append(
+        np.random.default_rng(3).permutation(N_EXAMPLES), np.arange(N_EXAMPLES, 2 * N_EXAMPLES)
+    )
     moved_targets, moved_shadows = (
         dataclasses.replace(
             given,
@@ -197,7 +234,9 @@ def test_scores_follow_a_permutation_of_the_targets_examples(name):
         for given in (targets, shadows)
     )
     scores = scores_of(name, 2.0, "disjoint")
-    np.testing.assert_allclose(run(name, moved_targets, moved_shadows), scores[:, order], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        run(name, moved_targets, moved_shadows), scores[:, order], rtol=1e-3, atol=1e-4
+    )
     assert (scores[:, order] != scores).any()
 
 
@@ -205,7 +244,9 @@ def test_scores_follow_a_permutation_of_the_targets_examples(name):
 def test_a_targets_scores_do_not_depend_on_the_other_targets(name):
     targets, shadows, _ = toy(2.0)
     alone = targets.of_models(slice(None, 1), None)
-    np.testing.assert_allclose(run(name, alone, shadows)[0], scores_of(name, 2.0)[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        run(name, alone, shadows)[0], scores_of(name, 2.0)[0], rtol=1e-3, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "correctness"])
@@ -220,7 +261,10 @@ def test_what_is_learnt_comes_from_the_shadows(name):
 def test_shadows_of_one_class_are_refused_in_a_sentence(name):
     targets, shadows, _ = toy(2.0)
     members_only = dataclasses.replace(shadows, membership=shadows.candidates.copy())
-    with pytest.raises(ValueError, match=r"members and non-members are both needed|shadow models are too few|no example has two"):
+    with pytest.raises(
+        ValueError,
+        match=r"members and non-members are both needed|shadow models are too few|no example has two",
+    ):
         run(name, targets, members_only)
 
 
@@ -272,7 +316,10 @@ def test_an_image_tells_what_to_expect_of_an_example_alike(name):
             return changed
 
         images, population_images = (
-            np.broadcast_to(np.random.default_rng(seed).integers(0, 256, (n, 1, 1, 1), dtype=np.uint8), (n, 4, 4, 1))
+            np.broadcast_to(
+                np.random.default_rng(seed).integers(0, 256, (n, 1, 1, 1), dtype=np.uint8),
+                (n, 4, 4, 1),
+            )
             for seed, n in ((3, N_EXAMPLES), (4, N_POPULATION))
         )
         return dataclasses.replace(

@@ -101,7 +101,9 @@ def test_a_combined_attack_is_at_least_as_good_as_each_of_its_signs(signals, nam
 
 def test_samia_is_at_least_as_good_as_each_of_its_signs(location30):
     """On 300 examples of 30 classes, and with few steps: its network is slow."""
-    targets, shadows = (of_some_examples(of, 300) for of in (location30.targets, location30.shadows))
+    targets, shadows = (
+        of_some_examples(of, 300) for of in (location30.targets, location30.shadows)
+    )
     options = {"max_rows": 1000, "epochs": 1, "min_steps": 40}
     assert_no_sign_is_better("samia", targets, shadows, location30.members[:, :300], **options)
 
@@ -117,7 +119,9 @@ def assert_no_sign_is_better(name, targets, shadows, members, **options):
 
 
 def test_seeing_both_releases_is_no_worse_than_seeing_the_dense_one_alone(signals):
-    targets, shadows = (dataclasses.replace(of, logits=of.dense) for of in (signals.targets, signals.shadows))
+    targets, shadows = (
+        dataclasses.replace(of, logits=of.dense) for of in (signals.targets, signals.shadows)
+    )
     of_dense = quality(run("lira_online", targets, shadows), signals.members)
     of_both = quality(run("lira_joint", signals.targets, signals.shadows), signals.members)
     assert (of_both > of_dense - TOLERANCE).all()

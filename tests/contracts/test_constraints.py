@@ -32,7 +32,9 @@ def network():
 def task(model, members=0):
     rng = np.random.default_rng(members)
     images, labels = rng.integers(0, 256, (20, 4, 4, 2), dtype=np.uint8), rng.integers(0, 5, 20)
-    data = ResidentData(images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu"))
+    data = ResidentData(
+        images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu")
+    )
     return Task(model, data, 10, 5)
 
 
@@ -45,14 +47,19 @@ def weights_of(model):
 
 
 def budgets_of(sparsity_set):
-    return sparsity_set.budgets({name: tuple(weight.shape) for name, weight in weights_of(network()).items()})
+    return sparsity_set.budgets(
+        {name: tuple(weight.shape) for name, weight in weights_of(network()).items()}
+    )
 
 
 @pytest.mark.parametrize(("name", "options"), SETS)
 def test_masks_are_boolean_of_the_weights_shape_and_exactly_as_many_as_the_budgets(name, options):
     sparsity_set, weights = made(name, options), weights_of(network())
     masks = sparsity_set.masks(weights)
-    assert all(mask.dtype == torch.bool and mask.shape == weights[layer].shape for layer, mask in masks.items())
+    assert all(
+        mask.dtype == torch.bool and mask.shape == weights[layer].shape
+        for layer, mask in masks.items()
+    )
     assert {layer: int(mask.sum()) for layer, mask in masks.items()} == budgets_of(sparsity_set)
 
 
@@ -62,7 +69,10 @@ def test_projecting_twice_is_projecting_once(name, options):
 
     def projected(tensors):
         masks = sparsity_set.masks(tensors)
-        return {layer: weight * masks[layer] if layer in masks else weight for layer, weight in tensors.items()}
+        return {
+            layer: weight * masks[layer] if layer in masks else weight
+            for layer, weight in tensors.items()
+        }
 
     once = projected(weights)
     assert all(torch.equal(weight, once[layer]) for layer, weight in projected(once).items())
@@ -83,7 +93,9 @@ def test_no_random_mask_of_the_same_size_is_nearer(name, options):
 def test_projecting_changes_no_weight(name, options):
     weights = weights_of(network())
     made(name, options).masks(weights)
-    assert all(torch.equal(weight, weights[layer]) for layer, weight in weights_of(network()).items())
+    assert all(
+        torch.equal(weight, weights[layer]) for layer, weight in weights_of(network()).items()
+    )
 
 
 def solution_of(solver, sparsity_set, model, seed=0):
@@ -114,7 +126,9 @@ def train_(model, solution, epochs):
 def test_every_solver_ends_in_every_set(solver, name, options):
     sparsity_set, model = made(name, options), network()
     solution = solution_of(solver, sparsity_set, model)
-    assert {layer: int(mask.sum()) for layer, mask in solution.masks().items()} == budgets_of(sparsity_set)
+    assert {layer: int(mask.sum()) for layer, mask in solution.masks().items()} == budgets_of(
+        sparsity_set
+    )
     assert all(mask.dtype == torch.bool for mask in solution.masks().values())
     assert all(isinstance(tensor, torch.Tensor) for tensor in solution.tensors().values())
 
@@ -122,7 +136,9 @@ def test_every_solver_ends_in_every_set(solver, name, options):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_solver_with_epochs_takes_part_in_them(solver):
     plug_in = SOLVERS[solver].load()()
-    solution = plug_in.start(task(network()), made("cardinality", {"compression": 3}), np.random.default_rng(0))
+    solution = plug_in.start(
+        task(network()), made("cardinality", {"compression": 3}), np.random.default_rng(0)
+    )
     assert plug_in.epochs == 0 or isinstance(solution, Callback)
 
 
@@ -138,25 +154,39 @@ def test_a_solution_that_is_restored_half_way_ends_with_the_same_masks_and_weigh
     sparsity_set, plug_in = made("cardinality", {"compression": 3}), SOLVERS[solver].load()()
     half = plug_in.epochs // 2
     one, other = network(), network()
-    whole, resumed = (plug_in.start(task(model), sparsity_set, np.random.default_rng(0)) for model in (one, other))
+    whole, resumed = (
+        plug_in.start(task(model), sparsity_set, np.random.default_rng(0)) for model in (one, other)
+    )
     train_(one, whole, range(half))
     other.load_state_dict(one.state_dict())
     resumed.load_state({name: value.clone() for name, value in whole.state().items()})
     for model, solution in ((one, whole), (other, resumed)):
         train_(model, solution, range(half, plug_in.epochs))
     assert all(torch.equal(mask, resumed.masks()[layer]) for layer, mask in whole.masks().items())
-    assert all(torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items())
+    assert all(
+        torch.equal(weight, other.state_dict()[name]) for name, weight in one.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_masks_depend_on_members_without_training_only_where_the_solver_says_so(solver):
     plug_in, sparsity_set = SOLVERS[solver].load()(), made("cardinality", {"compression": 3})
-    masks = [plug_in.start(task(network(), members), sparsity_set, np.random.default_rng(0)).masks() for members in (0, 1)]
-    assert plug_in.reads_members == any(not torch.equal(mask, masks[1][layer]) for layer, mask in masks[0].items())
+    masks = [
+        plug_in.start(task(network(), members), sparsity_set, np.random.default_rng(0)).masks()
+        for members in (0, 1)
+    ]
+    assert plug_in.reads_members == any(
+        not torch.equal(mask, masks[1][layer]) for layer, mask in masks[0].items()
+    )
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_starting_changes_no_weight(solver):
     model = network()
-    SOLVERS[solver].load()().start(task(model), made("cardinality", {"compression": 3}), np.random.default_rng(0))
-    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), network().parameters(), strict=True))
+    SOLVERS[solver].load()().start(
+        task(model), made("cardinality", {"compression": 3}), np.random.default_rng(0)
+    )
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(model.parameters(), network().parameters(), strict=True)
+    )

@@ -49,7 +49,9 @@ def load(name, source, tmp_path):
 
     def read(folder):
         loaded = source.load(tmp_path / folder)
-        return (storage.read_array(loaded.images) if isinstance(loaded.images, Path) else loaded.images), loaded
+        return (
+            storage.read_array(loaded.images) if isinstance(loaded.images, Path) else loaded.images
+        ), loaded
 
     return read
 

@@ -12,7 +12,13 @@ from mia_pruning.constraints.solving import prunable_weights
 from mia_pruning.metrics.compression import dense_flops
 
 MODELS = registry.catalogue("model")
-SHAPES = [((28, 28, 1), 10), ((28, 28, 3), 100), ((32, 32, 1), 2), ((32, 32, 3), 7), ((64, 64, 3), 10)]
+SHAPES = [
+    ((28, 28, 1), 10),
+    ((28, 28, 3), 100),
+    ((32, 32, 1), 2),
+    ((32, 32, 3), 7),
+    ((64, 64, 3), 10),
+]
 SMALL = {"width": 0.25}
 
 
@@ -56,7 +62,9 @@ def test_memory_layout_does_not_change_the_answer(name):
     network, batch = built(name).eval(), images()
     with torch.no_grad():
         wanted = network(batch)
-        found = network.to(memory_format=torch.channels_last)(batch.to(memory_format=torch.channels_last))
+        found = network.to(memory_format=torch.channels_last)(
+            batch.to(memory_format=torch.channels_last)
+        )
     torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
 
 
@@ -64,8 +72,12 @@ def test_memory_layout_does_not_change_the_answer(name):
 def test_every_parameter_gets_a_gradient_and_has_a_name_of_its_own(name):
     network = built(name).train()
     network(images()).square().sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
-    assert len(dict(network.named_parameters())) == len(network.state_dict()) - len(dict(network.named_buffers()))
+    assert all(
+        parameter.grad is not None and parameter.grad.any() for parameter in network.parameters()
+    )
+    assert len(dict(network.named_parameters())) == len(network.state_dict()) - len(
+        dict(network.named_buffers())
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -117,14 +129,21 @@ def test_the_operations_of_every_layer_to_prune_are_counted(name):
 def test_a_tenth_of_the_weights_can_be_kept_exactly(name, allocation):
     weights = {key: weight.detach() for key, weight in prunable_weights(built(name)).items()}
     masks = Cardinality(compression=10, allocation=allocation).masks(weights)
-    assert sum(int(mask.sum()) for mask in masks.values()) == math.floor(sum(w.numel() for w in weights.values()) / 10)
+    assert sum(int(mask.sum()) for mask in masks.values()) == math.floor(
+        sum(w.numel() for w in weights.values()) / 10
+    )
     assert all(mask.any() for mask in masks.values())
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if "width" in MODELS[name].options])
 def test_a_width_scales_the_number_of_weights_about_by_its_square(name):
     n_weights = [
-        sum(weight.numel() for weight in prunable_weights(MODELS[name].load()((32, 32, 3), 7, width=width)).values())
+        sum(
+            weight.numel()
+            for weight in prunable_weights(
+                MODELS[name].load()((32, 32, 3), 7, width=width)
+            ).values()
+        )
         for width in (0.25, 0.5, 1.0)
     ]
     assert all(2.5 < wide / narrow < 4.5 for narrow, wide in itertools.pairwise(n_weights))

@@ -47,7 +47,9 @@ def test_half_of_a_targets_members_teach_it_as_much_as_they_teach_a_threshold(si
     for row, members in enumerate(signals.members):
         target = signals.targets.of_models(slice(row, row + 1), None)
         attacked = dataclasses.replace(target, candidates=~known[np.newaxis])
-        learnt = dataclasses.replace(target, candidates=known[np.newaxis], membership=(members & known)[np.newaxis])
+        learnt = dataclasses.replace(
+            target, candidates=known[np.newaxis], membership=(members & known)[np.newaxis]
+        )
         for name, of_targets in found.items():
             options = {"batch_size": 100, "epochs": 10} if name == "neural_network" else {}
             scores = ATTACKS[name].load()(attacked, learnt, np.random.default_rng(0), **options)

@@ -25,12 +25,25 @@ def examples(n, seed):
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
     images = (labels * 60 + 40)[:, None, None, None] + rng.integers(0, 40, (n, 6, 6, 2))
-    return ResidentData(images.astype(np.uint8), labels, mean=[120.0] * 2, deviation=[50.0] * 2, device=torch.device("cpu"))
+    return ResidentData(
+        images.astype(np.uint8),
+        labels,
+        mean=[120.0] * 2,
+        deviation=[50.0] * 2,
+        device=torch.device("cpu"),
+    )
 
 
 def network(objective, seed=0):
     torch.manual_seed(seed)
-    layers = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(64, 3)
+    layers = (
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(64, 3),
+    )
     return objective.adapt(nn.Sequential(*layers)).to(memory_format=torch.channels_last)
 
 
@@ -42,7 +55,13 @@ def trainer(name, make_callbacks=lambda task: [], carried=None, seed=0):
     objective = made(name)
     task = Task(network(objective, seed), examples(60, 0), 12, 3, examples(30, 1), 5, carried or {})
     recipe = Recipe(12, "adam", 0.01, 0.0, 0.0, "float32")
-    return Trainer(task, objective, recipe, lambda epoch: np.random.default_rng([3, epoch]), make_callbacks(task))
+    return Trainer(
+        task,
+        objective,
+        recipe,
+        lambda epoch: np.random.default_rng([3, epoch]),
+        make_callbacks(task),
+    )
 
 
 def penalised(task):
@@ -50,12 +69,16 @@ def penalised(task):
 
 
 def masked(task):
-    weights = {name: weight.detach() for name, weight in prunable_weights(network(made("erm"))).items()}
+    weights = {
+        name: weight.detach() for name, weight in prunable_weights(network(made("erm"))).items()
+    }
     return [KeepMasked(task.model, SET.masks(weights))]
 
 
 def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(v.nan_to_num(-1), other[k].nan_to_num(-1)) for k, v in one.items())
+    return one.keys() == other.keys() and all(
+        torch.equal(v.nan_to_num(-1), other[k].nan_to_num(-1)) for k, v in one.items()
+    )
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -65,7 +88,9 @@ def test_training_learns_the_labels(name):
     assert training.history[-1][2] > 0.8
 
 
-@pytest.mark.parametrize("make_callbacks", [lambda task: [], penalised, masked], ids=["plain", "admm", "masked"])
+@pytest.mark.parametrize(
+    "make_callbacks", [lambda task: [], penalised, masked], ids=["plain", "admm", "masked"]
+)
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_training_resumed_after_an_epoch_ends_with_the_same_bits(name, make_callbacks):
     whole = trainer(name, make_callbacks)
@@ -84,7 +109,9 @@ def test_a_training_resumed_after_an_epoch_ends_with_the_same_bits(name, make_ca
 def test_masked_weights_stay_exactly_zero(name):
     training = trainer(name, masked)
     masks = {key: weight != 0 for key, weight in prunable_weights(training.model).items()}
-    before = {key: weight.detach().clone() for key, weight in prunable_weights(training.model).items()}
+    before = {
+        key: weight.detach().clone() for key, weight in prunable_weights(training.model).items()
+    }
     training.run(3)
     for key, weight in prunable_weights(training.model).items():
         assert torch.equal(weight != 0, masks[key])
@@ -112,7 +139,9 @@ def test_sample_passes_are_at_least_one_for_each_example_seen(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_plan_that_fits_is_no_problem(name):
-    made(name).check(Plan(n_members=100, n_reference=50, batch_size=20, epochs=3, precision="float32"))
+    made(name).check(
+        Plan(n_members=100, n_reference=50, batch_size=20, epochs=3, precision="float32")
+    )
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -11,13 +11,18 @@ def accuracy(logits, labels, chosen):
 
 def test_networks_are_right_on_their_members_and_on_about_half_of_the_rest(location30):
     shadows = location30.shadows
-    for signals, members in ((location30.targets, location30.members), (shadows, shadows.membership)):
+    for signals, members in (
+        (location30.targets, location30.members),
+        (shadows, shadows.membership),
+    ):
         assert (members.sum(axis=1) == 1000).all()
         assert (accuracy(signals.logits, signals.labels, members) == 1).all()
         elsewhere = accuracy(signals.logits, signals.labels, ~members)
         assert elsewhere.mean() == pytest.approx(0.54, abs=0.03)
         everything = np.ones(signals.population.shape[:2], dtype=bool)
-        assert accuracy(signals.population, signals.population_labels, everything).mean() == pytest.approx(0.54, abs=0.03)
+        assert accuracy(
+            signals.population, signals.population_labels, everything
+        ).mean() == pytest.approx(0.54, abs=0.03)
 
 
 def test_consecutive_networks_are_twins_and_no_others(location30):

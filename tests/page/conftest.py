@@ -37,8 +37,15 @@ def install() -> str:
     if not missing:
         return ""
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        return f"{', '.join(missing)} is not installed: run `sudo apt-get install {' '.join(missing)}`"
-    quiet = {"capture_output": True, "text": True, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "check": False}
+        return (
+            f"{', '.join(missing)} is not installed: run `sudo apt-get install {' '.join(missing)}`"
+        )
+    quiet = {
+        "capture_output": True,
+        "text": True,
+        "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        "check": False,
+    }
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
     if subprocess.run(command, **quiet).returncode:
         subprocess.run(["apt-get", "update"], **quiet)
@@ -60,7 +67,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def study() -> Path:
     """The results of the smoke study, as `make reproduce` makes them."""
-    done = subprocess.run(["make", "reproduce", f"STUDY={STUDY}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "reproduce", f"STUDY={STUDY}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return ROOT / "results" / "smoke"
 
@@ -76,10 +89,18 @@ def planted(study: Path, tmp_path: Path) -> Callable[..., Path]:
 
     def write(**changes: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
         for path in study.glob("*.csv"):
-            changes.get(path.stem, lambda table: table)(pd.read_csv(path)).to_csv(tmp_path / path.name, index=False)
+            changes.get(path.stem, lambda table: table)(pd.read_csv(path)).to_csv(
+                tmp_path / path.name, index=False
+            )
         settings = complete(read_yaml(ROOT / STUDY))
         names = pd.read_csv(tmp_path / "results.csv")["defence"]
-        settings = {**settings, "defences": {**dict.fromkeys(names, settings["defences"]["baseline"]), **settings["defences"]}}
+        settings = {
+            **settings,
+            "defences": {
+                **dict.fromkeys(names, settings["defences"]["baseline"]),
+                **settings["defences"],
+            },
+        }
         shutil.copytree(study / "figures", tmp_path / "figures")
         shutil.copytree(study / "logs", tmp_path / "logs")
         write_report(
@@ -89,7 +110,9 @@ def planted(study: Path, tmp_path: Path) -> Callable[..., Path]:
             claims=read_yaml(ROOT / "report" / "claims.yaml"),
             settings=settings,
             missing=[],
-            datasets={"fashion_mnist": str(study.parent / "data" / "fashion_mnist" / "dataset.json")},
+            datasets={
+                "fashion_mnist": str(study.parent / "data" / "fashion_mnist" / "dataset.json")
+            },
             folder=tmp_path,
             pages=ROOT / "report",
         )
@@ -104,13 +127,25 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts = []
 
     def open_page(path: Path, width: int = 1280, scheme: str = "light", **options: object) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, **options
+        )
         contexts.append(context)
         page = context.new_page()
         page.complaints = []
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("console", lambda said: page.complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("request", lambda request: page.complaints.append(request.url) if _leaves(request.url, path) else None)
+        page.on(
+            "console",
+            lambda said: (
+                page.complaints.append(said.text) if said.type in ("error", "warning") else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                page.complaints.append(request.url) if _leaves(request.url, path) else None
+            ),
+        )
         page.goto(path.as_uri())
         drawn = ALL_ARE_DRAWN if options.get("java_script_enabled", True) else "true"
         try:

@@ -22,7 +22,10 @@ def multiplied(n):
     """A table with a first defence and n copies of the second, each under a name of its own."""
 
     def multiply(table: pd.DataFrame) -> pd.DataFrame:
-        copies = [table[table["defence"] == "mia_pruning"].assign(defence=f"copy_{number}") for number in range(n)]
+        copies = [
+            table[table["defence"] == "mia_pruning"].assign(defence=f"copy_{number}")
+            for number in range(n)
+        ]
         return pd.concat([table, *copies], ignore_index=True)
 
     return multiply
@@ -37,7 +40,9 @@ def test_hundreds_of_defences_can_still_be_read(planted, opened):
     assert page.complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert page.locator("#defences tbody tr").count() == 50
-    search = page.locator(".dt-container", has=page.locator("#defences")).locator("input[type=search]")
+    search = page.locator(".dt-container", has=page.locator("#defences")).locator(
+        "input[type=search]"
+    )
     search.fill("copy 299")
     assert page.locator("#defences tbody tr").count() == 1
 
@@ -51,10 +56,16 @@ def test_stages_that_a_study_lacks_are_said_to_be_missing(planted, opened):
     lacking += ("exposure_correlation", "agreement")
     page = opened(planted(**dict.fromkeys(lacking, none)))
     assert page.complaints == []
-    assert "No defence of this study promises differential privacy." in page.locator("#audit").inner_text()
+    assert (
+        "No defence of this study promises differential privacy."
+        in page.locator("#audit").inner_text()
+    )
     assert "Single examples cannot be told apart here" in page.locator("#examples").inner_text()
 
 
 def test_one_seed_is_said_to_be_one(planted, opened):
     page = opened(planted())
-    assert "One seed (0): intervals are over targets and examples" in page.locator("#method").inner_text()
+    assert (
+        "One seed (0): intervals are over targets and examples"
+        in page.locator("#method").inner_text()
+    )

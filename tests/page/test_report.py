@@ -51,7 +51,9 @@ def is_blank(image: Image.Image) -> bool:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_leaves_the_page_nothing_fails_and_nothing_sticks_out(width, scheme, opened, report):
+def test_nothing_leaves_the_page_nothing_fails_and_nothing_sticks_out(
+    width, scheme, opened, report
+):
     page = opened(report, width, scheme)
     open_all(page)
     assert page.complaints == []
@@ -70,8 +72,16 @@ def test_axe_finds_nothing_serious(scheme, opened, report):
 def test_every_link_has_a_target(page, report):
     targets = {link.get_attribute("href") for link in page.locator("a[href]").all()} - {"data:,"}
     assert len(targets) > 40
-    missing = [target for target in targets if target.startswith("#") and page.locator(f"[id='{target[1:]}']").count() != 1]
-    missing += [target for target in targets if target[0] != "#" and not (report.parent / unquote(target)).is_file()]
+    missing = [
+        target
+        for target in targets
+        if target.startswith("#") and page.locator(f"[id='{target[1:]}']").count() != 1
+    ]
+    missing += [
+        target
+        for target in targets
+        if target[0] != "#" and not (report.parent / unquote(target)).is_file()
+    ]
     assert missing == []
 
 
@@ -93,14 +103,23 @@ def test_the_parts_of_a_verdicts_line_fit_beside_each_other(width, opened, repor
         boxes = [part.bounding_box() for part in parts]
         assert not any(map(overlap, *zip(*combinations(boxes, 2), strict=True)))
         assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
-        assert not any(part.evaluate("part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth") for part in parts)
+        assert not any(
+            part.evaluate("part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth")
+            for part in parts
+        )
         assert line.bounding_box()["height"] < (200 if width < 500 else 100)
 
 
 def overlap(one, other):
     """Whether two boxes of the page share more than a pixel's rim."""
-    beside = one["x"] + one["width"] <= other["x"] + 1 or other["x"] + other["width"] <= one["x"] + 1
-    return not (beside or one["y"] + one["height"] <= other["y"] + 1 or other["y"] + other["height"] <= one["y"] + 1)
+    beside = (
+        one["x"] + one["width"] <= other["x"] + 1 or other["x"] + other["width"] <= one["x"] + 1
+    )
+    return not (
+        beside
+        or one["y"] + one["height"] <= other["y"] + 1
+        or other["y"] + other["height"] <= one["y"] + 1
+    )
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1440])
@@ -113,7 +132,10 @@ def test_the_names_in_the_picture_overlap_neither_each_other_nor_a_point(width, 
     assert not any(map(overlap, *zip(*combinations(names, 2), strict=True)))
     assert not any(overlap(name, point) for name in names for point in points)
     around = picture.bounding_box()
-    assert all(around["x"] <= name["x"] and name["x"] + name["width"] <= around["x"] + around["width"] for name in names)
+    assert all(
+        around["x"] <= name["x"] and name["x"] + name["width"] <= around["x"] + around["width"]
+        for name in names
+    )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -146,12 +168,25 @@ def test_every_table_sorts_filters_and_downloads(page):
     tables = page.locator("table.data").all()
     assert len(tables) >= 12
     for table in tables:
-        around = page.locator(".dt-container", has=page.locator(f"[id='{table.get_attribute('id')}']"))
+        around = page.locator(
+            ".dt-container", has=page.locator(f"[id='{table.get_attribute('id')}']")
+        )
         column = table.locator("thead th").count() - 1
-        head, cells = table.locator("thead th").nth(column), table.locator(f"tbody tr > :nth-child({column + 1})")
+        head, cells = (
+            table.locator("thead th").nth(column),
+            table.locator(f"tbody tr > :nth-child({column + 1})"),
+        )
         rows, before = table.locator("tbody tr").count(), cells.all_inner_texts()
-        downloaded = list(csv.reader(io.StringIO(saved(page, around.get_by_role("button", name="CSV")).decode("utf-8-sig"))))
-        assert [row[column].strip() for row in downloaded[1 : rows + 1]] == [text.strip() for text in before]
+        downloaded = list(
+            csv.reader(
+                io.StringIO(
+                    saved(page, around.get_by_role("button", name="CSV")).decode("utf-8-sig")
+                )
+            )
+        )
+        assert [row[column].strip() for row in downloaded[1 : rows + 1]] == [
+            text.strip() for text in before
+        ]
         head.click()
         expect(head).to_have_attribute("aria-sort", "ascending")
         ascending = cells.all_inner_texts()
@@ -174,7 +209,10 @@ def test_numbers_sort_as_numbers(page):
     head = table.locator("thead th").nth(column)
     head.click()
     expect(head).to_have_attribute("aria-sort", "ascending")
-    found = [int(text.replace(",", "")) for text in table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()]
+    found = [
+        int(text.replace(",", ""))
+        for text in table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+    ]
     assert found == sorted(found)
     assert len(set(found)) > 1
 
@@ -208,8 +246,15 @@ def test_every_figure_can_be_downloaded_and_enlarged(page, report):
             page.reload()  # Chromium drops the eleventh download of a page
         name = figure.get_attribute("data-name")
         beside = report.parent / "figures" / name
-        assert saved(page, figure.get_by_role("button", name="SVG", exact=True)) == beside.with_suffix(".svg").read_bytes()
-        assert not is_blank(Image.open(io.BytesIO(saved(page, figure.get_by_role("button", name="PNG", exact=True)))))
+        assert (
+            saved(page, figure.get_by_role("button", name="SVG", exact=True))
+            == beside.with_suffix(".svg").read_bytes()
+        )
+        assert not is_blank(
+            Image.open(
+                io.BytesIO(saved(page, figure.get_by_role("button", name="PNG", exact=True)))
+            )
+        )
         button = figure.get_by_role("button", name="CSV", exact=True)
         if button.count():
             assert saved(page, button) == beside.with_suffix(".csv").read_bytes()
@@ -219,7 +264,9 @@ def test_every_figure_can_be_downloaded_and_enlarged(page, report):
     assert not page.locator("dialog").is_visible()
 
 
-def test_the_first_screen_has_the_answer_the_scale_the_numbers_the_picture_and_the_verdicts(opened, report):
+def test_the_first_screen_has_the_answer_the_scale_the_numbers_the_picture_and_the_verdicts(
+    opened, report
+):
     page = opened(report, 1440)
     for what in (".answer", ".badge", "ul.numbers", "svg.picture", ".line >> nth=6"):
         box = page.locator(what).first.bounding_box()
@@ -234,14 +281,20 @@ def test_the_first_screen_has_the_answer_the_scale_the_numbers_the_picture_and_t
 def test_a_printed_page_has_every_section_all_rows_and_every_figure(page, tmp_path):
     headings = page.locator("section h2").all_inner_texts()
     assert len(headings) > 12
-    rules = page.locator("#records").evaluate("(table) => new DataTable.Api(table).column(0).data().toArray()")
+    rules = page.locator("#records").evaluate(
+        "(table) => new DataTable.Api(table).column(0).data().toArray()"
+    )
     page.pdf(path=tmp_path / "page.pdf")
-    text = subprocess.run(["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        ["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout
     words = " ".join(text.split())
     assert [name for name in headings if name not in words] == []
     assert len(rules) > 50  # that a screen shows at a time
     assert text.count("run_attack\n") >= rules.count("run_attack") > 20
-    listed = subprocess.run(["pdfimages", "-list", tmp_path / "page.pdf"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["pdfimages", "-list", tmp_path / "page.pdf"], capture_output=True, text=True, check=True
+    ).stdout
     assert "image" in listed
 
 

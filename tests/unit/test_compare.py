@@ -40,17 +40,62 @@ def measured(value, error=0.03, freedom=math.inf):
     return Interval(value, value - 2 * error, value + 2 * error, error, freedom)
 
 
-def number(interval, defence="pruned", metric="test_accuracy", attack="", attacker="", experiment="e", **more):
-    names = {"experiment": experiment, "defence": defence, "attack": attack, "attacker": attacker, "metric": metric}
-    values = dict(zip(("value", "low", "high"), (interval.estimate, interval.low, interval.high), strict=True))
-    spread = {"standard_error": interval.standard_error, "degrees_of_freedom": interval.degrees_of_freedom}
+def number(
+    interval,
+    defence="pruned",
+    metric="test_accuracy",
+    attack="",
+    attacker="",
+    experiment="e",
+    **more,
+):
+    names = {
+        "experiment": experiment,
+        "defence": defence,
+        "attack": attack,
+        "attacker": attacker,
+        "metric": metric,
+    }
+    values = dict(
+        zip(("value", "low", "high"), (interval.estimate, interval.low, interval.high), strict=True)
+    )
+    spread = {
+        "standard_error": interval.standard_error,
+        "degrees_of_freedom": interval.degrees_of_freedom,
+    }
     return {**names, **values, **spread, "n_targets": 6.0, "seeds": "0", **more}
 
 
-def verdict(said, corrected, claim="C1", attack="shadow_network", attacker="adaptive", reason="", headline=True, **more):
-    names = {"claim": claim, "experiment": "e", "defence": "pruned", "attack": attack, "attacker": attacker}
-    condition = {"metric": "attack_accuracy", "minus": "baseline", "direction": "below", "threshold": 0.0}
-    values = {"value": -0.02, "low": -0.03, "high": -0.01, "standard_error": 0.005, "degrees_of_freedom": 9.0}
+def verdict(
+    said,
+    corrected,
+    claim="C1",
+    attack="shadow_network",
+    attacker="adaptive",
+    reason="",
+    headline=True,
+    **more,
+):
+    names = {
+        "claim": claim,
+        "experiment": "e",
+        "defence": "pruned",
+        "attack": attack,
+        "attacker": attacker,
+    }
+    condition = {
+        "metric": "attack_accuracy",
+        "minus": "baseline",
+        "direction": "below",
+        "threshold": 0.0,
+    }
+    values = {
+        "value": -0.02,
+        "low": -0.03,
+        "high": -0.01,
+        "standard_error": 0.005,
+        "degrees_of_freedom": 9.0,
+    }
     return {
         **names,
         "verdict": said,
@@ -89,7 +134,14 @@ def verdicts_of_a():
         verdict("inconclusive", "inconclusive"),
         verdict("supported", "supported", headline=False, **BEST),
         verdict("supported", "supported", claim="C2"),
-        verdict("not tested", "not tested", claim="C3", attack="", attacker="", reason="the study has no defence named snip"),
+        verdict(
+            "not tested",
+            "not tested",
+            claim="C3",
+            attack="",
+            attacker="",
+            reason="the study has no defence named snip",
+        ),
     ]
 
 
@@ -115,10 +167,19 @@ def plant(folder, numbers, verdicts):
 
 
 def record(folder, rule, **content):
-    about = {"commit": "c0ffee", "dirty": False, "packages": {"torch": "2"}, "cpu": "a processor", "wildcards": {}, "inputs": {}}
+    about = {
+        "commit": "c0ffee",
+        "dirty": False,
+        "packages": {"torch": "2"},
+        "cpu": "a processor",
+        "wildcards": {},
+        "inputs": {},
+    }
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
-    (logs / f"{rule}.provenance.json").write_text(json.dumps({**about, "rule": rule, **content}), encoding="utf-8")
+    (logs / f"{rule}.provenance.json").write_text(
+        json.dumps({**about, "rule": rule, **content}), encoding="utf-8"
+    )
 
 
 @pytest.fixture
@@ -142,12 +203,17 @@ def compared(a, b):
 
 def test_a_difference_is_welchs():
     """The summaries of Welch's test, by another way."""
-    a, b = Interval(10.0, 0.0, 0.0, 3 / math.sqrt(9), 8.0), Interval(13.0, 0.0, 0.0, 2 / math.sqrt(16), 15.0)
+    a, b = (
+        Interval(10.0, 0.0, 0.0, 3 / math.sqrt(9), 8.0),
+        Interval(13.0, 0.0, 0.0, 2 / math.sqrt(16), 15.0),
+    )
     wanted = stats.ttest_ind_from_stats(13.0, 2.0, 16, 10.0, 3.0, 9, equal_var=False)
     found = less(b, a)
     assert found.standard_error == pytest.approx(math.sqrt(1.25))
     assert found.degrees_of_freedom == pytest.approx(1.25**2 / (1 / 8 + 0.25**2 / 15))
-    assert 2 * stats.t.sf(found.estimate / found.standard_error, found.degrees_of_freedom) == pytest.approx(wanted.pvalue)
+    assert 2 * stats.t.sf(
+        found.estimate / found.standard_error, found.degrees_of_freedom
+    ) == pytest.approx(wanted.pvalue)
     half = stats.t.ppf(0.975, found.degrees_of_freedom) * math.sqrt(1.25)
     assert (found.low, found.high) == pytest.approx((3 - half, 3 + half))
 
@@ -166,12 +232,18 @@ def test_the_last_bit_counts_and_no_spread_is_no_luck():
 
 def test_a_number_that_is_missing_in_both_is_the_same_and_in_one_is_not():
     missing = Interval(*[math.nan] * 5)
-    outcomes = [compared([number(missing)], [number(each)])[0].outcome for each in (missing, measured(0.5))]
+    outcomes = [
+        compared([number(missing)], [number(each)])[0].outcome for each in (missing, measured(0.5))
+    ]
     assert outcomes == [SAME_BITS, DIFFERS]
 
 
 def test_what_is_in_one_only_is_counted_and_named():
-    a = [number(measured(0.5)), number(measured(0.5), "snip"), number(measured(0.5), metric="auc", **NET)]
+    a = [
+        number(measured(0.5)),
+        number(measured(0.5), "snip"),
+        number(measured(0.5), metric="auc", **NET),
+    ]
     b = [number(measured(0.5), experiment="vgg16_mnist"), number(measured(0.5))]
     found = compared(a, b)
     assert count(found) == {DIFFERS: 0, ONLY_A: 2, ONLY_B: 1, WITHIN: 0, SAME_BITS: 1}
@@ -182,12 +254,18 @@ def test_what_is_in_one_only_is_counted_and_named():
 
 
 def test_a_claim_that_asks_something_else_is_named():
-    theirs = [verdict("supported", "supported"), verdict("supported", "supported", claim="C2", threshold=-0.03)]
+    theirs = [
+        verdict("supported", "supported"),
+        verdict("supported", "supported", claim="C2", threshold=-0.03),
+    ]
     ours = [verdict("supported", "supported"), verdict("supported", "supported", claim="C2")]
     numbers = compared(numbers_of_a(), numbers_of_b())
     said = opening(numbers, compare_verdicts(pd.DataFrame(ours), pd.DataFrame(theirs)))
     assert said[-1] == "Other metrics or thresholds are required in B than in A by C2."
-    assert not any("required" in sentence for sentence in opening(numbers, compare_verdicts(*[pd.DataFrame(ours)] * 2)))
+    assert not any(
+        "required" in sentence
+        for sentence in opening(numbers, compare_verdicts(*[pd.DataFrame(ours)] * 2))
+    )
 
 
 def test_the_opening_is_made_from_the_numbers():
@@ -226,7 +304,10 @@ def test_nothing_in_common_is_said():
 
 
 def split(seed=0, models=8, digest="d"):
-    inputs = {"results/data/x/labels.npy": digest, "results/data/x/dataset.json": "says when it was made"}
+    inputs = {
+        "results/data/x/labels.npy": digest,
+        "results/data/x/dataset.json": "says when it was made",
+    }
     wildcards = {"experiment": "e", "seed": str(seed)}
     return {
         "rule": "split_examples",
@@ -239,7 +320,11 @@ def split(seed=0, models=8, digest="d"):
 @pytest.mark.parametrize(
     ("a", "b", "said"),
     [
-        ([split()], [split()], "Not independent: both studies attack the same examples on e (seed 0),"),
+        (
+            [split()],
+            [split()],
+            "Not independent: both studies attack the same examples on e (seed 0),",
+        ),
         ([split()], [split(), split(seed=1)], "on e (seed 0 of 2 seeds)"),
         ([split()], [split(seed=1)], "Taken as independent"),
         ([split()], [split(models=6)], "Taken as independent"),
@@ -253,19 +338,27 @@ def test_the_same_examples_are_known_by_the_records(a, b, said):
 
 
 def test_settings_are_flat():
-    report = {"rule": "write_report", "params": {"settings": {"seeds": [0], "split": {"models": 8}}}}
+    report = {
+        "rule": "write_report",
+        "params": {"settings": {"seeds": [0], "split": {"models": 8}}},
+    }
     assert settings_of([report]) == {"seeds": [0], "split.models": 8}
     assert settings_of([]) is None
 
 
 def test_a_small_difference_is_not_rounded_to_none():
-    assert difference(Interval(1e-7, -1e-3, 1e-3, 5e-4, 9.0), "auc") == "+1e-05 points (-0.1 to +0.1)"
+    assert (
+        difference(Interval(1e-7, -1e-3, 1e-3, 5e-4, 9.0), "auc") == "+1e-05 points (-0.1 to +0.1)"
+    )
 
 
 def test_a_page_is_written_and_the_console_says_what_came_of_it(a, b, monkeypatch, capsys):
     assert run(monkeypatch, a, b) == 0
     said = capsys.readouterr().out
-    assert "C1 e, pruned, strongest, any: supported (corrected supported) -> supported (corrected inconclusive)" in said
+    assert (
+        "C1 e, pruned, strongest, any: supported (corrected supported) -> supported (corrected inconclusive)"
+        in said
+    )
     assert re.search(r"^differs +2$", said, re.M)
     page = (b.parent / "compare_one_two.html").read_text(encoding="utf-8")
     assert "1 of 2 headline verdicts changed: C1 (pruned on e), inconclusive -&gt; refuted." in page
@@ -278,7 +371,12 @@ def test_a_page_is_written_and_the_console_says_what_came_of_it(a, b, monkeypatc
 
 def test_the_page_says_where_configurations_and_machines_differ(a, b, monkeypatch, tmp_path):
     for folder, models, node in ((a, 8, "near"), (b, 6, "far")):
-        record(folder, "write_report", params={"settings": {"study": "s", "split": {"models": models}}}, node=node)
+        record(
+            folder,
+            "write_report",
+            params={"settings": {"study": "s", "split": {"models": models}}},
+            node=node,
+        )
     assert run(monkeypatch, a, b, "--output", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     settings = page[page.index('id="settings"') :].split("</table>")[0]
@@ -288,9 +386,14 @@ def test_the_page_says_where_configurations_and_machines_differ(a, b, monkeypatc
 
 
 def test_names_are_escaped(tmp_path, monkeypatch):
-    numbers = [number(measured(0.5), "<b>bold</b>", experiment="<i>e</i>", metric="attack_accuracy", **NET)]
+    numbers = [
+        number(measured(0.5), "<b>bold</b>", experiment="<i>e</i>", metric="attack_accuracy", **NET)
+    ]
     verdicts = [verdict("supported", "supported", defence="<b>bold</b>")]
-    a, b = plant(tmp_path / "<u>a", numbers, verdicts), plant(tmp_path / "b", numbers, verdicts_of_b())
+    a, b = (
+        plant(tmp_path / "<u>a", numbers, verdicts),
+        plant(tmp_path / "b", numbers, verdicts_of_b()),
+    )
     assert run(monkeypatch, a, b, "--output", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     body = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.S)
@@ -300,13 +403,17 @@ def test_names_are_escaped(tmp_path, monkeypatch):
 
 def test_studies_without_anything_in_common_have_a_page(a, tmp_path, monkeypatch):
     other = plant(
-        tmp_path / "other", [number(measured(0.5), "snip", experiment="x")], [verdict("refuted", "refuted", experiment="x")]
+        tmp_path / "other",
+        [number(measured(0.5), "snip", experiment="x")],
+        [verdict("refuted", "refuted", experiment="x")],
     )
     assert run(monkeypatch, a, other) == 0
 
 
 def without_column(folder):
-    pd.read_csv(folder / "verdicts.csv").drop(columns="corrected").to_csv(folder / "verdicts.csv", index=False)
+    pd.read_csv(folder / "verdicts.csv").drop(columns="corrected").to_csv(
+        folder / "verdicts.csv", index=False
+    )
 
 
 def with_a_word(folder):
@@ -329,8 +436,14 @@ def twice_the_same(folder):
             lambda folder: (folder / "verdicts.csv").unlink(),
             "two/verdicts.csv: there is no such file, so the study has not finished",
         ),
-        (lambda folder: (folder / "results.csv").write_text(""), "results.csv: not a readable CSV file"),
-        (without_column, "verdicts.csv: the columns corrected are missing; it has claim, experiment"),
+        (
+            lambda folder: (folder / "results.csv").write_text(""),
+            "results.csv: not a readable CSV file",
+        ),
+        (
+            without_column,
+            "verdicts.csv: the columns corrected are missing; it has claim, experiment",
+        ),
         (with_a_word, "could not convert string to float: 'much'"),
         (twice_the_same, "results.csv: two rows of e, baseline, test_accuracy; allowed is one"),
     ],
@@ -345,13 +458,19 @@ def test_a_bad_folder_is_named_in_a_sentence(spoil, said, a, b, monkeypatch, cap
 
 def test_a_missing_folder_and_the_same_one_twice_are_refused(a, monkeypatch, capsys):
     assert run(monkeypatch, a, a.parent / "none") == 1
-    assert "none: no such folder; compare takes the results of two studies" in capsys.readouterr().err
+    assert (
+        "none: no such folder; compare takes the results of two studies" in capsys.readouterr().err
+    )
     assert run(monkeypatch, a, a / ".." / a.name) == 1
     assert "; compare takes two studies" in capsys.readouterr().err
 
 
 def test_a_study_that_is_not_whole_is_said_to_be_so(a, b, monkeypatch, capsys):
-    gap = Gap((Combination("lenet5", 0, "pruned"),), (Failure("train_targets lenet5", "stopped: no data", "a.log"),), ())
+    gap = Gap(
+        (Combination("lenet5", 0, "pruned"),),
+        (Failure("train_targets lenet5", "stopped: no data", "a.log"),),
+        (),
+    )
     Missing(0.0, 2, (gap,)).write(b / "missing.json")
     assert run(monkeypatch, a, b) == 0
     said = f"{b}: These results are not whole: of 2 combinations of experiment, seed and defence 1 is missing"

@@ -18,12 +18,16 @@ CONTAINER = (ENVS / "Containerfile").read_text(encoding="utf-8").replace("\\\n",
 
 def asked(lines):
     """Each package with what is asked of its version, as `==1.0`, or "" where any will do."""
-    packages = [Requirement(line) for line in lines if line and not line.startswith(("#", "--hash"))]
+    packages = [
+        Requirement(line) for line in lines if line and not line.startswith(("#", "--hash"))
+    ]
     return {(canonicalize_name(package.name), str(package.specifier)) for package in packages}
 
 
 def by_file(name):
-    return asked(line.strip(" \\") for line in (ENVS / name).read_text(encoding="utf-8").splitlines())
+    return asked(
+        line.strip(" \\") for line in (ENVS / name).read_text(encoding="utf-8").splitlines()
+    )
 
 
 def by_conda():
@@ -53,7 +57,11 @@ def test_every_package_of_the_lock_has_the_hash_of_at_least_one_file():
     text = (ENVS / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", " ")
     packages = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert len(packages) == len(LOCK)
-    assert [line for line in packages if not re.fullmatch(r"\S+==\S+( ; [^\\]*?)?(\s+--hash=sha256:[0-9a-f]{64})+", line)] == []
+    assert [
+        line
+        for line in packages
+        if not re.fullmatch(r"\S+==\S+( ; [^\\]*?)?(\s+--hash=sha256:[0-9a-f]{64})+", line)
+    ] == []
 
 
 def test_make_and_container_install_nothing_of_another_hash():
@@ -67,7 +75,9 @@ def test_environment_has_the_versions_of_the_lock(packages):
     assert packages - LOCK == set()
 
 
-@pytest.mark.parametrize("packages", [by_conda(), by_container(), LOCK], ids=["conda", "container", "lock"])
+@pytest.mark.parametrize(
+    "packages", [by_conda(), by_container(), LOCK], ids=["conda", "container", "lock"]
+)
 def test_environment_has_every_package_that_the_project_lists(packages):
     assert names(LISTED) - names(packages) == set()
 

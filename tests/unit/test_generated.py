@@ -120,7 +120,10 @@ def test_networks_are_checked_with_the_members_of_the_derived_pool():
 @pytest.mark.parametrize(
     ("use", "reason"),
     [
-        ("lira_offline", "lira_offline compares the target with shadow models on the same examples"),
+        (
+            "lira_offline",
+            "lira_offline compares the target with shadow models on the same examples",
+        ),
         ("rmia_online", "rmia_online compares the target with shadow models on the same examples"),
         ("quantile_regression", "quantile_regression compares the target with shadow models on"),
         ("lira_joint", "lira_joint compares the target with shadow models on the same examples"),
@@ -133,19 +136,26 @@ def test_attacks_that_need_the_targets_examples_are_refused(use, reason):
 
 
 def test_the_studys_own_attackers_are_held_to_it_too():
-    assert "attacks.lira.attackers: lira_offline compares" in refusal(attackers=["generated_shadows"])
+    assert "attacks.lira.attackers: lira_offline compares" in refusal(
+        attackers=["generated_shadows"]
+    )
 
 
 @pytest.mark.parametrize("use", ["label_only", "gradient_norm", "samia", "loss_trajectory"])
 def test_attacks_with_probes_are_allowed(use):
-    assert study({**ONLY_GENERATED, "use": use}).attackers("loss", "e", "pruned") == ["generated_shadows"]
+    assert study({**ONLY_GENERATED, "use": use}).attackers("loss", "e", "pruned") == [
+        "generated_shadows"
+    ]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"generator": {"models": 3}}, "generator.models = 3: models come in complementary pairs"),
-        ({"generator": {"examples": 401}}, "generator.examples = 401: models come in complementary"),
+        (
+            {"generator": {"examples": 401}},
+            "generator.examples = 401: models come in complementary",
+        ),
         ({"generator": {"model": 4}}, "generator.model: unknown key; did you mean 'models'?"),
         ({"generator": {"models": 0}}, "generator.models = 0: allowed is >= 2"),
         ({"generator": {"learning_rate": 0}}, "generator.learning_rate = 0: allowed is > 0"),

@@ -13,12 +13,17 @@ def declared(text):
     return read_option(field.target.id, field.annotation, field.value)
 
 
-@pytest.mark.parametrize("range_", [">=1", "positive", "> 0 < 1", ">= 0, <1", "> 0,", "=> 1", ">= one", ">= nan", "> inf", " "])
+@pytest.mark.parametrize(
+    "range_",
+    [">=1", "positive", "> 0 < 1", ">= 0, <1", "> 0,", "=> 1", ">= one", ">= nan", "> inf", " "],
+)
 def test_a_malformed_range_is_refused_with_the_form_that_is_allowed(range_):
     with pytest.raises(ValueError, match="the range of option k is ") as refusal:
         declared(f"k: Annotated[int, {range_!r}] = 3")
     assert repr(range_) in str(refusal.value)
-    assert "allowed are >=, >, <= or <, a space and a number, joined by commas" in str(refusal.value)
+    assert "allowed are >=, >, <= or <, a space and a number, joined by commas" in str(
+        refusal.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,20 +38,28 @@ def test_a_type_that_no_study_could_write_is_refused_with_those_that_it_could(an
     with pytest.raises(ValueError, match="the type of option k is ") as refusal:
         declared(f"k: {annotation}")
     assert annotation in str(refusal.value)
-    assert "allowed are int, float, str, bool, dict, None, Literal[...], Sequence[...] and list[...]" in str(refusal.value)
+    assert (
+        "allowed are int, float, str, bool, dict, None, Literal[...], Sequence[...] and list[...]"
+        in str(refusal.value)
+    )
 
 
-@pytest.mark.parametrize("annotation", ["str", "bool", "dict", "Literal['a']", "list[str]", "str | None"])
+@pytest.mark.parametrize(
+    "annotation", ["str", "bool", "dict", "Literal['a']", "list[str]", "str | None"]
+)
 def test_a_range_of_a_type_without_order_is_refused(annotation):
     with pytest.raises(ValueError, match="allowed is a range of int or float"):
         declared(f"k: Annotated[{annotation}, '>= 1']")
 
 
 @pytest.mark.parametrize(
-    "annotation", ["Annotated[int, 1]", "Annotated[int, RANGE]", "Annotated[int, '> 0', '< 1']", "Annotated"]
+    "annotation",
+    ["Annotated[int, 1]", "Annotated[int, RANGE]", "Annotated[int, '> 0', '< 1']", "Annotated"],
 )
 def test_an_annotation_that_is_no_type_and_range_is_refused(annotation):
-    with pytest.raises(ValueError, match=r"the annotation of option k is .*; allowed is a type and one range"):
+    with pytest.raises(
+        ValueError, match=r"the annotation of option k is .*; allowed is a type and one range"
+    ):
         declared(f"k: {annotation}")
 
 
@@ -76,7 +89,11 @@ def test_a_default_that_no_study_could_write_is_refused(text, allowed):
         ("k: list[float]", [[1], [0.5, 2]], [1.0, [], ["a"], [True], [[1]], {}]),
         ("k: Annotated[list[float], '> 0']", [[1], [0.5, 2]], [[0], [1, -1]]),
         ("k: Annotated[list[int] | None, '> 0']", [[1], None], [[0], [0.5], 1]),
-        ("k: Annotated[Literal['auto'] | Sequence[float], '> 0']", ["auto", [1]], ["other", [0], ["auto"]]),
+        (
+            "k: Annotated[Literal['auto'] | Sequence[float], '> 0']",
+            ["auto", [1]],
+            ["other", [0], ["auto"]],
+        ),
         ("k: Sequence[Literal['a', 'b']]", [["a"], ["b", "a"]], [["c"], "a"]),
         ("k: Sequence[Sequence[int]]", [[[1], [2, 3]]], [[1], [[]]]),
         ("k: Annotated[int | str, '> 0']", [1, "a"], [0, None]),

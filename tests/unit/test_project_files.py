@@ -29,7 +29,9 @@ def test_citation_file_is_valid_and_of_this_version():
 
 
 def test_a_citation_file_without_authors_is_found(tmp_path):
-    (tmp_path / "CITATION.cff").write_text("cff-version: 1.2.0\nmessage: m\ntitle: t\n", encoding="utf-8")
+    (tmp_path / "CITATION.cff").write_text(
+        "cff-version: 1.2.0\nmessage: m\ntitle: t\n", encoding="utf-8"
+    )
     assert not citation_is_valid(tmp_path / "CITATION.cff")
 
 
@@ -37,10 +39,14 @@ HOOKS = {hook["id"]: hook for hook in read(".pre-commit-config.yaml")["repos"][0
 
 
 def test_hooks_are_local_tools_of_the_lock_or_patterns():
-    assert [repository["repo"] for repository in read(".pre-commit-config.yaml")["repos"]] == ["local"]
+    assert [repository["repo"] for repository in read(".pre-commit-config.yaml")["repos"]] == [
+        "local"
+    ]
     subprocess.run(["pre-commit", "validate-config", ROOT / ".pre-commit-config.yaml"], check=True)
     tools = {hook["entry"].split()[0] for hook in HOOKS.values() if hook["language"] != "pygrep"}
-    scripts = {f".venv/bin/{script.name}" for script in entry_points(group="console_scripts")} | {".venv/bin/ruff"}
+    scripts = {f".venv/bin/{script.name}" for script in entry_points(group="console_scripts")} | {
+        ".venv/bin/ruff"
+    }
     assert tools - scripts == set()
 
 
@@ -63,5 +69,9 @@ def test_the_catalogue_is_told_how_software_gets_there_and_that_there_is_a_repor
     usage = read(".snakemake-workflow-catalog.yml")["usage"]
     assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
     assert set(usage["mandatory-flags"]) == {"desc", "flags"}
-    assert usage["software-stack-deployment"] == {"conda": (ROOT / "envs" / "environment.yaml").is_file()}
-    assert usage["report"] == ('report: "report/workflow.rst"' in (ROOT / "Snakefile").read_text(encoding="utf-8"))
+    assert usage["software-stack-deployment"] == {
+        "conda": (ROOT / "envs" / "environment.yaml").is_file()
+    }
+    assert usage["report"] == (
+        'report: "report/workflow.rst"' in (ROOT / "Snakefile").read_text(encoding="utf-8")
+    )

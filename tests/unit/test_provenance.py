@@ -76,7 +76,12 @@ def test_words_and_layout_change_nothing(digest, old, new):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("value + 1", "value + 2"), ('text = "a"', 'text = "b"'), ("import numpy", "import scipy"), ("run", "walk")],
+    [
+        ("value + 1", "value + 2"),
+        ('text = "a"', 'text = "b"'),
+        ("import numpy", "import scipy"),
+        ("run", "walk"),
+    ],
 )
 def test_a_changed_line_changes_the_digest(digest, old, new):
     assert digest({"start.py": START.replace(old, new)}) != digest()
@@ -87,7 +92,9 @@ def test_a_rewritten_file_is_read_again(tmp_path):
     path.write_text("x = 1\n")
     before = code_digest(path)
     path.write_text("x = 2\n")
-    later = path.stat().st_mtime_ns + 1  # two writes can fall into one tick of the file system's clock
+    later = (
+        path.stat().st_mtime_ns + 1
+    )  # two writes can fall into one tick of the file system's clock
     os.utime(path, ns=(later, later))
     assert code_digest(path) != before
 
@@ -173,21 +180,29 @@ def plug_in_digest(tmp_path, monkeypatch):
         ("namespace/plug_in.py", "namespace/neighbour.py"),
     ],
 )
-def test_a_change_in_a_module_that_a_users_plug_in_imports_changes_its_digest(plug_in_digest, plug_in, imported):
+def test_a_change_in_a_module_that_a_users_plug_in_imports_changes_its_digest(
+    plug_in_digest, plug_in, imported
+):
     assert plug_in_digest(plug_in) == plug_in_digest(plug_in)
     assert plug_in_digest(plug_in, imported) != plug_in_digest(plug_in)
 
 
 @pytest.mark.parametrize("other", ["beside.py", "package/parts/b.py"])
-def test_a_change_in_a_neighbour_that_a_users_plug_in_does_not_import_changes_nothing(plug_in_digest, other):
+def test_a_change_in_a_neighbour_that_a_users_plug_in_does_not_import_changes_nothing(
+    plug_in_digest, other
+):
     assert plug_in_digest("package/absolute.py", other) == plug_in_digest("package/absolute.py")
 
 
 def test_of_installed_packages_the_plug_ins_own_alone_is_followed(plug_in_digest):
     installed = {"search": "site-packages"}
-    assert plug_in_digest("beside.py", "helper.py", **installed) == plug_in_digest("beside.py", **installed)
+    assert plug_in_digest("beside.py", "helper.py", **installed) == plug_in_digest(
+        "beside.py", **installed
+    )
     absolute = "package/absolute.py"
-    assert plug_in_digest(absolute, "package/parts/a.py", **installed) != plug_in_digest(absolute, **installed)
+    assert plug_in_digest(absolute, "package/parts/a.py", **installed) != plug_in_digest(
+        absolute, **installed
+    )
 
 
 def test_the_order_of_files_does_not_matter():
@@ -205,21 +220,38 @@ def test_module_files_are_found_without_importing():
 
 def test_file_digest_is_sha_256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert file_digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        file_digest(tmp_path / "a")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
     big = bytes(range(256)) * 5000
     (tmp_path / "b").write_bytes(big)
     assert file_digest(tmp_path / "b") == hashlib.sha256(big).hexdigest()
 
 
 def test_a_fingerprint_depends_on_content_and_not_on_the_order_of_keys():
-    assert fingerprint({"a": [1, 2], "b": {"c": 1, "d": 2}}) == fingerprint({"b": {"d": 2, "c": 1}, "a": [1, 2]})
-    different = [{"a": [1, 2]}, {"a": [2, 1]}, {"a": ["1", 2]}, {"a": [1, 2.5]}, {"a": None}, {"b": [1, 2]}]
+    assert fingerprint({"a": [1, 2], "b": {"c": 1, "d": 2}}) == fingerprint(
+        {"b": {"d": 2, "c": 1}, "a": [1, 2]}
+    )
+    different = [
+        {"a": [1, 2]},
+        {"a": [2, 1]},
+        {"a": ["1", 2]},
+        {"a": [1, 2.5]},
+        {"a": None},
+        {"b": [1, 2]},
+    ]
     assert len(set(map(fingerprint, different))) == len(different)
 
 
 def test_a_record_holds_rule_parameters_inputs_with_hashes_and_machine(tmp_path):
     (tmp_path / "in").write_bytes(b"abc")
-    made = record(rule="train", inputs=[str(tmp_path / "in"), str(tmp_path)], params={"p": 1}, wildcards={"seed": "0"})
+    made = record(
+        rule="train",
+        inputs=[str(tmp_path / "in"), str(tmp_path)],
+        params={"p": 1},
+        wildcards={"seed": "0"},
+    )
     assert made["inputs"] == {str(tmp_path / "in"): file_digest(tmp_path / "in")}
     assert (made["rule"], made["params"], made["wildcards"]) == ("train", {"p": 1}, {"seed": "0"})
     assert made["packages"]["numpy"]

@@ -61,63 +61,142 @@ def plug_in_file(tmp_path, monkeypatch):
 
 def test_traits_are_known_without_running_the_module(plug_in_file, capsys):
     module = plug_in_file("own_traits", PLUG_IN)
-    assert find("solver", f"{module}.OneShotByHand", "use").traits == SolverTraits(from_initial=True)
+    assert find("solver", f"{module}.OneShotByHand", "use").traits == SolverTraits(
+        from_initial=True
+    )
     assert find("attack", f"{module}.mine", "use").traits == AttackTraits()
     assert capsys.readouterr().out == ""
 
 
 def test_a_class_has_its_traits_as_attributes(plug_in_file):
-    solver = find("solver", f"{plug_in_file('own_attributes', PLUG_IN)}.OneShotByHand", "use").load()
+    solver = find(
+        "solver", f"{plug_in_file('own_attributes', PLUG_IN)}.OneShotByHand", "use"
+    ).load()
     assert solver.from_initial
     assert solver.reads_members
 
 
 IMPORTS = (
-    "from dataclasses import dataclass\nfrom mia_pruning.registry import attack, constraint, model, objective, probe, solver\n"
+    "from dataclasses import dataclass\n"
+    "from mia_pruning.registry import attack, constraint, model, objective, probe, solver\n"
 )
 
 
 ATTACK = "def it(targets, shadows, rng): ..."
 OPTION = "@attack\ndef it(targets, shadows, rng, *, k: {} = 3): ..."
 WRONG = {
-    "swapped": ("attack", "@attack\ndef it(shadows, targets, rng): ...", "(shadows, targets, rng); those of"),
-    "one missing": ("attack", "@attack\ndef it(targets, shadows): ...", "must be (targets, shadows, rng)"),
-    "of a model": ("model", "@model\ndef it(n_classes, image_shape): ...", "must be (image_shape, n_classes)"),
-    "recorded probe": ("probe", "@probe(recorded=True)\ndef it(n_epochs): ...", "recorded is that of loss_trace"),
-    "misspelt trait": ("attack", f"@attack(by_exmaple=True)\n{ATTACK}", "no trait by_exmaple. Allowed: title, by_example, "),
-    "trait of another type": ("attack", f"@attack(by_example=1)\n{ATTACK}", "by_example of @attack is 1; allowed is a bool"),
-    "number for a trait of yes or no": ("attack", f"@attack(fewest_shadows=True)\n{ATTACK}", "is True; allowed is a int"),
-    "trait of another shape": ("attack", f"@attack(fewest_with_option=('k', 1, 6))\n{ATTACK}", "(option, value, number)"),
-    "trait with another option": ("attack", f"@attack(threshold_option='n')\n{ATTACK}", "refers to the option n; allowed: none"),
-    "trait computed": ("attack", f"P = ()\n@attack(probes=P)\n{ATTACK}", "the trait probes is not written out: P"),
-    "trait of a kind without": ("model", "@model(fast=True)\ndef it(image_shape, n_classes): ...", "Allowed: title"),
-    "class": ("attack", "@attack\nclass it: ...", "@attack marks a function of (targets, shadows, rng); this is a class"),
+    "swapped": (
+        "attack",
+        "@attack\ndef it(shadows, targets, rng): ...",
+        "(shadows, targets, rng); those of",
+    ),
+    "one missing": (
+        "attack",
+        "@attack\ndef it(targets, shadows): ...",
+        "must be (targets, shadows, rng)",
+    ),
+    "of a model": (
+        "model",
+        "@model\ndef it(n_classes, image_shape): ...",
+        "must be (image_shape, n_classes)",
+    ),
+    "recorded probe": (
+        "probe",
+        "@probe(recorded=True)\ndef it(n_epochs): ...",
+        "recorded is that of loss_trace",
+    ),
+    "misspelt trait": (
+        "attack",
+        f"@attack(by_exmaple=True)\n{ATTACK}",
+        "no trait by_exmaple. Allowed: title, by_example, ",
+    ),
+    "trait of another type": (
+        "attack",
+        f"@attack(by_example=1)\n{ATTACK}",
+        "by_example of @attack is 1; allowed is a bool",
+    ),
+    "number for a trait of yes or no": (
+        "attack",
+        f"@attack(fewest_shadows=True)\n{ATTACK}",
+        "is True; allowed is a int",
+    ),
+    "trait of another shape": (
+        "attack",
+        f"@attack(fewest_with_option=('k', 1, 6))\n{ATTACK}",
+        "(option, value, number)",
+    ),
+    "trait with another option": (
+        "attack",
+        f"@attack(threshold_option='n')\n{ATTACK}",
+        "refers to the option n; allowed: none",
+    ),
+    "trait computed": (
+        "attack",
+        f"P = ()\n@attack(probes=P)\n{ATTACK}",
+        "the trait probes is not written out: P",
+    ),
+    "trait of a kind without": (
+        "model",
+        "@model(fast=True)\ndef it(image_shape, n_classes): ...",
+        "Allowed: title",
+    ),
+    "class": (
+        "attack",
+        "@attack\nclass it: ...",
+        "@attack marks a function of (targets, shadows, rng); this is a class",
+    ),
     "function": (
         "objective",
         "@objective\ndef it(model): ...",
         "marks a class with the method loss; this is a function",
     ),
-    "method": ("objective", "@objective\nclass it:\n    def loss(self, images, model, labels): ...", "(self, model, images,"),
-    "missing dataclass": ("solver", "@solver\nclass it:\n    epochs: int = 3", "write @dataclass(frozen=True) below"),
-    "value in place of a trait": ("attack", f"@attack('x')\n{ATTACK}", "@attack has the value 'x'; allowed are traits"),
+    "method": (
+        "objective",
+        "@objective\nclass it:\n    def loss(self, images, model, labels): ...",
+        "(self, model, images,",
+    ),
+    "missing dataclass": (
+        "solver",
+        "@solver\nclass it:\n    epochs: int = 3",
+        "write @dataclass(frozen=True) below",
+    ),
+    "value in place of a trait": (
+        "attack",
+        f"@attack('x')\n{ATTACK}",
+        "@attack has the value 'x'; allowed are traits",
+    ),
     "malformed range": (
         "attack",
         OPTION.format("Annotated[int, '>=1']"),
         "line 4, it: the range of option k is '>=1'",
     ),
-    "type without values": ("attack", OPTION.format("tuple[int, int]"), "line 4, it: the type of option k is"),
+    "type without values": (
+        "attack",
+        OPTION.format("tuple[int, int]"),
+        "line 4, it: the type of option k is",
+    ),
     "default out of its range": (
         "attack",
         OPTION.format("Annotated[int, '> 3']"),
         "line 4, it: the default of option k is 3; allowed is int > 3",
     ),
-    "annotated trait": ("solver", "@solver\nclass it:\n    from_initial: bool = True", "write @solver(from_initial=...)"),
-    "assigned trait": ("solver", "@solver\nclass it:\n    from_initial = True", "is a trait, not an attribute"),
+    "annotated trait": (
+        "solver",
+        "@solver\nclass it:\n    from_initial: bool = True",
+        "write @solver(from_initial=...)",
+    ),
+    "assigned trait": (
+        "solver",
+        "@solver\nclass it:\n    from_initial = True",
+        "is a trait, not an attribute",
+    ),
 }
 
 
 @pytest.mark.parametrize(("kind", "text", "reason"), WRONG.values(), ids=WRONG)
-def test_a_plug_in_written_wrongly_is_refused_with_what_is_expected(plug_in_file, kind, text, reason, request):
+def test_a_plug_in_written_wrongly_is_refused_with_what_is_expected(
+    plug_in_file, kind, text, reason, request
+):
     module = plug_in_file(f"own_{request.node.callspec.id.replace(' ', '_')}", IMPORTS + text)
     with pytest.raises(StudyError) as refusal:
         find(kind, f"{module}.it", f"{kind}s.a.use")
@@ -125,7 +204,9 @@ def test_a_plug_in_written_wrongly_is_refused_with_what_is_expected(plug_in_file
     assert reason in str(refusal.value)
 
 
-@pytest.mark.parametrize("key", sorted(RESERVED - {"title"}))  # title is a trait too, and refused as such
+@pytest.mark.parametrize(
+    "key", sorted(RESERVED - {"title"})
+)  # title is a trait too, and refused as such
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
@@ -136,14 +217,19 @@ def test_a_plug_in_written_wrongly_is_refused_with_what_is_expected(plug_in_file
 )
 def test_an_option_with_the_name_of_a_key_of_the_pipeline_is_refused(plug_in_file, kind, text, key):
     module = plug_in_file(f"own_{kind}_{key}", IMPORTS + text.format(key))
-    with pytest.raises(StudyError, match=f"the option {key} has the name of a key of the pipeline; allowed is any name but "):
+    with pytest.raises(
+        StudyError,
+        match=f"the option {key} has the name of a key of the pipeline; allowed is any name but ",
+    ):
         find(kind, f"{module}.it", "use")
 
 
 def test_the_names_that_no_option_may_have_are_the_keys_that_the_schema_gives_to_entries_of_plug_ins():
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     entries = [schema["$defs"][kind] for kind in ("objective", "constraint", "plug_in", "dataset")]
-    entries += [schema["properties"][section]["additionalProperties"] for section in ("attacks", "probes")]
+    entries += [
+        schema["properties"][section]["additionalProperties"] for section in ("attacks", "probes")
+    ]
     assert {key for entry in entries for key in entry["properties"]} == RESERVED
 
 
@@ -164,7 +250,8 @@ def test_a_faulty_plug_in_is_refused_by_its_name_and_hides_none_of_its_file(plug
     assert list(find("attack", f"{module}.sound", "use").options) == ["k"]
     assert find("attack", f"{module}.sound_too", "use").name == "sound_too"
     with pytest.raises(
-        StudyError, match=r"a.use = 'own_faulty.faulty': .*own_faulty.py cannot be read.*line 8, faulty: the type"
+        StudyError,
+        match=r"a.use = 'own_faulty.faulty': .*own_faulty.py cannot be read.*line 8, faulty: the type",
     ):
         find("attack", f"{module}.faulty", "a.use")
 
@@ -185,9 +272,13 @@ def test_a_faulty_built_in_hides_none_of_its_folder_and_is_listed(folder_of_atta
     assert set(registry.catalogue("attack")) == {"sound", "sound_too", "it"}
     assert set(registry.faults("attack")) == {"faulty", "unreadable"}
     for name in ("faulty", "unreadable"):
-        with pytest.raises(StudyError, match=rf"use = '{name}': .*\.py cannot be read as a plug-in: "):
+        with pytest.raises(
+            StudyError, match=rf"use = '{name}': .*\.py cannot be read as a plug-in: "
+        ):
             find("attack", name, "use")
-    with pytest.raises(StudyError, match=r"no such attack; did you mean 'sound'.*unreadable.py cannot be read"):
+    with pytest.raises(
+        StudyError, match=r"no such attack; did you mean 'sound'.*unreadable.py cannot be read"
+    ):
         find("attack", "sounds", "use")
     with pytest.raises(StudyError, match=r"attack faulty: .*mine.py cannot be read"):
         registry.names_of("attack")
@@ -199,7 +290,9 @@ def test_a_faulty_built_in_hides_none_of_its_folder_and_is_listed(folder_of_atta
 
 def test_two_built_ins_of_one_name_are_refused(folder_of_attacks):
     for name in ("first", "second"):
-        (folder_of_attacks / f"{name}.py").write_text(IMPORTS + ATTACK.replace("def", "@attack\ndef"))
+        (folder_of_attacks / f"{name}.py").write_text(
+            IMPORTS + ATTACK.replace("def", "@attack\ndef")
+        )
     assert registry.catalogue("attack") == {}
     with pytest.raises(StudyError, match="the name it stands twice in this folder"):
         find("attack", "it", "use")
@@ -255,8 +348,13 @@ def test_options_and_traits_are_inherited_and_may_be_stated_anew(plug_in_file, i
 
 def test_what_a_class_inherits_from_where_no_source_is_found_is_refused(plug_in_file):
     plug_in_file("own_hidden", BASES)
-    module = plug_in_file("own_heir_of_hidden", HEIRS.format(imported="import own_hidden", base="own_hidden.First"))
-    with pytest.raises(StudyError, match=r"own_heir_of_hidden.py, line \d+: from_initial is inherited from a base class whose"):
+    module = plug_in_file(
+        "own_heir_of_hidden", HEIRS.format(imported="import own_hidden", base="own_hidden.First")
+    )
+    with pytest.raises(
+        StudyError,
+        match=r"own_heir_of_hidden.py, line \d+: from_initial is inherited from a base class whose",
+    ):
         find("solver", f"{module}.Second", "use").load()
 
 
@@ -268,7 +366,9 @@ def test_what_a_class_inherits_from_where_no_source_is_found_is_refused(plug_in_
         ("solver", "class it(Solver): ...", "start(self, task, sparsity_set, rng)"),
     ],
 )
-def test_a_class_without_the_method_of_its_kind_is_refused_with_file_and_line(plug_in_file, kind, text, method):
+def test_a_class_without_the_method_of_its_kind_is_refused_with_file_and_line(
+    plug_in_file, kind, text, method
+):
     header = IMPORTS + "from mia_pruning.constraints.solving import Solver\n"
     module = plug_in_file(f"own_bare_{kind}", f"{header}@{kind}\n{text}")
     with pytest.raises(StudyError) as refusal:
@@ -283,13 +383,17 @@ def test_a_package_that_cannot_be_imported_is_refused_with_its_error(tmp_path, m
     (tmp_path / "own_broken" / "__init__.py").write_text("import no_such_module")
     (tmp_path / "own_broken" / "deep.py").write_text(PLUG_IN)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(StudyError, match=r"use = .*: the package own_broken cannot be imported: ModuleNotFoundError: No module"):
+    with pytest.raises(
+        StudyError,
+        match=r"use = .*: the package own_broken cannot be imported: ModuleNotFoundError: No module",
+    ):
         find("attack", "own_broken.deep.mine", "use")
 
 
 def test_options_of_a_constraint_and_its_solver_that_share_a_name_are_refused():
     with pytest.raises(
-        StudyError, match=r"^w: constraint first and solver second share one entry and both have an option epochs;"
+        StudyError,
+        match=r"^w: constraint first and solver second share one entry and both have an option epochs;",
     ):
         check_options({}, [replace(FIRST, options=SECOND.options), SECOND], "w")
 
@@ -336,7 +440,10 @@ def test_a_class_is_named_in_snake_case_and_a_qualified_decorator_counts(plug_in
 @pytest.mark.parametrize("name", ["undecorated", "absent", "OneShotByHand"])
 def test_a_dotted_path_to_anything_but_a_plug_in_of_the_kind_is_refused(plug_in_file, name):
     module = plug_in_file(f"own_wrong_{name}".lower(), PLUG_IN)
-    with pytest.raises(StudyError, match=rf"attacks.a.use = '{module}.{name}'.*no '{name}' with the decorator @attack"):
+    with pytest.raises(
+        StudyError,
+        match=rf"attacks.a.use = '{module}.{name}'.*no '{name}' with the decorator @attack",
+    ):
         find("attack", f"{module}.{name}", "attacks.a.use")
 
 
@@ -346,7 +453,9 @@ def test_a_dotted_path_to_no_module_is_refused(use):
         find("attack", use, "attacks.a.use")
 
 
-@pytest.mark.parametrize("use", ["math.sqrt", "sys.path", "os.path.join", "numpy.random.mtrand.rand"])
+@pytest.mark.parametrize(
+    "use", ["math.sqrt", "sys.path", "os.path.join", "numpy.random.mtrand.rand"]
+)
 def test_a_dotted_path_to_a_module_without_source_is_refused(use):
     with pytest.raises(StudyError, match=r"attacks.a.use = "):
         find("attack", use, "attacks.a.use")
@@ -381,14 +490,19 @@ def test_the_catalogue_is_not_empty_and_is_read_without_importing_torch():
         "print([name for name in ('torch', 'scipy', 'pandas') if name in sys.modules])"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     counts, imported = done.stdout.splitlines()
     assert all(int(count) > 0 for count in counts.split())
     assert imported == "[]"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_allowed():
-    with pytest.raises(StudyError, match=r"attacks.a.use = 'modified_entorpy': no such attack.*'modified_entropy'.*correctness"):
+    with pytest.raises(
+        StudyError,
+        match=r"attacks.a.use = 'modified_entorpy': no such attack.*'modified_entropy'.*correctness",
+    ):
         find("attack", "modified_entorpy", "attacks.a.use")
 
 
@@ -441,7 +555,10 @@ def test_a_value_of_the_type_and_in_the_range_is_accepted(name, value):
 def test_a_value_of_another_type_or_out_of_range_is_refused_with_what_is_allowed(name, value):
     with pytest.raises(StudyError) as refusal:
         check_options({"count": 3, name: value}, [FIRST], "constraints.c")
-    assert str(refusal.value) == f"constraints.c.{name} = {value!r}: allowed is {OPTIONS[name].allowed}"
+    assert (
+        str(refusal.value)
+        == f"constraints.c.{name} = {value!r}: allowed is {OPTIONS[name].allowed}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -458,13 +575,17 @@ def test_what_is_allowed_names_types_range_and_words(name, allowed):
     assert OPTIONS[name].allowed == allowed
 
 
-@pytest.mark.parametrize(("name", "value"), [("sizes", ["a"]), ("sizes", [1.5]), ("rates", [True]), ("rates", [[1]])])
+@pytest.mark.parametrize(
+    ("name", "value"), [("sizes", ["a"]), ("sizes", [1.5]), ("rates", [True]), ("rates", [[1]])]
+)
 def test_the_items_of_a_sequence_must_have_its_type(name, value):
     with pytest.raises(StudyError, match=f"w.{name} = "):
         check_options({"count": 3, name: value}, [FIRST], "w")
 
 
-@pytest.mark.parametrize(("name", "value"), [("free", float("nan")), ("free", float("inf")), ("rates", [float("inf")])])
+@pytest.mark.parametrize(
+    ("name", "value"), [("free", float("nan")), ("free", float("inf")), ("rates", [float("inf")])]
+)
 def test_a_number_must_be_finite(name, value):
     with pytest.raises(StudyError, match=f"w.{name} = "):
         check_options({"count": 3, name: value}, [FIRST], "w")
@@ -476,7 +597,10 @@ def test_an_empty_sequence_is_refused():
 
 
 def test_an_unknown_key_is_answered_with_the_nearest():
-    with pytest.raises(StudyError, match=r"constraints.c.epoch: unknown key; did you mean 'epochs'\? Allowed: count, epochs, "):
+    with pytest.raises(
+        StudyError,
+        match=r"constraints.c.epoch: unknown key; did you mean 'epochs'\? Allowed: count, epochs, ",
+    ):
         check_options({"count": 1, "epoch": 3}, [FIRST, SECOND], "constraints.c")
 
 
@@ -487,7 +611,11 @@ def test_a_missing_option_is_named():
 
 def test_defaults_fill_in_over_the_union_and_split_again_by_plug_in():
     checked = check_options({"count": 2, "epochs": 4}, [FIRST, SECOND], "w")
-    assert checked == {**{name: option.default for name, option in OPTIONS.items()}, "count": 2, "epochs": 4}
+    assert checked == {
+        **{name: option.default for name, option in OPTIONS.items()},
+        "count": 2,
+        "epochs": 4,
+    }
     assert options_of(SECOND, checked) == {"epochs": 4}
     assert options_of(FIRST, checked).keys() == OPTIONS.keys()
 

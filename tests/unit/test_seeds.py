@@ -7,7 +7,14 @@ import pytest
 
 from mia_pruning.seeds import derived_seed, stream, torch_seed
 
-NAMES = [("split",), ("model", 1), ("model", 2), ("model", 1, "train", 0), ("model", 1, "train", 1), ("bootstrap",)]
+NAMES = [
+    ("split",),
+    ("model", 1),
+    ("model", 2),
+    ("model", 1, "train", 0),
+    ("model", 1, "train", 1),
+    ("bootstrap",),
+]
 
 
 @pytest.mark.parametrize("names", NAMES)
@@ -18,12 +25,19 @@ def test_the_same_names_give_the_same_numbers(names):
 def test_streams_are_the_same_in_another_process():
     code = "from mia_pruning.seeds import stream, torch_seed; print(stream(3, 'model', 1).integers(1 << 62), torch_seed(3, 'a'))"
     environment = {"PYTHONHASHSEED": "123", "PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.split() == [str(stream(3, "model", 1).integers(1 << 62)), str(torch_seed(3, "a"))]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == [
+        str(stream(3, "model", 1).integers(1 << 62)),
+        str(torch_seed(3, "a")),
+    ]
 
 
 def test_streams_of_different_names_or_roots_are_uncorrelated():
-    drawn = np.array([stream(root, *names).normal(size=20_000) for root in (0, 1) for names in NAMES])
+    drawn = np.array(
+        [stream(root, *names).normal(size=20_000) for root in (0, 1) for names in NAMES]
+    )
     correlations = np.corrcoef(drawn)[np.triu_indices(len(drawn), k=1)]
     assert np.abs(correlations).max() < 0.035  # 5 standard errors
 
@@ -35,7 +49,16 @@ def test_what_one_stream_draws_changes_no_other():
 
 
 def test_names_are_told_apart_by_order_type_and_boundary():
-    names = [("a", "bc"), ("ab", "c"), ("abc",), ("bc", "a"), ("a", 1), ("a", "1"), ("a", 1, ""), ()]
+    names = [
+        ("a", "bc"),
+        ("ab", "c"),
+        ("abc",),
+        ("bc", "a"),
+        ("a", 1),
+        ("a", "1"),
+        ("a", 1, ""),
+        (),
+    ]
     first = [stream(0, *name).integers(1 << 62) for name in names]
     assert len(set(first)) == len(names)
 

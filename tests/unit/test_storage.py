@@ -11,15 +11,22 @@ from hypothesis.extra import numpy as hnp
 from mia_pruning import storage
 from mia_pruning.types import StudyError
 
-ARRAYS = hnp.arrays(st.sampled_from(["f4", "f8", "i8", "u1", "?"]), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0))
+ARRAYS = hnp.arrays(
+    st.sampled_from(["f4", "f8", "i8", "u1", "?"]),
+    hnp.array_shapes(min_dims=0, max_dims=3, min_side=0),
+)
 
 METADATA = {"rows": [0, 1], "provenance": {"rule": "r"}, "identity": "abc", "a": 1, "b": 2, "c": 3}
 WRITERS = {
     "a.json": lambda path: storage.write_json(path, {"b": [1, 2], "a": "ü"}),
     "a.txt": lambda path: storage.write_text(path, "text ü" * 20),
     "a.npy": lambda path: storage.write_array(path, np.arange(500)),
-    "a.npz": lambda path: storage.write_arrays(path, {"rule": "r"}, x=np.arange(500), y=np.ones((2, 3))),
-    "a.safetensors": lambda path: storage.write_tensors(path, {"w": torch.arange(500.0), "b": torch.ones(3)}, METADATA),
+    "a.npz": lambda path: storage.write_arrays(
+        path, {"rule": "r"}, x=np.arange(500), y=np.ones((2, 3))
+    ),
+    "a.safetensors": lambda path: storage.write_tensors(
+        path, {"w": torch.arange(500.0), "b": torch.ones(3)}, METADATA
+    ),
     "a.csv": lambda path: storage.write_table(path, [{"x": 1, "y": 2}], ["x", "y"]),
 }
 READERS = {
@@ -106,10 +113,17 @@ def test_an_npz_file_carries_its_provenance(tmp_path):
         assert json.loads(str(archive["provenance"])) == {"rule": "r"}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int64, torch.uint8, torch.bool])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int64, torch.uint8, torch.bool]
+)
 def test_tensors_and_metadata_survive_the_round_trip(tmp_path, dtype):
     whole = (torch.arange(24).view(2, 3, 4) % 3).to(dtype)
-    tensors = {"whole": whole, "scalar": whole[0, 0, 1].clone(), "empty": whole[:0].clone(), "view": whole.clone().mT[1:]}
+    tensors = {
+        "whole": whole,
+        "scalar": whole[0, 0, 1].clone(),
+        "empty": whole[:0].clone(),
+        "view": whole.clone().mT[1:],
+    }
     metadata = {"rows": [0, 1], "provenance": {"a": None, "b": "ü"}}
     storage.write_tensors(tmp_path / "a.safetensors", tensors, metadata)
     found, found_metadata = storage.read_tensors(tmp_path / "a.safetensors")

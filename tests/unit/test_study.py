@@ -68,14 +68,20 @@ def refusal(**changes):
     return str(refused.value)
 
 
-@pytest.mark.parametrize("path", [DEFAULT, *sorted((ROOT / "studies").glob("*.yaml"))], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [DEFAULT, *sorted((ROOT / "studies").glob("*.yaml"))], ids=lambda path: path.stem
+)
 def test_every_study_of_the_repository_is_well_formed(path, monkeypatch):
-    monkeypatch.setattr(plug_ins, "check_sources", lambda source, where: None)  # not every machine has every data set
+    monkeypatch.setattr(
+        plug_ins, "check_sources", lambda source, where: None
+    )  # not every machine has every data set
     complete(read_yaml(path))
 
 
 def test_defaults_of_the_schema_and_of_plug_ins_are_filled_in():
-    filled = complete(changed(constraints__admm={"use": "cardinality", "solver": "admm", "compression": 10}))
+    filled = complete(
+        changed(constraints__admm={"use": "cardinality", "solver": "admm", "compression": 10})
+    )
     assert filled["attackers"] == ["adaptive", "dense_shadows"]
     assert filled["experiments"]["e"]["training"]["optimizer"] == "adam"
     assert filled["constraints"]["admm"] == {
@@ -194,13 +200,18 @@ def test_what_an_objective_lays_over_an_experiment_is_refused_by_its_own_key(own
 
 
 def test_an_experiment_has_no_objectives_of_its_own():
-    assert "experiments.e.objectives: unknown key" in refusal(experiments__e__objectives={"erm": {}})
+    assert "experiments.e.objectives: unknown key" in refusal(
+        experiments__e__objectives={"erm": {}}
+    )
 
 
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        ({"admn": {}}, "experiments.e.constraints.admn = 'admn': not defined; did you mean 'admm'?"),
+        (
+            {"admn": {}},
+            "experiments.e.constraints.admn = 'admn': not defined; did you mean 'admm'?",
+        ),
         ({"admm": {"use": 3}}, "experiments.e.constraints.admm.use = 3: allowed is string"),
         ({"admm": {"weight": 2}}, "experiments.e.constraints.admm.weight: unknown key"),
         (
@@ -211,7 +222,10 @@ def test_an_experiment_has_no_objectives_of_its_own():
             {"admm": {"retrain_epochs": -1}},
             "experiments.e.constraints.admm.retrain_epochs = -1: allowed is >= 0",
         ),
-        ({"admm": {"solver": "adm"}}, "experiments.e.constraints.admm.solver = 'adm': no such solver"),
+        (
+            {"admm": {"solver": "adm"}},
+            "experiments.e.constraints.admm.solver = 'adm': no such solver",
+        ),
         ({"none": {"retrain_epochs": 2}}, "experiments.e.constraints.none: the baseline is dense"),
     ],
 )
@@ -270,14 +284,21 @@ def test_an_objectives_model_means_the_same_whatever_other_experiments_use(order
     experiments = {"a": one, "b": {**one, "model": {"use": "vgg16", "form": "cifar"}}}
     settings["experiments"] = {name: experiments[name] for name in order}
     found = Study(complete(settings))
-    assert (found.model("a", "small")["channels"], found.model("a", "small")["hidden"]) == ([6, 12], 5)
+    assert (found.model("a", "small")["channels"], found.model("a", "small")["hidden"]) == (
+        [6, 12],
+        5,
+    )
     assert found.model("b", "small")["hidden"] == 5
     assert found.model("b", "small")["channels"] != [6, 12]
     assert found.model("b", "erm")["use"] == "vgg16"
 
 
 def test_everything_that_is_wrong_is_listed_at_once():
-    message = refusal(attacks__correctness__targets_per_group=3, constraints__admm__rho=[0], defences__pruned__constraint="x")
+    message = refusal(
+        attacks__correctness__targets_per_group=3,
+        constraints__admm__rho=[0],
+        defences__pruned__constraint="x",
+    )
     assert message.count("\n  - ") == 3
 
 
@@ -416,7 +437,11 @@ def test_recorded_losses_have_one_name():
 def test_shadow_models_on_generated_examples_have_no_losses_to_compare():
     split = {**changed()["experiments"]["e"]["split"], "reference": 200}
     experiment = {"experiments__e__split": split}
-    traced = {"use": "loss_trace_spread", "attackers": ["generated_shadows"], "defences": ["baseline"]}
+    traced = {
+        "use": "loss_trace_spread",
+        "attackers": ["generated_shadows"],
+        "defences": ["baseline"],
+    }
     message = refusal(attacks__traced=traced, **experiment)
     assert "attacks.traced.attackers: loss_trace_spread needs losses that are recorded" in message
     by_others = {
@@ -430,8 +455,13 @@ def test_shadow_models_on_generated_examples_have_no_losses_to_compare():
 
 def test_a_study_knows_its_attackers_and_dense_constraints():
     found = Study(complete(changed(constraints__continued={"use": "none", "retrain_epochs": 3})))
-    assert found.attackers("correctness", next(iter(found["experiments"])), "baseline") == ["adaptive"]
-    assert found.attackers("correctness", next(iter(found["experiments"])), "pruned") == ["adaptive", "dense_shadows"]
+    assert found.attackers("correctness", next(iter(found["experiments"])), "baseline") == [
+        "adaptive"
+    ]
+    assert found.attackers("correctness", next(iter(found["experiments"])), "pruned") == [
+        "adaptive",
+        "dense_shadows",
+    ]
     assert [name for name in found["constraints"] if found.is_dense("e", name)] == ["none"]
     assert found.defence_of("erm", "admm") == "pruned"
 
@@ -482,12 +512,20 @@ def test_objectives_that_cannot_be_met_are_refused_before_the_first_job(tmp_path
         "large": {"use": "dp_sgd", "noise": 1.0, "training": {"batch_size": 201}},
         "private": {"use": "dp_sgd", "epsilon": 3.0, "epochs": 3, "accountant": "rdp", **training},
     }
-    defences = {name: {"objective": name, "constraint": "none"} for name in objectives if name != "erm"}
-    settings = changed(objectives=objectives, defences={"baseline": {"objective": "erm", "constraint": "none"}, **defences})
+    defences = {
+        name: {"objective": name, "constraint": "none"} for name in objectives if name != "erm"
+    }
+    settings = changed(
+        objectives=objectives,
+        defences={"baseline": {"objective": "erm", "constraint": "none"}, **defences},
+    )
     with pytest.raises(StudyError) as refused:
         load_study(settings, [], tmp_path, default=DEFAULT)
     message = str(refused.value)
-    assert "objectives.rough.training.precision = 'bfloat16': gradients are clipped in float32" in message
+    assert (
+        "objectives.rough.training.precision = 'bfloat16': gradients are clipped in float32"
+        in message
+    )
     assert "objectives.loose.delta = 0.005: allowed is less than 1 / members = 0.005" in message
     assert "objectives.strict.epsilon = 0.001: no noise reaches it in 3 epochs" in message
     assert "objectives.large.batch_size = 201: allowed is at most the 200 members" in message
@@ -497,10 +535,16 @@ def test_objectives_that_cannot_be_met_are_refused_before_the_first_job(tmp_path
 def test_the_smoke_study_has_every_objective_solver_and_kind_of_attacker():
     smoke = complete(read_yaml(ROOT / "studies" / "smoke.yaml"))
     pairs = smoke["defences"].values()
-    assert {smoke["objectives"][pair["objective"]]["use"] for pair in pairs} == set(registry.catalogue("objective"))
+    assert {smoke["objectives"][pair["objective"]]["use"] for pair in pairs} == set(
+        registry.catalogue("objective")
+    )
     solvers = {smoke["constraints"][pair["constraint"]]["solver"] for pair in pairs}
     assert solvers >= set(registry.catalogue("solver")) - {"random"}
-    attackers = {name for attack in smoke["attacks"] for name in Study(smoke).attackers(attack, "lenet5_fashion", "mia_pruning")}
+    attackers = {
+        name
+        for attack in smoke["attacks"]
+        for name in Study(smoke).attackers(attack, "lenet5_fashion", "mia_pruning")
+    }
     assert {"adaptive", "known_members"} <= attackers
     claimed = {"baseline", "mia_pruning", "min_max", "mia_pruning_min_max", "dp_sgd"}
     assert claimed <= set(smoke["defences"])
@@ -555,7 +599,9 @@ def test_the_recorded_probe_is_refused_under_its_full_name(tmp_path, monkeypatch
     )
 
 
-@pytest.mark.parametrize("name", ["own_probes.", ".mirrored", "own probes.mirrored", "Own", "a.b/c", "a..b", "a.b\n"])
+@pytest.mark.parametrize(
+    "name", ["own_probes.", ".mirrored", "own probes.mirrored", "Own", "a.b/c", "a..b", "a.b\n"]
+)
 def test_a_probe_under_a_name_that_is_none_is_refused(name):
     message = f"probes.{name!r}: a name is a letter, then letters, digits and _ in lower case, or package.module.function"
     assert message in refusal(probes={name: {"use": "noisy"}})
@@ -565,12 +611,19 @@ def test_a_probe_under_a_name_that_is_none_is_refused(name):
     ("body", "reason"),
     [
         ("return 1 / n", "datasets.images: ZeroDivisionError: division by zero ({file}, line 5)"),
-        ("return None", "datasets.images.use = 'own_data.made': it returns NoneType; allowed is a DatasetSource"),
+        (
+            "return None",
+            "datasets.images.use = 'own_data.made': it returns NoneType; allowed is a DatasetSource",
+        ),
     ],
 )
-def test_what_a_users_data_set_does_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, body, reason):
+def test_what_a_users_data_set_does_wrong_is_said_in_a_sentence(
+    tmp_path, monkeypatch, body, reason
+):
     file = tmp_path / "own_data.py"
-    file.write_text(f"from mia_pruning.registry import dataset\n\n@dataset\ndef made(*, n: int = 0):\n    {body}\n")
+    file.write_text(
+        f"from mia_pruning.registry import dataset\n\n@dataset\ndef made(*, n: int = 0):\n    {body}\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_data", raising=False)
     assert reason.format(file=file) in refusal(datasets__images={"use": "own_data.made"})

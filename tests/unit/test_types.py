@@ -14,7 +14,11 @@ def test_known_rows_are_the_candidates_model_by_model():
         for example in range(5)
         if candidates[model, example]
     ]
-    for fast, wanted in zip(Signals(logits, labels, candidates, membership).known_rows(), zip(*slow, strict=True), strict=True):
+    for fast, wanted in zip(
+        Signals(logits, labels, candidates, membership).known_rows(),
+        zip(*slow, strict=True),
+        strict=True,
+    ):
         np.testing.assert_array_equal(fast, np.array(wanted))
 
 

@@ -62,7 +62,9 @@ class Project:
         path = os.pathsep.join([str(Path(sys.executable).parent), outside.get("PATH", "")])
         return {**outside, "PATH": path, "PYTHONPATH": self.python_path}
 
-    def command(self, folder: Path, *arguments: str, study: Path | None = None, config: tuple[str, ...] = ()) -> list[str]:
+    def command(
+        self, folder: Path, *arguments: str, study: Path | None = None, config: tuple[str, ...] = ()
+    ) -> list[str]:
         """Snakemake's command line, with `folder` as its working directory."""
         places = ["--snakefile", str(self.root / "Snakefile"), "--directory", str(folder)]
         configured = ["--configfile", str(study)] if study else []
@@ -70,7 +72,9 @@ class Project:
         return [sys.executable, "-m", "snakemake", *places, *arguments, *configured, *overridden]
 
     def execute(self, command: list[str], folder: Path) -> Outcome:
-        done = subprocess.run(command, cwd=folder, env=self.environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=self.environment(), capture_output=True, text=True, check=False
+        )
         return Outcome(done.returncode, done.stdout, done.stdout + done.stderr)
 
     def snakemake(self, folder: Path, *arguments: str, **configuration: Any) -> Outcome:
@@ -84,7 +88,14 @@ class Project:
 
     def reproduction(self) -> list[str]:
         """What `make reproduce` runs; its working directory is the copy."""
-        return [sys.executable, "-m", "mia_pruning.operations.reproduce", "studies/smoke.yaml", "--cores", "2"]
+        return [
+            sys.executable,
+            "-m",
+            "mia_pruning.operations.reproduce",
+            "studies/smoke.yaml",
+            "--cores",
+            "2",
+        ]
 
     def reproduce(self) -> Outcome:
         return self.with_library().execute(self.reproduction(), self.root)
@@ -96,9 +107,13 @@ class Project:
     def plan(self, folder: Path, study: Path | None, config: tuple[str, ...] = ()) -> Plan:
         outcome = self.snakemake(folder, "--summary", study=study, config=config)
         assert outcome.code == 0, outcome.text[-4000:]
-        rows = [line.split("\t") for line in outcome.stdout.splitlines() if line.count("\t") == 5][1:]
+        rows = [line.split("\t") for line in outcome.stdout.splitlines() if line.count("\t") == 5][
+            1:
+        ]
         pending = {row[0]: row[2] for row in rows if row[5] != "no update"}
-        return Plan(frozenset(row[0] for row in rows), frozenset(pending), frozenset(pending.values()))
+        return Plan(
+            frozenset(row[0] for row in rows), frozenset(pending), frozenset(pending.values())
+        )
 
 
 def _changed(settings: dict[str, Any], changes: dict[Any, Any]) -> dict[str, Any]:
@@ -120,11 +135,27 @@ def _few_defences(smoke: Path) -> dict[str, Any]:
     """The smoke study with two of its defences, in two batches, and with both shadow attackers: what these tests look at."""
     settings = yaml.safe_load(smoke.read_text(encoding="utf-8"))
     kept = ("baseline", "mia_pruning")
-    used = {axis: {settings["defences"][name][axis] for name in kept} for axis in ("objective", "constraint")}
-    changes: dict[Any, Any] = {f"defences.{name}": ... for name in settings["defences"] if name not in kept}
-    changes |= {f"objectives.{name}": ... for name in settings["objectives"] if name not in used["objective"]}
-    changes |= {f"constraints.{name}": ... for name in settings["constraints"] if name not in used["constraint"]}
-    changes |= {"attackers": ["adaptive", "dense_shadows"], "experiments.lenet5_fashion.training.models_per_job": 2}
+    used = {
+        axis: {settings["defences"][name][axis] for name in kept}
+        for axis in ("objective", "constraint")
+    }
+    changes: dict[Any, Any] = {
+        f"defences.{name}": ... for name in settings["defences"] if name not in kept
+    }
+    changes |= {
+        f"objectives.{name}": ...
+        for name in settings["objectives"]
+        if name not in used["objective"]
+    }
+    changes |= {
+        f"constraints.{name}": ...
+        for name in settings["constraints"]
+        if name not in used["constraint"]
+    }
+    changes |= {
+        "attackers": ["adaptive", "dense_shadows"],
+        "experiments.lenet5_fashion.training.models_per_job": 2,
+    }
     return _changed(settings, changes)
 
 
@@ -144,7 +175,9 @@ def variant(smoke_settings: dict[str, Any], tmp_path: Path) -> Callable[..., Pat
 
     def write(changes: dict[Any, Any]) -> Path:
         path = tmp_path / "variant.yaml"
-        path.write_text(yaml.safe_dump(_changed(smoke_settings, changes), sort_keys=False), encoding="utf-8")
+        path.write_text(
+            yaml.safe_dump(_changed(smoke_settings, changes), sort_keys=False), encoding="utf-8"
+        )
         return path
 
     return write
@@ -159,11 +192,31 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         if path.stem not in FIGURES:
             path.unlink()
     claims = root / "report" / "claims.yaml"
-    claims.write_text(claims.read_text(encoding="utf-8").replace("shown_in: attack_by_compression", "shown_in: trade_off"))
+    claims.write_text(
+        claims.read_text(encoding="utf-8").replace(
+            "shown_in: attack_by_compression", "shown_in: trade_off"
+        )
+    )
     made = Project(root)
-    made.smoke.write_text(yaml.safe_dump(_few_defences(made.smoke), sort_keys=False), encoding="utf-8")
-    git = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
-    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "copy"]):
+    made.smoke.write_text(
+        yaml.safe_dump(_few_defences(made.smoke), sort_keys=False), encoding="utf-8"
+    )
+    git = [
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@example.org",
+        "-c",
+        "commit.gpgsign=false",
+    ]
+    for arguments in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["commit", "--quiet", "--message", "copy"],
+    ):
         outcome = made.execute([*git, *arguments], root)
         assert outcome.code == 0, outcome.text
     return made
@@ -192,13 +245,18 @@ def reproduced(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Ou
 
     Of processes that test side by side the first runs it; the others get what it left.
     """
-    made = tmp_path_factory.getbasetemp().parent / f"reproduced_{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    made = (
+        tmp_path_factory.getbasetemp().parent
+        / f"reproduced_{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    )
     with FileLock(made.with_suffix(".lock")):
         if not made.exists():
             outcome = project.reproduce()
             for name in RUN:
                 shutil.copytree(project.root / name, made / name, symlinks=True)
-            (made / "outcome.json").write_text(json.dumps(dataclasses.asdict(outcome)), encoding="utf-8")
+            (made / "outcome.json").write_text(
+                json.dumps(dataclasses.asdict(outcome)), encoding="utf-8"
+            )
             return outcome
     for name in RUN:
         shutil.copytree(made / name, project.root / name, symlinks=True)

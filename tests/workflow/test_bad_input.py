@@ -18,7 +18,14 @@ from mia_pruning.types import StudyError
 IMAGES, LABELS = SHA256
 EXPERIMENT = "experiments.lenet5_fashion"
 SPLIT, TRAINING, MODEL = f"{EXPERIMENT}.split", f"{EXPERIMENT}.training", f"{EXPERIMENT}.model"
-DISJOINT = {"protocol": "disjoint", "examples": 200, "models": 2, "shadow_examples": 200, "shadow_models": 2, "test": 100}
+DISJOINT = {
+    "protocol": "disjoint",
+    "examples": 200,
+    "models": 2,
+    "shadow_examples": 200,
+    "shadow_models": 2,
+    "test": 100,
+}
 
 UNKNOWN_KEYS = {  # the key -> the nearest known one
     "seed": "seeds",
@@ -82,13 +89,23 @@ WRONG_VALUES = [  # key, value, words of the message
     (f"{SPLIT}.examples", 401, ["even"]),
 ]
 IMPOSSIBLE_SPLITS = [
-    ({"protocol": "pool", "examples": 9700, "models": 4, "reference": 100, "test": 400}, ["10200", "10000"]),
+    (
+        {"protocol": "pool", "examples": 9700, "models": 4, "reference": 100, "test": 400},
+        ["10200", "10000"],
+    ),
     ({**DISJOINT, "shadow_examples": 9800}, ["shadow_examples 9800", "10100", "10000"]),
     ({**DISJOINT, "shadow_examples": 201}, ["shadow_examples = 201", "even"]),
     ({**DISJOINT, "shadow_models": 3}, ["shadow_models = 3", "even"]),
     ({**DISJOINT, "shadow_models": 0}, ["shadow_models = 0", ">= 2"]),
 ]
-MISSING = ["study", "defences.baseline", "defences.mia_pruning.constraint", TRAINING, f"{SPLIT}.test", "attacks.correctness.use"]
+MISSING = [
+    "study",
+    "defences.baseline",
+    "defences.mia_pruning.constraint",
+    TRAINING,
+    f"{SPLIT}.test",
+    "attacks.correctness.use",
+]
 ELSEWHERE = ["../x", "..", "/tmp/x", "a/b", "a b", "", "1", "x\n", "Résumé"]
 NAMED = ["study", "datasets", "experiments", "objectives", "constraints", "defences", "attacks"]
 
@@ -162,8 +179,12 @@ def test_number_that_is_not_finite_is_refused(key, value, smoke_settings, change
     assert problems(changed(smoke_settings, {f"{TRAINING}.{key}": value}))
 
 
-@pytest.mark.parametrize("key", ["seeds", f"{SPLIT}.models", f"{TRAINING}.epochs", f"{TRAINING}.models_per_job"])
-def test_whole_number_written_as_a_float_becomes_an_integer_or_is_refused(key, smoke_settings, changed):
+@pytest.mark.parametrize(
+    "key", ["seeds", f"{SPLIT}.models", f"{TRAINING}.epochs", f"{TRAINING}.models_per_job"]
+)
+def test_whole_number_written_as_a_float_becomes_an_integer_or_is_refused(
+    key, smoke_settings, changed
+):
     try:
         found = complete(changed(smoke_settings, {key: [4.0] if key == "seeds" else 4.0}))
     except StudyError:
@@ -201,17 +222,25 @@ def test_value_that_no_job_could_use_is_refused_in_a_sentence(key, value, smoke_
     ],
     ids=["option without a type", "default that is computed", "syntax error"],
 )
-def test_own_plug_in_that_cannot_be_read_is_refused_in_a_sentence(definition, smoke_settings, changed, tmp_path, monkeypatch):
-    text = f"import numpy as np\nfrom mia_pruning.registry import attack\n\n\n@attack\n{definition}\n"
+def test_own_plug_in_that_cannot_be_read_is_refused_in_a_sentence(
+    definition, smoke_settings, changed, tmp_path, monkeypatch
+):
+    text = (
+        f"import numpy as np\nfrom mia_pruning.registry import attack\n\n\n@attack\n{definition}\n"
+    )
     (tmp_path / "unreadable_attack.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    (problem,) = problems(changed(smoke_settings, {"attacks.correctness.use": "unreadable_attack.mine"}))
+    (problem,) = problems(
+        changed(smoke_settings, {"attacks.correctness.use": "unreadable_attack.mine"})
+    )
     assert "attacks.correctness.use" in problem
     assert "unreadable_attack" in problem
 
 
 def test_two_defences_that_are_the_same_pair_are_refused(smoke_settings, changed):
-    (problem,) = problems(changed(smoke_settings, {"defences.again": smoke_settings["defences"]["mia_pruning"]}))
+    (problem,) = problems(
+        changed(smoke_settings, {"defences.again": smoke_settings["defences"]["mia_pruning"]})
+    )
     assert "defences.again" in problem
     assert "defences.mia_pruning" in problem
 
@@ -221,7 +250,9 @@ def test_baseline_that_is_pruned_is_refused(smoke_settings, changed):
     assert "defences.baseline" in problem
 
 
-@pytest.mark.parametrize("harm", ["images missing", "labels missing", "truncated", "altered", "empty"])
+@pytest.mark.parametrize(
+    "harm", ["images missing", "labels missing", "truncated", "altered", "empty"]
+)
 def test_damaged_data_file_is_named(harm, smoke_settings, changed, tmp_path):
     for name in SHA256:
         shutil.copyfile(CARRIED / name, tmp_path / name)
@@ -230,7 +261,11 @@ def test_damaged_data_file_is_named(harm, smoke_settings, changed, tmp_path):
     if "missing" in harm:
         (tmp_path / name).unlink()
     else:
-        harmed = {"truncated": content[:-1], "altered": bytes([content[0] ^ 1]) + content[1:], "empty": b""}[harm]
+        harmed = {
+            "truncated": content[:-1],
+            "altered": bytes([content[0] ^ 1]) + content[1:],
+            "empty": b"",
+        }[harm]
         (tmp_path / name).write_bytes(harmed)
     (problem,) = problems(changed(smoke_settings, {"datasets.fashion_mnist.folder": str(tmp_path)}))
     assert "datasets.fashion_mnist" in problem
@@ -238,7 +273,9 @@ def test_damaged_data_file_is_named(harm, smoke_settings, changed, tmp_path):
     assert ("missing" if "missing" in harm else SHA256[name]) in problem
 
 
-def test_networks_that_cannot_work_are_all_refused_and_not_remembered(smoke_settings, changed, tmp_path, monkeypatch):
+def test_networks_that_cannot_work_are_all_refused_and_not_remembered(
+    smoke_settings, changed, tmp_path, monkeypatch
+):
     plug_ins = """
         from torch import nn
         from mia_pruning.registry import dataset, model
@@ -257,9 +294,17 @@ def test_networks_that_cannot_work_are_all_refused_and_not_remembered(smoke_sett
     (tmp_path / "misfits.py").write_text(textwrap.dedent(plug_ins), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     cardinality = {"use": "cardinality"}
-    too_high, no_such_layer = {**cardinality, "compression": 1e5}, {**cardinality, "keep": {"fc9": 0.5}}
+    too_high, no_such_layer = (
+        {**cardinality, "compression": 1e5},
+        {**cardinality, "keep": {"fc9": 0.5}},
+    )
     both, neither = {**cardinality, "compression": 5, "keep": {"fc1": 0.5}}, cardinality
-    constraints = {"too_high": too_high, "no_such_layer": no_such_layer, "both": both, "neither": neither}
+    constraints = {
+        "too_high": too_high,
+        "no_such_layer": no_such_layer,
+        "both": both,
+        "neither": neither,
+    }
     experiment = smoke_settings["experiments"]["lenet5_fashion"]
     changes = {
         "datasets.small": {"use": "misfits.small_images"},
@@ -269,7 +314,12 @@ def test_networks_that_cannot_work_are_all_refused_and_not_remembered(smoke_sett
         **{f"defences.{name}": {"objective": "erm", "constraint": name} for name in constraints},
     }
     with pytest.raises(StudyError) as caught:
-        load_study(changed(smoke_settings, changes), default=Path("unused.yaml"), files=[], results=tmp_path)
+        load_study(
+            changed(smoke_settings, changes),
+            default=Path("unused.yaml"),
+            files=[],
+            results=tmp_path,
+        )
     said = str(caught.value).splitlines()[1:]
     for words in (
         ["experiments.small.model", "8 x 8 x 1"],
@@ -288,13 +338,18 @@ def test_command_line_refuses_a_typo_in_a_few_lines_and_leaves_nothing(project, 
     folder.mkdir()
     outcome = project.snakemake(folder, "--cores", "1", study=variant({f"{TRAINING}.epohcs": 3}))
     assert outcome.code != 0
-    assert f"{TRAINING}.epohcs: unknown key; did you mean 'epochs'? Allowed: augmentation, batch_size, epochs" in outcome.text
+    assert (
+        f"{TRAINING}.epohcs: unknown key; did you mean 'epochs'? Allowed: augmentation, batch_size, epochs"
+        in outcome.text
+    )
     assert "Traceback" not in outcome.text
     assert len(outcome.text.splitlines()) < 15
     assert not (folder / "results").exists()
 
 
-@pytest.mark.parametrize("content", ["", "- a\n- b\n", "only words\n", "study: [unclosed\nseeds: 3\n"])
+@pytest.mark.parametrize(
+    "content", ["", "- a\n- b\n", "only words\n", "study: [unclosed\nseeds: 3\n"]
+)
 def test_command_line_refuses_a_file_that_is_no_mapping(content, project, tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text(content, encoding="utf-8")
@@ -339,15 +394,24 @@ def test_a_failing_network_check_ends_in_a_sentence(project, variant, tmp_path):
 
 
 def test_command_line_refuses_a_claim_that_cannot_be_judged(project, edit, tmp_path):
-    edit("report/claims.yaml", lambda text: text.replace(b"metric: compression, at_least: 10", b"metric: compresion"))
+    edit(
+        "report/claims.yaml",
+        lambda text: text.replace(b"metric: compression, at_least: 10", b"metric: compresion"),
+    )
     outcome = project.snakemake(tmp_path, "-n", study=project.smoke)
     assert outcome.code != 0
-    assert "claim C4, condition 1 = {'metric': 'compresion'}: allowed is a metric and exactly one of" in outcome.text
+    assert (
+        "claim C4, condition 1 = {'metric': 'compresion'}: allowed is a metric and exactly one of"
+        in outcome.text
+    )
     assert "Traceback" not in outcome.text
 
 
 def test_command_line_refuses_a_faulty_figure_of_the_project_by_its_name(project, edit, tmp_path):
-    edit("workflow/lib/mia_pruning/reporting/figures/exposure.py", lambda text: text.replace(b"(tables: Tables, ", b"("))
+    edit(
+        "workflow/lib/mia_pruning/reporting/figures/exposure.py",
+        lambda text: text.replace(b"(tables: Tables, ", b"("),
+    )
     outcome = project.snakemake(tmp_path, "-n", study=project.smoke)
     assert outcome.code != 0
     assert "figure exposure: " in outcome.text

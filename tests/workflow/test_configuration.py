@@ -6,7 +6,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-STUDIES = ["config.yaml", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "studies").glob("*.yaml"))]
+STUDIES = [
+    "config.yaml",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "studies").glob("*.yaml")),
+]
 
 
 @pytest.fixture
@@ -22,7 +25,11 @@ def attackers_of(settings: dict, attack: str, defence: str) -> list[str]:
         return []
     if entry["use"] == "lira_joint":
         constraint = settings["constraints"][settings["defences"][defence]["constraint"]]
-        return ["adaptive"] if constraint.get("solver") in ("admm", "magnitude", "gradual_magnitude") else []
+        return (
+            ["adaptive"]
+            if constraint.get("solver") in ("admm", "magnitude", "gradual_magnitude")
+            else []
+        )
     named = entry.get("attackers") or settings.get("attackers", ["adaptive", "dense_shadows"])
     twice = defence == "baseline" and "adaptive" in named
     return [name for name in named if not (twice and name == "dense_shadows")]
@@ -33,7 +40,9 @@ def run_folder(settings: dict, experiment: str, seed: int) -> str:
 
 
 @pytest.mark.parametrize("name", [None, *STUDIES])
-def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(name, project, desk, settings_of):
+def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(
+    name, project, desk, settings_of
+):
     settings = settings_of(name or "config.yaml")
     seed = settings["seeds"][0]  # others are planned alike
     plan = project.plan(desk, name and project.root / name, config=(f"seeds=[{seed}]",))
@@ -48,9 +57,14 @@ def test_every_study_plans_all_its_defences_attacks_and_tables_and_nothing_else(
             }
             assert {path for path in plan.files if path.startswith(f"{folder}attacks/")} == wanted
             assert {f"{folder}evaluation.npz", f"{folder}release/measures.json"} <= plan.files
-    tables = {f"results/{settings['study']}/{table}.csv" for table in ("results", "differences", "targets", "verdicts")}
+    tables = {
+        f"results/{settings['study']}/{table}.csv"
+        for table in ("results", "differences", "targets", "verdicts")
+    }
     assert {*tables, f"results/{settings['study']}/report.html"} <= plan.files
-    assert all(path.startswith(("results/data/", f"results/{settings['study']}/")) for path in plan.files)
+    assert all(
+        path.startswith(("results/data/", f"results/{settings['study']}/")) for path in plan.files
+    )
 
 
 def test_a_study_replaces_the_default_one_whole(project, desk, edit, settings_of):
@@ -82,7 +96,9 @@ def test_a_nested_number_on_the_command_line_is_a_number(project, desk):
 
 
 def test_an_unknown_key_on_the_command_line_is_refused(project, desk):
-    outcome = project.snakemake(desk, "-n", study=project.smoke, config=("bootstrap_replicate=100",))
+    outcome = project.snakemake(
+        desk, "-n", study=project.smoke, config=("bootstrap_replicate=100",)
+    )
     assert outcome.code != 0
     assert "bootstrap_replicate: unknown key; did you mean 'bootstrap_replicates'?" in outcome.text
     assert "Traceback" not in outcome.text
@@ -97,5 +113,7 @@ def test_networks_that_are_pruned_untrained_wait_for_no_dense_ones(project, desk
     }
     files = project.plan(desk, variant(added)).files
     assert any("/own/snip/retrained/" in file for file in files)
-    assert not any("/own/trained/" in file or file.endswith("/own/snip/distance.csv") for file in files)
+    assert not any(
+        "/own/trained/" in file or file.endswith("/own/snip/distance.csv") for file in files
+    )
     assert any(file.endswith("/erm/none/signals.npy") for file in files)

@@ -50,7 +50,9 @@ def whole(project):
 def brought(whole, variant, tmp_path):
     """The project with a data set that is fetched, and a study that uses it."""
     (tmp_path / "fetched_data.py").write_text(FETCHED_PLUG_IN, encoding="utf-8")
-    own = dataclasses.replace(whole, python_path=os.pathsep.join([str(tmp_path), whole.python_path]))
+    own = dataclasses.replace(
+        whole, python_path=os.pathsep.join([str(tmp_path), whole.python_path])
+    )
     return own, variant({DATA: {"use": "fetched_data.brought"}})
 
 
@@ -69,7 +71,9 @@ def test_files_that_were_fetched_may_go_or_come_again_and_rerun_nothing(brought,
     assert not (run / "results/data/fashion_mnist/unfinished").exists()
 
 
-def test_a_module_that_a_users_plug_in_imports_reruns_its_jobs_when_its_code_changes(brought, run, tmp_path):
+def test_a_module_that_a_users_plug_in_imports_reruns_its_jobs_when_its_code_changes(
+    brought, run, tmp_path
+):
     own, study = brought
     helper, plug_in = tmp_path / "own_helper.py", tmp_path / "fetched_data.py"
     helper.write_text("K = 1\n", encoding="utf-8")
@@ -87,7 +91,10 @@ def test_a_fetched_file_that_is_damaged_is_refused_at_planning(brought, run):
     (run / "data" / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
     outcome = own.snakemake(run, "-n", study=study)
     assert outcome.code != 0
-    assert "datasets.fashion_mnist: data/t10k-labels-idx1-ubyte.gz is damaged or altered" in outcome.text
+    assert (
+        "datasets.fashion_mnist: data/t10k-labels-idx1-ubyte.gz is damaged or altered"
+        in outcome.text
+    )
     assert "Traceback" not in outcome.text
 
 
@@ -102,7 +109,10 @@ def test_own_arrays_are_packed_again_when_their_file_changes(whole, variant, run
     assert whole.plan(run, study).rules >= STAGES
     np.savez(tmp_path / "mine.npz", images=images, labels=labels[1:])
     outcome = whole.snakemake(run, "-n", study=study)
-    assert f"datasets.fashion_mnist: {tmp_path / 'mine.npz'}[labels]: 999 labels for the 1000 images" in outcome.text
+    assert (
+        f"datasets.fashion_mnist: {tmp_path / 'mine.npz'}[labels]: 999 labels for the 1000 images"
+        in outcome.text
+    )
     assert "Traceback" not in outcome.text
 
 
@@ -111,7 +121,10 @@ def test_imagenet_is_planned_without_it_and_then_asked_for(whole, variant, run):
     assert whole.plan(run, study).rules >= STAGES
     outcome = whole.snakemake(run, PACKED, "--cores", "2", study=study)
     assert outcome.code != 0
-    assert "and ImageNet cannot be downloaded without an account; obtain ILSVRC2012_img_train.tar" in outcome.text
+    assert (
+        "and ImageNet cannot be downloaded without an account; obtain ILSVRC2012_img_train.tar"
+        in outcome.text
+    )
     assert f"{run}/data/imagenet/train/<class>" in outcome.text
     assert "Traceback" not in outcome.text
 

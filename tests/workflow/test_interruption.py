@@ -15,7 +15,10 @@ from mia_pruning import storage
 
 RUN = "results/smoke/lenet5_fashion/seed_0/erm"
 #: what is made of all networks, and what attacks that learn and that compare make of it
-MADE = [f"{RUN}/none/signals.npy", *(f"{RUN}/admm/attacks/{attack}.adaptive.npz" for attack in ("shadow_network", "lira"))]
+MADE = [
+    f"{RUN}/none/signals.npy",
+    *(f"{RUN}/admm/attacks/{attack}.adaptive.npz" for attack in ("shadow_network", "lira")),
+]
 PHASES = {"trained": "train_targets", "admm/pruned": "prune_targets"}
 LOCKED = "cannot be locked"
 
@@ -133,12 +136,23 @@ def test_networks_curves_and_signals_are_the_same_bits_as_undisturbed(interrupte
         twin = smoke / path.relative_to(interrupted.folder)
         if path.suffix == ".safetensors":
             here, there = storage.read_tensors(path)[0], storage.read_tensors(twin)[0]
-            same[path] = set(here) == set(there) and all(torch.equal(tensor, there[name]) for name, tensor in here.items())
+            same[path] = set(here) == set(there) and all(
+                torch.equal(tensor, there[name]) for name, tensor in here.items()
+            )
         elif path.suffix == ".npz":
             here, there = storage.read_arrays(path), storage.read_arrays(twin)
-            same[path] = set(here) == set(there) and all(np.array_equal(array, there[name]) for name, array in here.items())
+            same[path] = set(here) == set(there) and all(
+                np.array_equal(array, there[name]) for name, array in here.items()
+            )
         elif path.suffix in (".npy", ".csv"):
             same[path] = path.read_bytes() == twin.read_bytes()
-    assert {path.parent.name for path in same} >= {"trained", "pruned", "retrained", "none", "admm", "attacks"}
+    assert {path.parent.name for path in same} >= {
+        "trained",
+        "pruned",
+        "retrained",
+        "none",
+        "admm",
+        "attacks",
+    }
     assert len(same) > 25
     assert [path for path, is_same in same.items() if not is_same] == []

@@ -82,14 +82,22 @@ def tree(copied, tmp_path_factory):
     """A copy of the project, the study and a stranger's solver, which raises; and a function that runs it."""
     made = copied(tmp_path_factory.mktemp("partial") / "tree").with_library()
     (made.root / "studies" / "partial.yaml").write_text(textwrap.dedent(STUDY), encoding="utf-8")
-    (made.root / "workflow" / "lib" / "strangers_solver.py").write_text(textwrap.dedent(SOLVER).lstrip(), encoding="utf-8")
+    (made.root / "workflow" / "lib" / "strangers_solver.py").write_text(
+        textwrap.dedent(SOLVER).lstrip(), encoding="utf-8"
+    )
 
     def run() -> Case:
         command = [part.replace("smoke.yaml", "partial.yaml") for part in made.reproduction()]
         outcome, results = made.execute(command, made.root), made.root / RESULTS
         tables = {path.stem: rows(path) for path in results.glob("*.csv")}
         files = {path.name: path.read_bytes() for path in results.glob("*.csv")}
-        return Case(outcome.code, outcome.text, (results / "report.html").read_text(encoding="utf-8"), tables, files)
+        return Case(
+            outcome.code,
+            outcome.text,
+            (results / "report.html").read_text(encoding="utf-8"),
+            tables,
+            files,
+        )
 
     return made, run
 
@@ -134,8 +142,12 @@ def test_tables_hold_the_other_defences(partial):
 def test_claims_on_the_missing_defence_are_not_tested_for_the_true_reason(partial):
     found = {(row["claim"], row["defence"]): row for row in partial.tables["verdicts"]}
     assert found["C1", "mia_pruning"]["verdict"] == "not tested"
-    assert found["C1", "mia_pruning"]["reason"].startswith("mia_pruning is missing from the results of tiny")
-    assert found["C1", "mia_pruning_40x"]["reason"] == "the study has no defence named mia_pruning_40x"
+    assert found["C1", "mia_pruning"]["reason"].startswith(
+        "mia_pruning is missing from the results of tiny"
+    )
+    assert (
+        found["C1", "mia_pruning_40x"]["reason"] == "the study has no defence named mia_pruning_40x"
+    )
     assert found["C1", "mia_pruning_5x"]["verdict"] != "not tested"
 
 
@@ -146,10 +158,16 @@ def test_after_the_repair_nothing_tells_of_it(partial, repaired, tree):
     assert "not whole" not in repaired.page
     assert "because jobs failed" not in repaired.files["verdicts.csv"].decode()
     assert not (tree[0].root / RESULTS / "missing.json").exists()
-    assert {row["defence"] for row in repaired.tables["results"]} == {"baseline", "mia_pruning", "mia_pruning_5x"}
+    assert {row["defence"] for row in repaired.tables["results"]} == {
+        "baseline",
+        "mia_pruning",
+        "mia_pruning_5x",
+    }
 
 
-def test_the_repaired_study_is_whole_and_its_tables_are_those_of_a_run_that_knows_of_no_failure(repaired, tree):
+def test_the_repaired_study_is_whole_and_its_tables_are_those_of_a_run_that_knows_of_no_failure(
+    repaired, tree
+):
     project, _ = tree
     study, results = project.root / "studies" / "partial.yaml", project.root / RESULTS
     assert not project.plan(project.root, study).pending

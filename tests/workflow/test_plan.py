@@ -61,7 +61,11 @@ def test_planning_prints_a_table_and_leaves_the_plan_alone(project, one_attack, 
     assert outcome.code == 0, outcome.text
     assert "train_targets" in outcome.stdout
     assert "Wall time on 2 cores" in outcome.stdout
-    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "approved"}
+    left = {
+        str(path.relative_to(tmp_path))
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.parent.name != "approved"
+    }
     snakemakes_own = {name for name in left if name.startswith(".snakemake/")}
     assert left - snakemakes_own == {"results/smoke/plan.json", "variant.yaml"}
 
@@ -89,7 +93,9 @@ def test_models_a_job_that_are_left_to_the_plan_want_one(project, variant, tmp_p
 
 
 def test_planning_lays_models_over_jobs_and_the_study_then_runs_so(project, one_attack, tmp_path):
-    study = one_attack({**LEFT_TO_THE_PLAN, "experiments.lenet5_fashion.training.minutes_per_job": 1e-6})
+    study = one_attack(
+        {**LEFT_TO_THE_PLAN, "experiments.lenet5_fashion.training.minutes_per_job": 1e-6}
+    )
     outcome = project.with_library().execute([*PLAN, str(study)], tmp_path)
     assert outcome.code == 0, outcome.text
     assert "Models a job: lenet5_fashion 1." in outcome.stdout

@@ -66,7 +66,9 @@ def test_what_the_repository_carries_needs_no_network(tree, prefetch):
 
 def test_files_are_asked_for_by_name_and_place_and_then_suffice(tree, prefetch, variant, tmp_path):
     (tmp_path / "unreachable_data.py").write_text(UNREACHABLE_PLUG_IN, encoding="utf-8")
-    study = variant({DATA: {"use": "unreachable_data.unreachable", "folder": str(tmp_path / "data")}})
+    study = variant(
+        {DATA: {"use": "unreachable_data.unreachable", "folder": str(tmp_path / "data")}}
+    )
     for archive in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
         outcome = prefetch(study)
         assert outcome.code != 0

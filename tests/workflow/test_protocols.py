@@ -101,7 +101,9 @@ def stranger(project, tmp_path_factory) -> Stranger:
 
 
 def results(stranger: Stranger) -> list[dict[str, str]]:
-    with (stranger.folder / "results/stranger/results.csv").open(encoding="utf-8", newline="") as file:
+    with (stranger.folder / "results/stranger/results.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:
         return list(csv.DictReader(file))
 
 
@@ -121,8 +123,18 @@ def test_targets_and_shadows_are_made_by_jobs_of_their_own(stage, stranger):
 
 
 def test_one_shot_pruning_keeps_the_largest_weights_of_each_layer(stranger):
-    dense = read_models(*(str(stranger.run / f"erm/trained/{role}_0.safetensors") for role in ("targets", "shadows")))
-    pruned = read_models(*(str(stranger.run / f"erm/quarter/pruned/{role}_0.safetensors") for role in ("targets", "shadows")))
+    dense = read_models(
+        *(
+            str(stranger.run / f"erm/trained/{role}_0.safetensors")
+            for role in ("targets", "shadows")
+        )
+    )
+    pruned = read_models(
+        *(
+            str(stranger.run / f"erm/quarter/pruned/{role}_0.safetensors")
+            for role in ("targets", "shadows")
+        )
+    )
     for row, model in pruned.items():
         for name, mask in storage.select(model, "masks").items():
             before, after = dense[row][f"weights/{name}"], model[f"weights/{name}"]
@@ -131,9 +143,17 @@ def test_one_shot_pruning_keeps_the_largest_weights_of_each_layer(stranger):
             assert before[mask].abs().min() >= before[~mask].abs().max()
 
 
-@pytest.mark.parametrize(("defence", "constraint"), [("baseline", "none"), ("magnitude", "quarter")])
-def test_a_strangers_attack_has_its_row_and_its_scores_with_its_option(defence, constraint, stranger):
-    found = [row for row in results(stranger) if (row["defence"], row["attack"], row["metric"]) == (defence, "margin", "auc")]
+@pytest.mark.parametrize(
+    ("defence", "constraint"), [("baseline", "none"), ("magnitude", "quarter")]
+)
+def test_a_strangers_attack_has_its_row_and_its_scores_with_its_option(
+    defence, constraint, stranger
+):
+    found = [
+        row
+        for row in results(stranger)
+        if (row["defence"], row["attack"], row["metric"]) == (defence, "margin", "auc")
+    ]
     assert {row["seeds"] for row in found} == {"7"}
     assert {row["n_targets"] for row in found} == {"2"}
     assert "adaptive" in {row["attacker"] for row in found}
@@ -151,15 +171,24 @@ def test_a_strangers_attack_has_its_row_and_its_scores_with_its_option(defence, 
 
 
 @pytest.mark.parametrize("constraint", ["none", "quarter"])
-def test_generated_shadows_see_the_targets_through_models_of_generated_examples(constraint, stranger):
-    split, own = (read_split(folder / "membership.npz") for folder in (stranger.run, stranger.generated))
+def test_generated_shadows_see_the_targets_through_models_of_generated_examples(
+    constraint, stranger
+):
+    split, own = (
+        read_split(folder / "membership.npz") for folder in (stranger.run, stranger.generated)
+    )
     drawn = read_packed(stranger.generated / "examples/dataset.json")
     logits, of_shadows = (
-        storage.read_array(folder / "erm" / constraint / "signals.npy")[:, : of.pool.size].astype(np.float64)
+        storage.read_array(folder / "erm" / constraint / "signals.npy")[:, : of.pool.size].astype(
+            np.float64
+        )
         for folder, of in ((stranger.run, split), (stranger.generated, own))
     )
     known = margins(of_shadows, drawn.labels[own.pool])
-    asked = margins(logits, read_packed(stranger.folder / "results/data/fashion/dataset.json").labels[split.pool])
+    asked = margins(
+        logits,
+        read_packed(stranger.folder / "results/data/fashion/dataset.json").labels[split.pool],
+    )
     file = stranger.run / "erm" / constraint / "attacks/margin.generated_shadows.npz"
     expected = asked[:2] - known.mean() - 0.5
     np.testing.assert_allclose(storage.read_arrays(file)["scores"], expected, rtol=1e-4, atol=1e-4)
@@ -173,7 +202,9 @@ def margins(logits, labels):
 
 def test_the_models_of_generated_examples_share_no_initial_weights_with_the_targets(stranger):
     file = "erm/trained/targets_0.safetensors"
-    targets, shadows = (read_models(str(folder / file))[0] for folder in (stranger.run, stranger.generated))
+    targets, shadows = (
+        read_models(str(folder / file))[0] for folder in (stranger.run, stranger.generated)
+    )
     correlations = [
         np.corrcoef(targets[name].flatten(), shadows[name].flatten())[0, 1]
         for name in targets
@@ -187,10 +218,21 @@ def test_generated_shadows_have_rows_of_their_own_and_their_experiment_none(stra
     rows = results(stranger)
     assert {row["experiment"] for row in rows} == {"apart"}
     found = {(row["defence"], row["attacker"]) for row in rows if row["attack"] == "margin"}
-    assert found == {(defence, who) for defence in ("baseline", "magnitude") for who in ("adaptive", "generated_shadows")}
-    assert not [path for path in stranger.generated.rglob("*") if path.name in ("evaluation.npz", "attacks", "release")]
+    assert found == {
+        (defence, who)
+        for defence in ("baseline", "magnitude")
+        for who in ("adaptive", "generated_shadows")
+    }
+    assert not [
+        path
+        for path in stranger.generated.rglob("*")
+        if path.name in ("evaluation.npz", "attacks", "release")
+    ]
     report = (stranger.folder / "results/stranger/report.html").read_text(encoding="utf-8")
-    assert "2 shadow models of generated examples, and of the data only the 120 reference examples" in report
+    assert (
+        "2 shadow models of generated examples, and of the data only the 120 reference examples"
+        in report
+    )
     assert "apart.generated/seed_7/generate_examples" in report  # what it cost is counted
     assert ">apart.generated<" not in report
 
@@ -200,12 +242,17 @@ def test_an_attack_that_fails_stops_nothing_and_is_named_in_the_report(stranger)
     assert "broken" not in {row["attack"] for row in results(stranger)}
     with (folder / "failures.csv").open(encoding="utf-8", newline="") as file:
         failures = list(csv.DictReader(file))
-    assert {(row["defence"], row["attack"]) for row in failures} == {("baseline", "broken"), ("magnitude", "broken")}
+    assert {(row["defence"], row["attack"]) for row in failures} == {
+        ("baseline", "broken"),
+        ("magnitude", "broken"),
+    }
     assert all("a stranger's mistake" in row["failure"] for row in failures)
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "2 attacks failed and are missing from every table" in report
     assert "a stranger&#39;s mistake" in report
-    log = (stranger.run / "erm/none/logs/run_attack_broken.adaptive.log").read_text(encoding="utf-8")
+    log = (stranger.run / "erm/none/logs/run_attack_broken.adaptive.log").read_text(
+        encoding="utf-8"
+    )
     assert "strangers_attack.py" in log
 
 
@@ -219,6 +266,7 @@ def test_a_changed_line_of_a_strangers_attack_reruns_it_and_a_comment_does_not(s
     module.write_text(text, encoding="utf-8")
     assert "Nothing to be done" in untouched
     assert {
-        f"results/stranger/apart/seed_7/erm/{name}/attacks/margin.adaptive.npz" for name in ("none", "quarter")
+        f"results/stranger/apart/seed_7/erm/{name}/attacks/margin.adaptive.npz"
+        for name in ("none", "quarter")
     } <= altered.pending
     assert not altered.rules & {"train_targets", "train_shadows", "prune_models", "query_models"}

@@ -14,7 +14,14 @@ from mia_pruning.stages.networks import read_models
 
 LIBRARY = "workflow/lib/mia_pruning"
 RUN = "results/smoke/lenet5_fashion/seed_0"
-EVALUATION = {"evaluate_defence", "summarise_study", "judge_claims", "draw_figure", "write_report", "export_study"}
+EVALUATION = {
+    "evaluate_defence",
+    "summarise_study",
+    "judge_claims",
+    "draw_figure",
+    "write_report",
+    "export_study",
+}
 SIGNALS = {"query_models", "measure_release", "measure_distance", "run_attack", *EVALUATION}
 
 
@@ -38,9 +45,19 @@ def statement(content: bytes) -> bytes:
 
 
 def test_comments_and_docstrings_rerun_nothing(smoke, project, edit):
-    for name in ("attacks/modified_entropy.py", "training/loop.py", "constraints/admm.py", "storage.py"):
+    for name in (
+        "attacks/modified_entropy.py",
+        "training/loop.py",
+        "constraints/admm.py",
+        "storage.py",
+    ):
         edit(f"{LIBRARY}/{name}", comment)
-    for name in ("attacks/correctness.py", "metrics/intervals.py", "models/lenet5.py", "stages/query.py"):
+    for name in (
+        "attacks/correctness.py",
+        "metrics/intervals.py",
+        "models/lenet5.py",
+        "stages/query.py",
+    ):
         edit(f"{LIBRARY}/{name}", docstring)
     for name in ("train_models", "run_attack", "write_report"):
         edit(f"workflow/scripts/{name}.py", comment)
@@ -56,8 +73,13 @@ def test_a_project_that_moves_with_its_results_reruns_nothing(smoke, project, tm
 
 def test_the_order_of_keys_in_a_study_reruns_nothing(smoke, project, smoke_settings, variant):
     experiment = smoke_settings["experiments"]["lenet5_fashion"]
-    entries = {f"experiments.lenet5_fashion.{key}": experiment[key] for key in ("model", "split", "training")}
-    entries |= {f"constraints.{name}": entry for name, entry in smoke_settings["constraints"].items()}
+    entries = {
+        f"experiments.lenet5_fashion.{key}": experiment[key]
+        for key in ("model", "split", "training")
+    }
+    entries |= {
+        f"constraints.{name}": entry for name, entry in smoke_settings["constraints"].items()
+    }
     entries |= {f"attacks.{name}": entry for name, entry in smoke_settings["attacks"].items()}
     study = variant({key: dict(reversed(entry.items())) for key, entry in entries.items()})
     assert not project.plan(smoke, study).pending
@@ -67,10 +89,14 @@ def test_a_changed_line_of_an_attack_reruns_that_attack_and_what_follows(smoke, 
     edit(f"{LIBRARY}/attacks/modified_entropy.py", statement)
     plan = project.plan(smoke, project.smoke)
     assert plan.rules == {"run_attack", *EVALUATION}
-    assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/(modified|known_member)_entropy\.")
+    assert {path for path in plan.pending if "/attacks/" in path} == matching(
+        plan, r"/attacks/(modified|known_member)_entropy\."
+    )
 
 
-def test_a_changed_line_of_the_training_loop_reruns_all_models_but_not_the_data(smoke, project, edit):
+def test_a_changed_line_of_the_training_loop_reruns_all_models_but_not_the_data(
+    smoke, project, edit
+):
     edit(f"{LIBRARY}/training/loop.py", statement)
     plan = project.plan(smoke, project.smoke)
     assert matching(plan, "safetensors$") <= plan.pending
@@ -86,7 +112,14 @@ def test_a_changed_line_of_admm_reruns_pruning_and_no_dense_training(smoke, proj
 
 @pytest.fixture
 def retrained_longer(smoke_settings, variant) -> Path:
-    return variant({"constraints.admm.retrain_epochs": smoke_settings["constraints"]["admm"]["retrain_epochs"] + 1})
+    return variant(
+        {
+            "constraints.admm.retrain_epochs": smoke_settings["constraints"]["admm"][
+                "retrain_epochs"
+            ]
+            + 1
+        }
+    )
 
 
 def test_more_retraining_reruns_neither_training_nor_pruning(smoke, project, retrained_longer):
@@ -97,9 +130,16 @@ def test_more_retraining_reruns_neither_training_nor_pruning(smoke, project, ret
 
 
 def test_an_attack_option_and_an_added_attack_run_these_attacks_only(smoke, project, variant):
-    plan = project.plan(smoke, variant({"attacks.modified_entropy.per_class": False, "attacks.entropy": {"use": "entropy"}}))
+    plan = project.plan(
+        smoke,
+        variant(
+            {"attacks.modified_entropy.per_class": False, "attacks.entropy": {"use": "entropy"}}
+        ),
+    )
     assert plan.rules == {"run_attack", *EVALUATION}
-    assert {path for path in plan.pending if "/attacks/" in path} == matching(plan, r"/attacks/(modified_)?entropy\.")
+    assert {path for path in plan.pending if "/attacks/" in path} == matching(
+        plan, r"/attacks/(modified_)?entropy\."
+    )
 
 
 def test_more_replicates_rerun_no_attack(smoke, project):
@@ -116,7 +156,9 @@ def test_a_second_seed_leaves_the_first_alone(smoke, project, variant):
 
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
-def test_a_lost_part_of_the_packed_data_is_made_again_for_who_needs_it(name, smoke, project, retrained_longer):
+def test_a_lost_part_of_the_packed_data_is_made_again_for_who_needs_it(
+    name, smoke, project, retrained_longer
+):
     array = smoke / "results/data/fashion_mnist" / name
     hidden = array.rename(array.with_name("hidden"))
     try:
@@ -153,14 +195,18 @@ def one_job(project, smoke_settings, changed, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("one_job")
     settings = changed(smoke_settings, {"experiments.lenet5_fashion.training.models_per_job": 4})
     (folder / "study.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    project.make(folder, f"{RUN}/erm/admm/retrained/targets_0.safetensors", study=folder / "study.yaml")
+    project.make(
+        folder, f"{RUN}/erm/admm/retrained/targets_0.safetensors", study=folder / "study.yaml"
+    )
     return folder
 
 
 @pytest.mark.parametrize("stage", ["trained", "admm/pruned", "admm/retrained"])
 def test_how_models_are_spread_over_jobs_changes_no_bit(stage, one_job, smoke):
     together = read_models(str(one_job / RUN / "erm" / stage / "targets_0.safetensors"))
-    apart = read_models(*(str(smoke / RUN / "erm" / stage / f"targets_{batch}.safetensors") for batch in (0, 1)))
+    apart = read_models(
+        *(str(smoke / RUN / "erm" / stage / f"targets_{batch}.safetensors") for batch in (0, 1))
+    )
     assert set(together) == set(apart) == {0, 1, 2, 3}
     for row, model in together.items():
         assert set(model) == set(apart[row])

@@ -20,7 +20,9 @@ def calls(project, smoke_settings, changed, tmp_path_factory):
         settings = changed(smoke_settings, {"seeds": list(range(n_seeds))})
         study.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
         command = project.command(folder, "--dry-run", "--quiet", "all", study=study)
-        outcome = project.execute([sys.executable, "-m", "cProfile", "-o", str(profile), *command[1:]], folder)
+        outcome = project.execute(
+            [sys.executable, "-m", "cProfile", "-o", str(profile), *command[1:]], folder
+        )
         assert outcome.code == 0, outcome.text
         found = {}
         for (file, _, name), (_, n_calls, *_) in pstats.Stats(str(profile)).stats.items():

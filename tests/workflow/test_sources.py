@@ -45,7 +45,9 @@ def test_snakemake_lint_finds_nothing(project, desk):
 
 @pytest.mark.parametrize("rule", rules())
 def test_rule_has_every_directive(rule):
-    missing = [name for name in DIRECTIVES if not re.search(rf"^    {name}:", rules()[rule], re.MULTILINE)]
+    missing = [
+        name for name in DIRECTIVES if not re.search(rf"^    {name}:", rules()[rule], re.MULTILINE)
+    ]
     assert not missing
 
 
@@ -57,14 +59,22 @@ def test_rule_reruns_when_its_code_changes(rule):
 
 @pytest.mark.parametrize("rule", rules())
 def test_rule_has_the_script_of_its_name(rule):
-    assert scripts()[rule] == {"train_targets": "train_models", "train_shadows": "train_models"}.get(rule, rule)
+    assert scripts()[rule] == {
+        "train_targets": "train_models",
+        "train_shadows": "train_models",
+    }.get(rule, rule)
 
 
 def test_every_script_belongs_to_a_rule():
-    assert {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")} == set(scripts().values())
+    assert {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")} == set(
+        scripts().values()
+    )
 
 
 def test_every_rule_has_its_own_log_and_benchmark():
     for directive in ("log", "benchmark"):
-        found = [re.findall(rf'^    {directive}:\n        f?(?:\w+ \+ )?"(.*)"', text, re.M)[-1] for text in rules().values()]
+        found = [
+            re.findall(rf'^    {directive}:\n        f?(?:\w+ \+ )?"(.*)"', text, re.M)[-1]
+            for text in rules().values()
+        ]
         assert len(set(found)) == len(found)

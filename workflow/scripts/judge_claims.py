@@ -8,5 +8,10 @@ from mia_pruning.study.reading import read_yaml
 
 with job(snakemake):
     tables = CsvTables({name: snakemake.input[name] for name in ("results", "differences")})
-    verdicts = judge(read_yaml(snakemake.input.claims), tables["results"], tables["differences"], snakemake.params.missing)
+    verdicts = judge(
+        read_yaml(snakemake.input.claims),
+        tables["results"],
+        tables["differences"],
+        snakemake.params.missing,
+    )
     storage.write_text(snakemake.output[0], verdicts.to_csv(index=False, lineterminator="\n"))

@@ -9,8 +9,12 @@ with job(snakemake) as record:
         snakemake.input.split,
         target_signals=snakemake.input.target_signals,
         shadow_signals=snakemake.input.shadow_signals,
-        target_probes=dict(zip(snakemake.params.probes, snakemake.input.target_probes, strict=True)),
-        shadow_probes=dict(zip(snakemake.params.probes, snakemake.input.shadow_probes, strict=True)),
+        target_probes=dict(
+            zip(snakemake.params.probes, snakemake.input.target_probes, strict=True)
+        ),
+        shadow_probes=dict(
+            zip(snakemake.params.probes, snakemake.input.shadow_probes, strict=True)
+        ),
         dense_signals=next(iter(snakemake.input.dense_signals), None),
         shadow_dataset=next(iter(snakemake.input.shadow_data), None),
         shadow_split=next(iter(snakemake.input.shadow_split), None),

@@ -33,7 +33,10 @@ def planted(made_up):
             return strength * truth + rng.normal(size=truth.shape)
 
         numbered = enumerate(strengths)
-        parts = [Part(f"part {n}", scores(s, members), scores(s, shadows.membership)) for n, s in numbered]
+        parts = [
+            Part(f"part {n}", scores(s, members), scores(s, shadows.membership))
+            for n, s in numbered
+        ]
         return targets, shadows, members, parts
 
     return make
@@ -210,7 +213,9 @@ def test_thresholds_of_a_class_are_set_on_the_other_half(planted):
     targets, shadows, _, (part,) = planted(1.0)
     half = halves(shadows)
     moved = dataclasses.replace(part, of_shadows=part.of_shadows + np.where(half, 9.0, 0.0))
-    found, of_moved = (against_class_thresholds(each, targets, shadows).of_shadows for each in (part, moved))
+    found, of_moved = (
+        against_class_thresholds(each, targets, shadows).of_shadows for each in (part, moved)
+    )
     np.testing.assert_allclose(of_moved[half], found[half] + 9.0)
 
 

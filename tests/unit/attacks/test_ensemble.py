@@ -30,13 +30,22 @@ def made(difficulty, leak=2.0, n_models=8, n=1500, seed=0):
         logits(population_labels, of_population),
         population_labels,
     )
-    return both.of_models(slice(0, 2), None), both.of_models(slice(2, None), membership[2:]), membership[:2]
+    return (
+        both.of_models(slice(0, 2), None),
+        both.of_models(slice(2, None), membership[2:]),
+        membership[:2],
+    )
 
 
 def auc(attack, difficulty):
     targets, shadows, members = made(difficulty)
     scores = attack(targets, shadows, np.random.default_rng(0))
-    return np.mean([weighted_roc(s, m, np.ones((1, m.size))).auc()[0] for s, m in zip(scores, members, strict=True)])
+    return np.mean(
+        [
+            weighted_roc(s, m, np.ones((1, m.size))).auc()[0]
+            for s, m in zip(scores, members, strict=True)
+        ]
+    )
 
 
 def test_where_examples_are_alike_it_sees_what_the_loss_tells():

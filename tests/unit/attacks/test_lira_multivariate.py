@@ -30,12 +30,16 @@ def made(seed=0, n_pairs=4, n=40, leak=1.0, n_copies=2, noise=1.0):
 
     def logits():
         values = rng.normal(size=(n_models, n, N_CLASSES)) * 0.3
-        values[:, np.arange(n), labels] += shared + leak * membership + noise * rng.normal(size=(n_models, n))
+        values[:, np.arange(n), labels] += (
+            shared + leak * membership + noise * rng.normal(size=(n_models, n))
+        )
         return values
 
     plain = logits()
     probes = {"augmented": np.stack([logits() for _ in range(n_copies)], axis=2)}
-    both = Signals(plain, labels, np.ones_like(membership), membership, probes=probes, dense=logits())
+    both = Signals(
+        plain, labels, np.ones_like(membership), membership, probes=probes, dense=logits()
+    )
     return both.of_models([0], None), both.of_models(slice(2, None), membership[2:]), membership[0]
 
 
@@ -52,7 +56,9 @@ def slow(target, shadows, membership):
     scores = []
     for example in range(shadows.shape[1]):
         parts = [
-            multivariate_normal(shadows[chosen[:, example], example].mean(axis=0), covariance).logpdf(target[example])
+            multivariate_normal(
+                shadows[chosen[:, example], example].mean(axis=0), covariance
+            ).logpdf(target[example])
             for chosen, covariance in zip((membership, ~membership), covariances, strict=True)
         ]
         scores.append(parts[0] - parts[1])
@@ -93,8 +99,12 @@ def test_other_parts_are_ratios_of_one_answer_and_their_mean(seed):
 
 def stacked(signals, both_releases=False):
     """Log-odds (n_models, n_examples, k)."""
-    others = [signals.dense] if both_releases else list(np.moveaxis(signals.probes["augmented"], 2, 0))
-    return np.stack([answers(logits, signals.labels) for logits in (signals.logits, *others)], axis=-1)
+    others = (
+        [signals.dense] if both_releases else list(np.moveaxis(signals.probes["augmented"], 2, 0))
+    )
+    return np.stack(
+        [answers(logits, signals.labels) for logits in (signals.logits, *others)], axis=-1
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -106,9 +116,17 @@ def test_offline_scores_are_the_mean_over_answers_of_deviations_from_the_shadows
         of_examples = [known[outside[:, x], x, answer] for x in range(known.shape[1])]
         squares = sum(((values - values.mean()) ** 2).sum() for values in of_examples)
         deviation = np.sqrt(squares / sum(len(values) - 1 for values in of_examples))
-        wanted.append([(of_target[x, answer] - values.mean()) / deviation for x, values in enumerate(of_examples)])
+        wanted.append(
+            [
+                (of_target[x, answer] - values.mean()) / deviation
+                for x, values in enumerate(of_examples)
+            ]
+        )
     parts = augmented_parts_offline(targets, shadows)
-    for name, scores in (("image", wanted[0]), ("mean over image and copies", np.mean(wanted, axis=0))):
+    for name, scores in (
+        ("image", wanted[0]),
+        ("mean over image and copies", np.mean(wanted, axis=0)),
+    ):
         np.testing.assert_allclose(part(parts, name), scores, rtol=1e-5, atol=1e-5)
 
 
@@ -117,14 +135,24 @@ def auc(scores, members):
 
 
 @pytest.mark.parametrize(
-    ("attack", "with_one"), [(lira_augmented, lira_online), (lira_joint, lira_online), (lira_offline_augmented, lira_offline)]
+    ("attack", "with_one"),
+    [
+        (lira_augmented, lira_online),
+        (lira_joint, lira_online),
+        (lira_offline_augmented, lira_offline),
+    ],
 )
 def test_further_answers_with_luck_of_their_own_tell_more_than_one(attack, with_one):
     targets, shadows, members = made(n_pairs=8, n=2000, leak=1.5)
-    assert auc(attack(targets, shadows, None), members) > auc(with_one(targets, shadows, None), members) + 0.02
+    assert (
+        auc(attack(targets, shadows, None), members)
+        > auc(with_one(targets, shadows, None), members) + 0.02
+    )
 
 
 def test_a_dense_release_that_answers_as_the_pruned_one_tells_nothing_more():
     targets, shadows, members = made(n_pairs=8, n=2000, leak=1.5)
     same = [dataclasses.replace(signals, dense=signals.logits) for signals in (targets, shadows)]
-    assert auc(lira_joint(*same, None), members) == pytest.approx(auc(lira_online(targets, shadows, None), members), abs=0.005)
+    assert auc(lira_joint(*same, None), members) == pytest.approx(
+        auc(lira_online(targets, shadows, None), members), abs=0.005
+    )

@@ -12,12 +12,19 @@ def signals(logits, labels, members):
 
 def noise(seed, n_models=2, n=200, n_classes=3):
     rng = np.random.default_rng(seed)
-    return signals(rng.normal(size=(n_models, n, n_classes)), rng.integers(0, n_classes, n), rng.random((n_models, n)) < 0.5)
+    return signals(
+        rng.normal(size=(n_models, n, n_classes)),
+        rng.integers(0, n_classes, n),
+        rng.random((n_models, n)) < 0.5,
+    )
 
 
 def attack(targets, shadows, seed=0, **options):
     return neural_network(
-        Signals(targets.logits, targets.labels, targets.candidates), shadows, np.random.default_rng(seed), **options
+        Signals(targets.logits, targets.labels, targets.candidates),
+        shadows,
+        np.random.default_rng(seed),
+        **options,
     )
 
 
@@ -27,7 +34,9 @@ def test_it_learns_a_leak_that_shows_in_prediction_and_label_together_only():
     def made(seed):
         rng = np.random.default_rng(seed)
         labels, members = rng.integers(0, 3, 200), rng.random((2, 200)) < 0.5
-        return signals(8.0 * np.eye(3)[np.where(members, labels, (labels + 1) % 3)], labels, members)
+        return signals(
+            8.0 * np.eye(3)[np.where(members, labels, (labels + 1) % 3)], labels, members
+        )
 
     targets = made(1)
     assert ((attack(targets, made(0), batch_size=20) > 0) == targets.membership).mean() > 0.99
@@ -41,7 +50,9 @@ def test_scores_are_log_odds_less_a_threshold_between_members_and_others():
         certain = rng.random((1, n)) < 0.5
         members = rng.random((1, n)) < np.where(certain, 0.8, 0.2)
         return signals(
-            np.stack([np.where(certain, 9.0, 0.0), np.zeros((1, n))], axis=-1), rng.integers(0, 2, n), members
+            np.stack([np.where(certain, 9.0, 0.0), np.zeros((1, n))], axis=-1),
+            rng.integers(0, 2, n),
+            members,
         ), certain
 
     (targets, certain), (shadows, _) = made(1), made(0)
@@ -70,7 +81,9 @@ def test_it_finds_a_weak_leak():
 
 
 def test_the_generator_decides_the_scores():
-    one, same, other = (attack(noise(1), noise(0), seed=seed, epochs=1, min_steps=1) for seed in (0, 0, 1))
+    one, same, other = (
+        attack(noise(1), noise(0), seed=seed, epochs=1, min_steps=1) for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 

@@ -22,12 +22,24 @@ def made_up(seed, n_shadows=6, n_targets=2, n=12, n_population=10, n_classes=3):
     n_models = n_targets + n_shadows
     halves = np.argsort(rng.random((n_models // 2, n)), axis=1) % 2 == 0
     membership = np.stack([halves, ~halves], axis=1).reshape(n_models, n)
-    labels, population_labels = rng.integers(0, n_classes, n), rng.integers(0, n_classes, n_population)
+    labels, population_labels = (
+        rng.integers(0, n_classes, n),
+        rng.integers(0, n_classes, n_population),
+    )
     logits = rng.normal(size=(n_models, n, n_classes))
     logits[:, np.arange(n), labels] += 2 * membership
     population = rng.normal(size=(n_models, n_population, n_classes))
-    both = Signals(logits, labels, np.ones((n_models, n), dtype=bool), membership, population, population_labels)
-    return rows(both, slice(None, n_targets), None), rows(both, slice(n_targets, None), membership[n_targets:])
+    both = Signals(
+        logits,
+        labels,
+        np.ones((n_models, n), dtype=bool),
+        membership,
+        population,
+        population_labels,
+    )
+    return rows(both, slice(None, n_targets), None), rows(
+        both, slice(n_targets, None), membership[n_targets:]
+    )
 
 
 def rows(signals, chosen, membership):
@@ -53,8 +65,16 @@ def log_odds(logits, label):
 
 
 def split_by_membership(shadows, others, x, statistic):
-    inside = [statistic(shadows.logits[s, x], shadows.labels[x]) for s in others if shadows.membership[s, x]]
-    outside = [statistic(shadows.logits[s, x], shadows.labels[x]) for s in others if not shadows.membership[s, x]]
+    inside = [
+        statistic(shadows.logits[s, x], shadows.labels[x])
+        for s in others
+        if shadows.membership[s, x]
+    ]
+    outside = [
+        statistic(shadows.logits[s, x], shadows.labels[x])
+        for s in others
+        if not shadows.membership[s, x]
+    ]
     return inside, outside
 
 
@@ -70,9 +90,14 @@ def pooled_deviation(shadows, kind):
 def slow_lira(shadows, others, logits, x, *, online, variance):
     answer = log_odds(logits[x], shadows.labels[x])
     values = split_by_membership(shadows, others, x, log_odds)
-    spread = [np.std(v, ddof=1) if variance == "per_example" else pooled_deviation(shadows, k) for k, v in enumerate(values)]
+    spread = [
+        np.std(v, ddof=1) if variance == "per_example" else pooled_deviation(shadows, k)
+        for k, v in enumerate(values)
+    ]
     if online:
-        return norm.logpdf(answer, np.mean(values[0]), spread[0]) - norm.logpdf(answer, np.mean(values[1]), spread[1])
+        return norm.logpdf(answer, np.mean(values[0]), spread[0]) - norm.logpdf(
+            answer, np.mean(values[1]), spread[1]
+        )
     return (answer - np.mean(values[1])) / spread[1]
 
 
@@ -81,12 +106,18 @@ def slow_scores(targets, shadows, score):
     n_shadows, n = shadows.membership.shape
     every = range(n_shadows)
     scores = np.array(
-        [[score(every, t, p, x) for x in range(n)] for t, p in zip(targets.logits, targets.population, strict=True)]
+        [
+            [score(every, t, p, x) for x in range(n)]
+            for t, p in zip(targets.logits, targets.population, strict=True)
+        ]
     )
     own = []
     for s in every:
         others = [r for r in every if r // 2 != s // 2]
-        own += [(score(others, shadows.logits[s], shadows.population[s], x), shadows.membership[s, x]) for x in range(n)]
+        own += [
+            (score(others, shadows.logits[s], shadows.population[s], x), shadows.membership[s, x])
+            for x in range(n)
+        ]
     return scores, own
 
 
@@ -115,7 +146,9 @@ def test_lira_equals_the_slow_loop(seed, online, variance, n_shadows, n_classes)
     attack = lira_online if online else lira_offline
     found = attack(targets, shadows, np.random.default_rng(0), variance=variance)
     wanted, own = slow_scores(
-        targets, shadows, lambda others, t, p, x: slow_lira(shadows, others, t, x, online=online, variance=variance)
+        targets,
+        shadows,
+        lambda others, t, p, x: slow_lira(shadows, others, t, x, online=online, variance=variance),
     )
     assert_same(found, wanted, own)
 
@@ -127,7 +160,10 @@ def test_calibrated_loss_equals_the_slow_loop():
         outside = split_by_membership(shadows, others, x, probability)[1]
         return math.log(probability(logits[x], shadows.labels[x])) - np.mean(np.log(outside))
 
-    assert_same(calibrated_loss(targets, shadows, np.random.default_rng(0)), *slow_scores(targets, shadows, score))
+    assert_same(
+        calibrated_loss(targets, shadows, np.random.default_rng(0)),
+        *slow_scores(targets, shadows, score),
+    )
 
 
 # --- known distributions ----------------------------------------------------------------------------------------------
@@ -161,15 +197,24 @@ def test_two_normals_give_the_power_of_the_likelihood_ratio_at_every_rate(attack
     targets, shadows, members = normal_signals(shift)
     scores = attack(targets, shadows, np.random.default_rng(0))
     for fpr in (0.001, 0.01, 0.1, 0.5):
-        assert tpr_at(scores, members, fpr) == pytest.approx(norm.cdf(norm.ppf(fpr) + shift), abs=0.03)
+        assert tpr_at(scores, members, fpr) == pytest.approx(
+            norm.cdf(norm.ppf(fpr) + shift), abs=0.03
+        )
     accuracy = ((scores > 0)[members].mean() + (scores <= 0)[~members].mean()) / 2
     assert accuracy == pytest.approx(norm.cdf(shift / 2), abs=0.02)
 
 
 def test_where_examples_differ_in_difficulty_a_global_threshold_sees_less():
     targets, shadows, members = normal_signals(2.0)
-    answers = np.where(shadows.labels == 1, 1, -1) * (targets.logits[..., 1] - targets.logits[..., 0])
-    assert tpr_at(answers, members, 0.01) < 0.1 < 0.3 < tpr_at(lira_online(targets, shadows, None), members, 0.01)
+    answers = np.where(shadows.labels == 1, 1, -1) * (
+        targets.logits[..., 1] - targets.logits[..., 0]
+    )
+    assert (
+        tpr_at(answers, members, 0.01)
+        < 0.1
+        < 0.3
+        < tpr_at(lira_online(targets, shadows, None), members, 0.01)
+    )
 
 
 def test_a_target_that_is_a_copy_of_the_inside_shadows_is_seen_through():
@@ -187,7 +232,10 @@ def test_a_target_that_is_a_copy_of_the_inside_shadows_is_seen_through():
     [
         (lira_online, False),
         (rmia_online, False),
-        *((attack, True) for attack in (lira_online, lira_offline, rmia_online, rmia_offline, calibrated_loss)),
+        *(
+            (attack, True)
+            for attack in (lira_online, lira_offline, rmia_online, rmia_offline, calibrated_loss)
+        ),
     ],
 )
 def test_examples_that_are_never_in_or_never_out_are_counted(attack, side):
@@ -195,13 +243,19 @@ def test_examples_that_are_never_in_or_never_out_are_counted(attack, side):
     targets, shadows = made_up(0)
     membership = shadows.membership.copy()
     membership[:, :3] = side
-    with pytest.raises(ValueError, match=r"6 shadow models are too few: 25\.0% of the targets' examples"):
-        attack(targets, dataclasses.replace(shadows, membership=membership), np.random.default_rng(0))
+    with pytest.raises(
+        ValueError, match=r"6 shadow models are too few: 25\.0% of the targets' examples"
+    ):
+        attack(
+            targets, dataclasses.replace(shadows, membership=membership), np.random.default_rng(0)
+        )
 
 
 def test_one_pair_of_shadows_cannot_set_a_threshold():
     targets, shadows = made_up(0, n_shadows=2)
-    with pytest.raises(ValueError, match="2 shadow models are too few: without one of them and its twin"):
+    with pytest.raises(
+        ValueError, match="2 shadow models are too few: without one of them and its twin"
+    ):
         calibrated_loss(targets, shadows, np.random.default_rng(0))
 
 
@@ -214,7 +268,9 @@ def test_moments_of_a_difference_are_those_of_the_rest():
         assert rest.count[column] == kept.size
         if kept.size:
             assert rest.mean[column] == pytest.approx(kept.mean())
-            assert rest.deviations[column] == pytest.approx(((kept - kept.mean()) ** 2).sum(), abs=1e-12)
+            assert rest.deviations[column] == pytest.approx(
+                ((kept - kept.mean()) ** 2).sum(), abs=1e-12
+            )
 
 
 def test_twins_are_found_among_candidates_only():

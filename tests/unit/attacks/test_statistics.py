@@ -16,12 +16,16 @@ STATISTICS = [top_confidence, negative_entropy, negative_modified_entropy]
 
 def some(seed, n=6, n_classes=4, scale=3.0):
     rng = np.random.default_rng(seed)
-    return log_softmax(scale * rng.normal(size=(2, n, n_classes)), axis=-1), rng.integers(0, n_classes, n)
+    return log_softmax(scale * rng.normal(size=(2, n, n_classes)), axis=-1), rng.integers(
+        0, n_classes, n
+    )
 
 
 def modified_entropy(p, y):
     """Mentr(p, y) of Song and Mittal 2021, equation 6."""
-    return -(1 - p[y]) * np.log(p[y]) - sum(p[i] * np.log(1 - p[i]) for i in range(len(p)) if i != y)
+    return -(1 - p[y]) * np.log(p[y]) - sum(
+        p[i] * np.log(1 - p[i]) for i in range(len(p)) if i != y
+    )
 
 
 def entropy(p, y):
@@ -34,12 +38,19 @@ def negative_top_log_odds(p, y):
 
 @pytest.mark.parametrize(
     ("statistic", "slow"),
-    [(negative_modified_entropy, modified_entropy), (negative_entropy, entropy), (top_confidence, negative_top_log_odds)],
+    [
+        (negative_modified_entropy, modified_entropy),
+        (negative_entropy, entropy),
+        (top_confidence, negative_top_log_odds),
+    ],
 )
 @given(seed=st.integers(0, 1000), n_classes=st.integers(2, 10))
 def test_the_statistic_equals_the_published_formula_negated(statistic, slow, seed, n_classes):
     logs, labels = some(seed, n_classes=n_classes)
-    wanted = [[-slow(np.exp(row), label) for row, label in zip(model, labels, strict=True)] for model in logs]
+    wanted = [
+        [-slow(np.exp(row), label) for row, label in zip(model, labels, strict=True)]
+        for model in logs
+    ]
     np.testing.assert_allclose(statistic(logs, labels), wanted, rtol=1e-7, atol=1e-9)
 
 
@@ -90,7 +101,9 @@ def test_modified_entropy_falls_steadily_as_a_wrong_prediction_grows_certain():
 def test_top_confidence_ranks_where_probabilities_are_rounded_to_one():
     logits = np.array([[40.0, 0.0, 0.0], [41.0, 0.0, 0.0], [60.0, 0.0, 0.0]])
     assert len(set(np.exp(log_softmax(logits, axis=-1)).max(axis=-1))) == 1
-    assert (np.diff(top_confidence(log_softmax(logits, axis=-1), np.zeros(3, dtype=int))) > 0.5).all()
+    assert (
+        np.diff(top_confidence(log_softmax(logits, axis=-1), np.zeros(3, dtype=int))) > 0.5
+    ).all()
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)
@@ -101,7 +114,9 @@ def test_rows_do_not_influence_each_other_and_nothing_is_modified(statistic):
     assert together.shape == (2, 6)
     for model in range(2):
         for row in range(6):
-            assert statistic(logs[model, row][None], labels[row][None])[0] == pytest.approx(together[model, row])
+            assert statistic(logs[model, row][None], labels[row][None])[0] == pytest.approx(
+                together[model, row]
+            )
     np.testing.assert_array_equal(logs, kept[0])
     np.testing.assert_array_equal(labels, kept[1])
 

@@ -13,7 +13,9 @@ def accuracy_above(threshold, values, members):
 
 
 def best_accuracy(values, members):
-    return max(accuracy_above(threshold, values, members) for threshold in [-np.inf, *np.unique(values)])
+    return max(
+        accuracy_above(threshold, values, members) for threshold in [-np.inf, *np.unique(values)]
+    )
 
 
 def signals(seed=0, n_models=3, n=40, n_classes=4):
@@ -51,7 +53,9 @@ def test_without_per_class_all_classes_share_the_best_threshold():
     values, labels, members = rng.normal(size=50), rng.integers(0, 3, 50), rng.random(50) < 0.5
     thresholds = class_thresholds(values, labels, members, 3, per_class=False)
     assert len(set(thresholds)) == 1
-    assert accuracy_above(thresholds[0], values, members) == pytest.approx(best_accuracy(values, members))
+    assert accuracy_above(thresholds[0], values, members) == pytest.approx(
+        best_accuracy(values, members)
+    )
 
 
 def test_a_class_without_both_kinds_of_examples_takes_the_threshold_of_all():
@@ -78,7 +82,9 @@ def test_scores_are_the_statistic_less_the_threshold_of_the_shadows(per_class):
     scores = threshold_attack(first_class, targets, shadows, per_class=per_class)
     for label in range(4):
         rows = labels == label if per_class else np.ones_like(members)
-        threshold = (log_softmax(targets.logits, axis=-1)[..., 0] - scores)[:, targets.labels == label]
+        threshold = (log_softmax(targets.logits, axis=-1)[..., 0] - scores)[
+            :, targets.labels == label
+        ]
         assert threshold == pytest.approx(threshold.flat[0])
         assert accuracy_above(threshold.flat[0], values[rows], members[rows]) == pytest.approx(
             best_accuracy(values[rows], members[rows])
@@ -89,22 +95,31 @@ def test_thresholds_depend_on_the_shadows_candidates_alone():
     shadows, targets = signals(), of_targets()
     before = threshold_attack(first_class, targets, shadows, per_class=True)
     moved = Signals(targets.logits[:, ::-1] + 3, targets.labels[::-1], targets.candidates)
-    np.testing.assert_allclose(threshold_attack(first_class, moved, shadows, per_class=True), before[:, ::-1])
+    np.testing.assert_allclose(
+        threshold_attack(first_class, moved, shadows, per_class=True), before[:, ::-1]
+    )
     candidates = np.ones_like(shadows.candidates)
     candidates[:, :10] = False
     fewer, noisy = (
-        Signals(logits, shadows.labels, candidates, shadows.membership) for logits in (shadows.logits, shadows.logits.copy())
+        Signals(logits, shadows.labels, candidates, shadows.membership)
+        for logits in (shadows.logits, shadows.logits.copy())
     )
     noisy.logits[:, :10] = 100.0
     again = threshold_attack(first_class, targets, fewer, per_class=True)
-    np.testing.assert_array_equal(threshold_attack(first_class, targets, noisy, per_class=True), again)
+    np.testing.assert_array_equal(
+        threshold_attack(first_class, targets, noisy, per_class=True), again
+    )
     assert (again != before).any()
 
 
 def test_single_precision_signals_are_judged_in_double_precision():
     targets, shadows = of_targets(), signals()
-    single = Signals(targets.logits.astype(np.float32) + np.float32(60), targets.labels, targets.candidates)
+    single = Signals(
+        targets.logits.astype(np.float32) + np.float32(60), targets.labels, targets.candidates
+    )
     found = threshold_attack(first_class, single, shadows, per_class=False)
     assert found.dtype == np.float64
     in_double = Signals(single.logits.astype(np.float64), targets.labels, targets.candidates)
-    np.testing.assert_array_equal(found, threshold_attack(first_class, in_double, shadows, per_class=False))
+    np.testing.assert_array_equal(
+        found, threshold_attack(first_class, in_double, shadows, per_class=False)
+    )

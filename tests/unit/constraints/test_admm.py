@@ -14,7 +14,9 @@ SET = Cardinality(compression=4)
 
 def network(seed=0):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 5)).to(memory_format=torch.channels_last)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 5)).to(
+        memory_format=torch.channels_last
+    )
 
 
 def move_(model, seed):
@@ -35,7 +37,9 @@ def test_it_finds_the_known_sparse_solution_of_a_quadratic():
     wanted = torch.randn(5, 4, generator=rng, dtype=torch.float64)
     model = nn.Linear(4, 5, bias=False, dtype=torch.float64)
     nn.init.normal_(model.weight, generator=rng)
-    penalty = Admm(rho=(0.5, 1.0, 2.0), epochs=60).start(Task(model, None, 1), Cardinality(compression=4), None)
+    penalty = Admm(rho=(0.5, 1.0, 2.0), epochs=60).start(
+        Task(model, None, 1), Cardinality(compression=4), None
+    )
     for epoch in range(60):
         for _ in range(80):
             model.weight.grad = model.weight.detach() - wanted
@@ -64,7 +68,10 @@ def test_the_penaltys_gradient_equals_autograd():
     penalty.on_gradients()
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
-    distances = [(w - penalty.z[name] + penalty.u[name]).square().sum() for name, w in prunable_weights(model).items()]
+    distances = [
+        (w - penalty.z[name] + penalty.u[name]).square().sum()
+        for name, w in prunable_weights(model).items()
+    ]
     (model(images).square().mean() + 0.7 / 2 * sum(distances)).backward()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad)
@@ -82,7 +89,12 @@ def test_one_epoch_takes_the_steps_of_the_scaled_form_and_measures_the_residuals
     for name, parameter in prunable_weights(model).items():
         weight = parameter.detach()
         pulled = weight + u_before[name]
-        z = pulled * SET.masks({n: p.detach() + u_before[n] for n, p in prunable_weights(model).items()})[name]
+        z = (
+            pulled
+            * SET.masks({n: p.detach() + u_before[n] for n, p in prunable_weights(model).items()})[
+                name
+            ]
+        )
         assert torch.equal(penalty.z[name], z)
         torch.testing.assert_close(penalty.u[name], u_before[name] + weight - z)
         primal, dual = (weight - z).norm(), 0.3 * (z - z_before[name]).norm()
@@ -94,7 +106,9 @@ def test_one_epoch_takes_the_steps_of_the_scaled_form_and_measures_the_residuals
 def test_z_has_exactly_the_budget_from_the_start():
     model = network()
     penalty = AdmmPenalty(model, SET, [0.3])
-    budgets = SET.budgets({name: tuple(weight.shape) for name, weight in prunable_weights(model).items()})
+    budgets = SET.budgets(
+        {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
+    )
     assert {name: int(z.count_nonzero()) for name, z in penalty.z.items()} == budgets
     assert all(not u.any() for u in penalty.u.values())
 
@@ -153,7 +167,9 @@ def test_each_rho_gets_an_equal_share_of_the_steps(rho, epochs, step_epochs, wan
 
 def test_z_and_u_step_after_each_w_step_and_after_the_last_epoch():
     model = network()
-    penalty = Admm(rho=[0.3], epochs=5, step_epochs=2).start(Task(model, None, 1), SET, np.random.default_rng(0))
+    penalty = Admm(rho=[0.3], epochs=5, step_epochs=2).start(
+        Task(model, None, 1), SET, np.random.default_rng(0)
+    )
     stepped = []
     for epoch in range(5):
         before = copied(penalty.u)
@@ -165,7 +181,8 @@ def test_z_and_u_step_after_each_w_step_and_after_the_last_epoch():
 
 
 @pytest.mark.parametrize(
-    ("rho", "epochs", "step_epochs", "n_steps"), [([0.1, 0.2, 0.3], 2, 1, 2), ((0.1, 0.2), 1, 1, 1), ([0.1, 0.2, 0.3], 6, 3, 2)]
+    ("rho", "epochs", "step_epochs", "n_steps"),
+    [([0.1, 0.2, 0.3], 2, 1, 2), ((0.1, 0.2), 1, 1, 1), ([0.1, 0.2, 0.3], 6, 3, 2)],
 )
 def test_a_rho_that_would_get_no_step_is_refused(rho, epochs, step_epochs, n_steps):
     with pytest.raises(StudyError) as refused:

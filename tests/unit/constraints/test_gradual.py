@@ -26,7 +26,9 @@ def network(seed=0):
 def trainer(epochs, watch=(), optimizer="adam", seed=0):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (32, 4, 4, 2), dtype=np.uint8), rng.integers(0, 3, 32)
-    data = ResidentData(images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu"))
+    data = ResidentData(
+        images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu")
+    )
     task = Task(network(seed), data, 8)
     callbacks = [GradualMagnitude(epochs=epochs).start(task, SET, rng), *watch]
     recipe = Recipe(8, optimizer, 0.05, 0.1, 0.9, "float32")
@@ -59,7 +61,10 @@ def test_each_epoch_ends_with_the_schedules_weights(optimizer):
     # 18 + 54 (8/27, 1/27, 0) and 9 + 39 (8/27, 1/27, 0), rounded
     assert seen == [{"0.weight": a, "3.weight": b} for a, b in [(34, 21), (20, 10), (18, 9)]]
     masks = training.callbacks[0].masks()
-    assert all(torch.equal(masks[name], weight != 0) for name, weight in prunable_weights(training.model).items())
+    assert all(
+        torch.equal(masks[name], weight != 0)
+        for name, weight in prunable_weights(training.model).items()
+    )
 
 
 def test_a_single_epoch_ends_in_the_set():
@@ -87,10 +92,14 @@ class Zeros(Callback):
         self.seen, self.gradients = [], []
 
     def on_gradients(self):
-        self.gradients.append({name: weight.grad == 0 for name, weight in prunable_weights(self.model).items()})
+        self.gradients.append(
+            {name: weight.grad == 0 for name, weight in prunable_weights(self.model).items()}
+        )
 
     def on_step(self):
-        self.seen.append({name: weight.detach() == 0 for name, weight in prunable_weights(self.model).items()})
+        self.seen.append(
+            {name: weight.detach() == 0 for name, weight in prunable_weights(self.model).items()}
+        )
 
 
 def test_a_pruned_weight_is_zero_after_every_later_step():
@@ -100,7 +109,9 @@ def test_a_pruned_weight_is_zero_after_every_later_step():
     training.run(4)
     assert len(watch.seen) == 16
     for one, after, gradients in zip(watch.seen, watch.seen[1:], watch.gradients[1:], strict=False):
-        assert all(after[name][zero].all() and gradients[name][zero].all() for name, zero in one.items())
+        assert all(
+            after[name][zero].all() and gradients[name][zero].all() for name, zero in one.items()
+        )
     assert watch.seen[0]["0.weight"].sum() == 0
     assert watch.seen[4]["0.weight"].sum() > 0
 
@@ -128,7 +139,10 @@ def test_a_restored_state_goes_on_to_the_same_bits(done):
     resumed.run(4)
     state = resumed.state()
     assert state.keys() == whole.state().keys()
-    assert all(torch.equal(value.nan_to_num(-1), state[name].nan_to_num(-1)) for name, value in whole.state().items())
+    assert all(
+        torch.equal(value.nan_to_num(-1), state[name].nan_to_num(-1))
+        for name, value in whole.state().items()
+    )
 
 
 def test_a_resumed_run_keeps_pruned_weights_at_zero_within_its_first_epoch():

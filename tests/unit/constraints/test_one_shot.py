@@ -22,7 +22,9 @@ def masks(solver, seed=0, model=None):
 
 @pytest.mark.parametrize("solver", [Magnitude(), Random()])
 def test_each_layer_keeps_exactly_its_budget(solver):
-    budgets = SET.budgets({name: tuple(weight.shape) for name, weight in prunable_weights(network()).items()})
+    budgets = SET.budgets(
+        {name: tuple(weight.shape) for name, weight in prunable_weights(network()).items()}
+    )
     assert {name: int(mask.sum()) for name, mask in masks(solver).items()} == budgets
 
 
@@ -47,7 +49,9 @@ def test_random_depends_on_the_generator_and_not_on_the_weights():
 def test_random_keeps_each_weight_equally_often():
     drawn = torch.stack([masks(Random(), seed=seed)["2.weight"] for seed in range(400)]).double()
     expected = float(drawn[0].mean())
-    assert (drawn.mean(dim=0) - expected).abs().max() < 4.5 * np.sqrt(expected * (1 - expected) / 400)
+    assert (drawn.mean(dim=0) - expected).abs().max() < 4.5 * np.sqrt(
+        expected * (1 - expected) / 400
+    )
 
 
 @pytest.mark.parametrize("solver", [Magnitude(), Random()])

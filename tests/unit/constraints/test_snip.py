@@ -19,14 +19,26 @@ SET = Cardinality(compression=3)
 
 def network(*, dropout=0.0):
     torch.manual_seed(0)
-    layers = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(dropout), nn.Linear(16, 5)
+    layers = (
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.Linear(16, 5),
+    )
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
 def examples(members=0, augmentations=()):
     labels = np.arange(20) % 5
     images = np.random.default_rng(members).integers(0, 256, (20, 4, 4, 2), dtype=np.uint8)
-    options = {"mean": [127.0] * 2, "deviation": [70.0] * 2, "device": torch.device("cpu"), "augmentations": augmentations}
+    options = {
+        "mean": [127.0] * 2,
+        "deviation": [70.0] * 2,
+        "device": torch.device("cpu"),
+        "augmentations": augmentations,
+    }
     return ResidentData(images, labels, **options)
 
 
@@ -35,7 +47,9 @@ def task(model=None, **options):
 
 
 def masks(n_batches=1, seed=0, **options):
-    return Snip(n_batches=n_batches).start(task(**options), SET, np.random.default_rng(seed)).masks()
+    return (
+        Snip(n_batches=n_batches).start(task(**options), SET, np.random.default_rng(seed)).masks()
+    )
 
 
 def same(one, other):
@@ -46,7 +60,10 @@ def slow_sensitivity(model, batches, step=1e-5):
     """|dL/dc| of a factor c on each weight by itself, at c = 1, by central differences."""
 
     def loss(model):
-        return sum(nn.functional.cross_entropy(model(images.double()), labels, reduction="sum") for images, labels in batches)
+        return sum(
+            nn.functional.cross_entropy(model(images.double()), labels, reduction="sum")
+            for images, labels in batches
+        )
 
     found = {}
     for name, weight in prunable_weights(model).items():
@@ -65,7 +82,10 @@ def slow_sensitivity(model, batches, step=1e-5):
 def test_the_sensitivity_equals_what_the_loss_loses_by_each_weight_alone(training):
     """In training mode, whichever mode the network is in."""
     model = network().double().train(training)
-    batches = [(images.double(), labels) for images, labels in examples().batches(8, np.random.default_rng(1))]
+    batches = [
+        (images.double(), labels)
+        for images, labels in examples().batches(8, np.random.default_rng(1))
+    ]
     slow = slow_sensitivity(model, batches[:2])
     fast = connection_sensitivity(model, batches[:2])
     assert fast.keys() == slow.keys()
@@ -78,7 +98,10 @@ def test_signs_cancel_between_batches():
     """The sum over the examples comes before the absolute value, so batches count as one great batch."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(32, 5))
     whole = list(examples().batches(20))
-    assert same_values(connection_sensitivity(model, whole), connection_sensitivity(model, list(examples().batches(3))))
+    assert same_values(
+        connection_sensitivity(model, whole),
+        connection_sensitivity(model, list(examples().batches(3))),
+    )
 
 
 def same_values(one, other):
@@ -97,7 +120,9 @@ def test_the_batches_are_those_that_training_would_draw(n_batches):
 def test_each_layer_keeps_its_budget_of_other_weights_than_the_largest():
     magnitude = Magnitude().start(task(), SET, np.random.default_rng(0)).masks()
     found = masks()
-    assert {layer: int(mask.sum()) for layer, mask in found.items()} == {n: int(m.sum()) for n, m in magnitude.items()}
+    assert {layer: int(mask.sum()) for layer, mask in found.items()} == {
+        n: int(m.sum()) for n, m in magnitude.items()
+    }
     assert not same(found, magnitude)
 
 
@@ -125,7 +150,9 @@ def test_the_network_and_torchs_generator_are_left_as_they_were(training):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(module.training == training for module in model.modules())
     assert torch.equal(model[0].weight.grad, torch.full_like(model[0].weight, 3.0))
-    assert [name for name, parameter in model.named_parameters() if parameter.grad is not None] == ["0.weight"]
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is not None] == [
+        "0.weight"
+    ]
     assert torch.equal(torch.random.get_rng_state(), state)
 
 

@@ -28,7 +28,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         content = site.files[self.path]
-        start = int(range_.removeprefix("bytes=").removesuffix("-")) if range_ and site.ranges else 0
+        start = (
+            int(range_.removeprefix("bytes=").removesuffix("-")) if range_ and site.ranges else 0
+        )
         if start and start >= len(content):
             self.send_error(416)
             return

@@ -46,14 +46,25 @@ def test_an_npz_file_comes_back(file, tmp_path):
     pixels, found = loaded(source, tmp_path / "work")
     np.testing.assert_array_equal(pixels, IMAGES[..., np.newaxis])
     np.testing.assert_array_equal(found.labels, LABELS)
-    assert (source.n_examples, source.image_shape, source.class_names) == (12, (5, 4, 1), ("0", "1", "2"))
+    assert (source.n_examples, source.image_shape, source.class_names) == (
+        12,
+        (5, 4, 1),
+        ("0", "1", "2"),
+    )
     assert (source.name, source.licence, found.notes) == ("mine", "not stated", ())
     assert {path.name: digest for path, digest in source.files.items()} == {"mine.npz": None}
 
 
 def test_lists_of_keys_are_joined_in_order(file, tmp_path):
     path = file(x_test=IMAGES[:2], y_test=LABELS[::-1][:2].astype(np.uint8))
-    source = arrays(file=path, images=["x_test", "images"], labels=["y_test", "labels"], name="n", licence="l", citation="c")
+    source = arrays(
+        file=path,
+        images=["x_test", "images"],
+        labels=["y_test", "labels"],
+        name="n",
+        licence="l",
+        citation="c",
+    )
     pixels, found = loaded(source, tmp_path / "work")
     np.testing.assert_array_equal(pixels[..., 0], np.concatenate([IMAGES[:2], IMAGES]))
     assert found.labels.tolist() == [2, 1, *LABELS]
@@ -65,7 +76,11 @@ def test_npy_files_of_images_and_labels_come_back(tmp_path, order):
     colour = np.asarray(RNG.integers(0, 256, (6, 3, 2, 3), dtype=np.uint8), order=order)
     np.save(tmp_path / "x.npy", colour)
     np.save(tmp_path / "y.npy", LABELS[:6])
-    source = arrays(file=str(tmp_path / "x.npy"), label_file=str(tmp_path / "y.npy"), class_names=["a", "b", "c", "d"])
+    source = arrays(
+        file=str(tmp_path / "x.npy"),
+        label_file=str(tmp_path / "y.npy"),
+        class_names=["a", "b", "c", "d"],
+    )
     np.testing.assert_array_equal(loaded(source, tmp_path / "work")[0], colour)
     assert source.class_names == ("a", "b", "c", "d")
     assert len(source.files) == 2
@@ -74,7 +89,9 @@ def test_npy_files_of_images_and_labels_come_back(tmp_path, order):
 def test_a_compressed_file_and_small_chunks_make_no_difference(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "mine.npz", images=IMAGES, labels=LABELS)
     monkeypatch.setattr(storage, "CHUNK_BYTES", 50)
-    np.testing.assert_array_equal(loaded(arrays(file=str(tmp_path / "mine.npz")), tmp_path / "w")[0][..., 0], IMAGES)
+    np.testing.assert_array_equal(
+        loaded(arrays(file=str(tmp_path / "mine.npz")), tmp_path / "w")[0][..., 0], IMAGES
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
@@ -154,17 +171,27 @@ BAD_OPTIONS = {  # options, and words of the refusal
 @pytest.mark.parametrize("case", BAD_OPTIONS)
 def test_options_that_cannot_work_are_refused(case, file, tmp_path):
     options, message = BAD_OPTIONS[case]
-    assert message in refusal(tmp_path / "work", file=file(names=np.array(["a", "b", "c"])), **options)
+    assert message in refusal(
+        tmp_path / "work", file=file(names=np.array(["a", "b", "c"])), **options
+    )
 
 
 def test_names_of_classes_may_stand_under_a_key(file):
-    assert arrays(file=file(names=np.array(["x", "yy", "z"])), class_names="names").class_names == ("x", "yy", "z")
+    assert arrays(file=file(names=np.array(["x", "yy", "z"])), class_names="names").class_names == (
+        "x",
+        "yy",
+        "z",
+    )
 
 
 def test_joined_images_of_two_sizes_are_refused(file, tmp_path):
     path = file(other=IMAGES[:, :4])
-    message = refusal(tmp_path / "work", file=path, images=["images", "other"], labels=["labels", "labels"])
-    assert message.startswith(f"{path}[other]: images are uint8 (4, 4), those of {path}[images] are uint8 (5, 4)")
+    message = refusal(
+        tmp_path / "work", file=path, images=["images", "other"], labels=["labels", "labels"]
+    )
+    assert message.startswith(
+        f"{path}[other]: images are uint8 (4, 4), those of {path}[images] are uint8 (5, 4)"
+    )
 
 
 def test_files_that_are_missing_or_no_arrays_are_refused(tmp_path):
@@ -172,8 +199,12 @@ def test_files_that_are_missing_or_no_arrays_are_refused(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     (tmp_path / "bad.npy").write_bytes(b"nothing")
     x, bad, work = str(tmp_path / "x.npy"), str(tmp_path / "bad.npy"), tmp_path / "work"
-    assert f"{tmp_path / 'none.npz'}: there is no such file" in refusal(work, file=str(tmp_path / "none.npz"))
-    assert f"{tmp_path / 'none.npy'}: there is no such file" in refusal(work, file=x, label_file=str(tmp_path / "none.npy"))
+    assert f"{tmp_path / 'none.npz'}: there is no such file" in refusal(
+        work, file=str(tmp_path / "none.npz")
+    )
+    assert f"{tmp_path / 'none.npy'}: there is no such file" in refusal(
+        work, file=x, label_file=str(tmp_path / "none.npy")
+    )
     assert "label_file = None: the labels of an .npy file are needed" in refusal(work, file=x)
     assert f"{bad}: not a readable array" in refusal(work, file=x, label_file=bad)
     assert "bad.npz[images]: not a readable array" in refusal(work, file=str(tmp_path / "bad.npz"))

@@ -32,7 +32,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "CHUNK_BYTES", 3 * 8 * 8 * 3)
     (tmp_path / "in").mkdir()
     for number in range(10):
-        (tmp_path / "in" / f"{number}.png").write_bytes(encoded(np.full((8, 8, 3), 20 * number, np.uint8)))
+        (tmp_path / "in" / f"{number}.png").write_bytes(
+            encoded(np.full((8, 8, 3), 20 * number, np.uint8))
+        )
     return tmp_path / "in"
 
 
@@ -40,7 +42,9 @@ NAMES = [f"{number}.png" for number in range(10)]
 
 
 def decoded(folder, names=NAMES, identity="i", *, resolution=8, skip=False):
-    return decode(folder, names, identity, resolution=resolution, skip=skip, work=folder.parent / "work")
+    return decode(
+        folder, names, identity, resolution=resolution, skip=skip, work=folder.parent / "work"
+    )
 
 
 def test_an_image_of_the_resolution_comes_back_as_it_is():
@@ -62,7 +66,9 @@ def test_grey_transparent_and_palette_images_become_rgb():
     palette = Image.fromarray(noise(8, 8, 3)).quantize(16)
     file = io.BytesIO()
     palette.save(file, "PNG")
-    np.testing.assert_array_equal(decode_image(file.getvalue(), 8), np.asarray(palette.convert("RGB")))
+    np.testing.assert_array_equal(
+        decode_image(file.getvalue(), 8), np.asarray(palette.convert("RGB"))
+    )
 
 
 def test_the_shorter_side_is_resized():
@@ -72,7 +78,9 @@ def test_the_shorter_side_is_resized():
         found = decode_image(encoded(ramp, kind), 16).astype(float)
         assert found.shape == (16, 16, 3)
         expected = 64 + 8 * (np.arange(16) + 0.5)
-        np.testing.assert_allclose(found, np.tile(expected[None, :, None], (16, 1, 3)), atol=tolerance)
+        np.testing.assert_allclose(
+            found, np.tile(expected[None, :, None], (16, 1, 3)), atol=tolerance
+        )
     assert (decode_image(encoded(np.full((500, 375, 3), 77, np.uint8), "JPEG"), 64) == 77).all()
 
 
@@ -98,7 +106,11 @@ def test_an_image_that_does_not_decode_is_refused_by_name(folder):
 
 
 def test_images_that_do_not_decode_can_be_skipped_and_are_named(folder):
-    for name, content in (("0.png", b""), ("5.png", b"text"), ("9.png", (folder / "9.png").read_bytes()[:40])):
+    for name, content in (
+        ("0.png", b""),
+        ("5.png", b"text"),
+        ("9.png", (folder / "9.png").read_bytes()[:40]),
+    ):
         (folder / name).write_bytes(content)
     file, failed = decoded(folder, skip=True)
     assert list(failed) == ["0.png", "5.png", "9.png"]

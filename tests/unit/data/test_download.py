@@ -40,7 +40,9 @@ def test_a_sha256_is_checked_as_well(site, target):
 @pytest.mark.parametrize("cuts", [[1000], [300_000, 300_000, 0]])
 def test_a_cut_download_goes_on_where_it_was(site, target, cuts):
     site.files["/a.gz"], site.cuts = CONTENT, [*cuts]
-    urls = [site.url + "a.gz"] * 2  # the last answer brings nothing, so that the second address is asked
+    urls = [
+        site.url + "a.gz"
+    ] * 2  # the last answer brings nothing, so that the second address is asked
     download(urls, target, DIGEST)
     assert target.read_bytes() == CONTENT
     starts = [int(range_.strip("bytes=-")) for _, range_ in site.requests[1:]]
@@ -74,13 +76,19 @@ def test_a_server_without_ranges_sends_all_again(site, target):
 
 def test_the_next_mirror_is_asked_where_one_fails(site, target):
     site.files |= {"/wrong/a.gz": CONTENT[::-1], "/short/a.gz": CONTENT[:99], "/good/a.gz": CONTENT}
-    download([f"{site.url}{mirror}/a.gz" for mirror in ("none", "wrong", "short", "good")], target, DIGEST)
+    download(
+        [f"{site.url}{mirror}/a.gz" for mirror in ("none", "wrong", "short", "good")],
+        target,
+        DIGEST,
+    )
     assert target.read_bytes() == CONTENT
 
 
 def test_wrong_content_is_refused_with_both_digests_and_not_kept(site, target):
     site.files["/a.gz"] = b"not it"
-    with pytest.raises(StudyError, match=rf"wrong content.*{hashlib.md5(b'not it').hexdigest()}.*{DIGEST}"):
+    with pytest.raises(
+        StudyError, match=rf"wrong content.*{hashlib.md5(b'not it').hexdigest()}.*{DIGEST}"
+    ):
         download([site.url + "a.gz"], target, DIGEST)
     assert not target.exists()
     assert target.with_name("a.gz.part").read_bytes() == b""
@@ -111,7 +119,9 @@ def test_a_damaged_file_is_named_and_left(site, target):
     site.files["/a.gz"] = CONTENT
     target.parent.mkdir()
     target.write_bytes(CONTENT[:-1])
-    with pytest.raises(StudyError, match=rf"a.gz is damaged or altered: .*published is {DIGEST}; delete it"):
+    with pytest.raises(
+        StudyError, match=rf"a.gz is damaged or altered: .*published is {DIGEST}; delete it"
+    ):
         download([site.url + "a.gz"], target, DIGEST)
     assert site.requests == []
 

@@ -35,7 +35,9 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, name):
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    with pytest.raises(StudyError, match=rf"datasets.mine: .*{name} is damaged or altered.*{SHA256[name]}"):
+    with pytest.raises(
+        StudyError, match=rf"datasets.mine: .*{name} is damaged or altered.*{SHA256[name]}"
+    ):
         check_sources(fashion_mnist_t10k(folder=str(tmp_path / "copy")), "datasets.mine")
 
 

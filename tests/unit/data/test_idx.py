@@ -11,7 +11,12 @@ from mia_pruning.data.idx import read_idx
 
 
 def idx(array, kind=8):
-    return b"\0\0" + bytes([kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return (
+        b"\0\0"
+        + bytes([kind, array.ndim])
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

@@ -21,7 +21,9 @@ def folder(tmp_path):
         (tmp_path / "in" / name).mkdir(parents=True)
         for number in range(count):
             pixels = np.full((8, 8, 3), 50 * number + ord(name) - 97, np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "in" / name / f"{number}{['.png', '.PNG'][number % 2]}")
+            Image.fromarray(pixels).save(
+                tmp_path / "in" / name / f"{number}{['.png', '.PNG'][number % 2]}"
+            )
     (tmp_path / "in" / "a" / "notes.txt").touch()
     (tmp_path / "in" / "a" / "._0.png").touch()
     (tmp_path / "in" / "readme").touch()
@@ -47,7 +49,11 @@ def test_images_are_listed_class_by_class_in_sorted_order(folder):
 def test_a_folder_of_images_becomes_examples(folder, tmp_path):
     source = image_folder(folder=str(folder), resolution=8)
     pixels, loaded = pixels_of(source, tmp_path / "work")
-    assert (source.n_examples, source.image_shape, source.class_names) == (9, (8, 8, 3), ("a", "b", "c"))
+    assert (source.n_examples, source.image_shape, source.class_names) == (
+        9,
+        (8, 8, 3),
+        ("a", "b", "c"),
+    )
     assert pixels[:, 4, 4, 0].tolist() == [0, 50, 1, 51, 101, 2, 52, 102, 152]
     assert loaded.labels.tolist() == [0, 0, 1, 1, 1, 2, 2, 2, 2]
     assert source.name == "in"
@@ -69,14 +75,31 @@ def test_a_source_is_another_when_a_file_is_added_or_changed(folder):
 
 def test_skipped_images_are_counted_and_named_in_the_description(folder, tmp_path):
     (folder / "b" / "1.PNG").write_bytes(b"no image")
-    pack_dataset(image_folder(folder=str(folder), resolution=8, undecodable="skip"), str(tmp_path / "out" / "dataset.json"), {})
+    pack_dataset(
+        image_folder(folder=str(folder), resolution=8, undecodable="skip"),
+        str(tmp_path / "out" / "dataset.json"),
+        {},
+    )
     description = storage.read_json(tmp_path / "out" / "dataset.json")
     assert description["skipped"] == {"count": 1, "names": ["b/1.PNG"]}
     assert (description["n_examples"], description["class_counts"]) == (8, [2, 2, 4])
-    assert storage.read_array(tmp_path / "out" / "images.npy")[:, 0, 0, 0].tolist() == [0, 50, 1, 101, 2, 52, 102, 152]
+    assert storage.read_array(tmp_path / "out" / "images.npy")[:, 0, 0, 0].tolist() == [
+        0,
+        50,
+        1,
+        101,
+        2,
+        52,
+        102,
+        152,
+    ]
     assert storage.read_array(tmp_path / "out" / "labels.npy").tolist() == [0, 0, 1, 1, 2, 2, 2, 2]
     with pytest.raises(StudyError, match=r"b/1.PNG: cannot be decoded"):
-        pack_dataset(image_folder(folder=str(folder), resolution=8), str(tmp_path / "refused" / "dataset.json"), {})
+        pack_dataset(
+            image_folder(folder=str(folder), resolution=8),
+            str(tmp_path / "refused" / "dataset.json"),
+            {},
+        )
 
 
 def test_folders_that_cannot_work_are_refused(folder, tmp_path):
@@ -85,7 +108,9 @@ def test_folders_that_cannot_work_are_refused(folder, tmp_path):
     with pytest.raises(StudyError, match="undecodable = 'ignore': allowed is one of refuse, skip"):
         image_folder(folder=str(folder), resolution=8, undecodable="ignore")
     (folder / "d").mkdir()
-    with pytest.raises(StudyError, match=rf"{folder}/d: holds 0 images \(.jpeg, .jpg, .png\), needed are some"):
+    with pytest.raises(
+        StudyError, match=rf"{folder}/d: holds 0 images \(.jpeg, .jpg, .png\), needed are some"
+    ):
         image_folder(folder=str(folder), resolution=8)
     with pytest.raises(StudyError, match=rf"{folder}/a: holds 0 folders of classes, needed are 2"):
         image_folder(folder=str(folder / "a"), resolution=8)
@@ -93,23 +118,32 @@ def test_folders_that_cannot_work_are_refused(folder, tmp_path):
 
 def test_imagenet_is_known_before_it_is_there(tmp_path):
     everything = imagenet(folder=str(tmp_path))
-    assert (everything.n_examples, everything.image_shape, len(everything.class_names)) == (1_281_167, (64, 64, 3), 1000)
+    assert (everything.n_examples, everything.image_shape, len(everything.class_names)) == (
+        1_281_167,
+        (64, 64, 3),
+        1000,
+    )
     some = imagenet(folder=str(tmp_path), resolution=32, classes=100, per_class=500)
     assert (some.n_examples, some.image_shape, len(some.class_names)) == (50_000, (32, 32, 3), 100)
     assert everything.identity != some.identity
-    with pytest.raises(StudyError, match=r"per_class: missing; classes = 100 needs it \(1 to 732\)"):
+    with pytest.raises(
+        StudyError, match=r"per_class: missing; classes = 100 needs it \(1 to 732\)"
+    ):
         imagenet(classes=100)
 
 
 def test_imagenet_that_is_not_there_is_asked_for_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("MIA_PRUNING_DATA", str(tmp_path))
     with pytest.raises(
-        StudyError, match=rf"obtain .* from image-net.org by hand and unpack it to {tmp_path}/imagenet/train/<class>"
+        StudyError,
+        match=rf"obtain .* from image-net.org by hand and unpack it to {tmp_path}/imagenet/train/<class>",
     ):
         imagenet().fetch()
 
 
-def test_imagenet_with_too_few_images_is_refused_before_it_is_decoded(folder, tmp_path, monkeypatch):
+def test_imagenet_with_too_few_images_is_refused_before_it_is_decoded(
+    folder, tmp_path, monkeypatch
+):
     folder.rename(tmp_path / "train")
     with pytest.raises(StudyError, match="holds 3 folders of classes, needed are 4"):
         imagenet(folder=str(tmp_path), classes=4, per_class=1).fetch()
@@ -120,7 +154,9 @@ def test_imagenet_with_too_few_images_is_refused_before_it_is_decoded(folder, tm
         imagenet(folder=str(tmp_path)).fetch()
 
 
-def test_imagenet_takes_the_first_images_of_the_first_classes_and_learns_their_names(folder, tmp_path):
+def test_imagenet_takes_the_first_images_of_the_first_classes_and_learns_their_names(
+    folder, tmp_path
+):
     folder.rename(tmp_path / "train")
     source = imagenet(folder=str(tmp_path), resolution=8, classes=2, per_class=2)
     source.fetch()

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mia_pruning.data.pack import check_contents, describe, first_copies, image_digests, moments, summarise, value_counts
+from mia_pruning.data.pack import (
+    check_contents,
+    describe,
+    first_copies,
+    image_digests,
+    moments,
+    summarise,
+    value_counts,
+)
 from mia_pruning.types import DatasetSource, Loaded, StudyError
 
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 2), st.integers(1, 2), st.integers(1, 2))
@@ -19,7 +27,10 @@ def source_of(images, files=None, class_names=("a", "b", "c"), identity=None):
 
 
 def slow_first_copies(images):
-    return [next(j for j in range(len(images)) if (images[j] == images[i]).all()) for i in range(len(images))]
+    return [
+        next(j for j in range(len(images)) if (images[j] == images[i]).all())
+        for i in range(len(images))
+    ]
 
 
 @given(images=SIZES.flatmap(lambda shape: hnp.arrays(np.uint8, shape, elements=st.integers(0, 1))))
@@ -45,7 +56,10 @@ def test_planted_copies_are_found_within_and_across_parts_and_chunks():
 
 def test_digests_take_any_memory_layout():
     images = np.random.default_rng(0).integers(0, 2, (40, 2, 2, 1), dtype=np.uint8)
-    assert image_digests(images)[3].tobytes() == hashlib.blake2b(images[3].tobytes(), digest_size=16).digest()
+    assert (
+        image_digests(images)[3].tobytes()
+        == hashlib.blake2b(images[3].tobytes(), digest_size=16).digest()
+    )
     np.testing.assert_array_equal(image_digests(np.asfortranarray(images)), image_digests(images))
     np.testing.assert_array_equal(image_digests(images[::2]), image_digests(images[::2].copy()))
 
@@ -73,11 +87,17 @@ def test_the_description_says_what_there_is(tmp_path):
     assert found["n_duplicates"] == 2
     assert (found["n_examples"], found["image_shape"]) == (50, [4, 3, 2])
     assert (found["name"], found["class_names"]) == ("toy", ["a", "b", "c"])
-    assert (found["licence"], found["citation"], found["identity"]) == ("CC0", "nobody", "that folder")
+    assert (found["licence"], found["citation"], found["identity"]) == (
+        "CC0",
+        "nobody",
+        "that folder",
+    )
     assert found["files"] == {"source.bin": hashlib.sha256(b"abc").hexdigest()}
     assert found["skipped"] == {"count": 1, "names": ["b/1.png"]}
     assert found["notes"] == ["rounded"]
-    named = describe(summarise([images], "toy"), Loaded(images, labels, class_names=("x", "y", "z")), source)
+    named = describe(
+        summarise([images], "toy"), Loaded(images, labels, class_names=("x", "y", "z")), source
+    )
     assert named["class_names"] == ["x", "y", "z"]
 
 
@@ -91,12 +111,24 @@ def test_a_constant_channel_is_refused_by_its_number():
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (np.zeros((4, 2, 2, 1), np.float32), np.zeros(4, int), r"images are float32 .*promised were uint8 \(4, 2, 2, 1\)"),
+        (
+            np.zeros((4, 2, 2, 1), np.float32),
+            np.zeros(4, int),
+            r"images are float32 .*promised were uint8 \(4, 2, 2, 1\)",
+        ),
         (np.zeros((3, 2, 2, 1), np.uint8), np.zeros(3, int), r"images are uint8 \(3, 2, 2, 1\)"),
         (np.zeros((4, 2, 3, 1), np.uint8), np.zeros(4, int), r"images are uint8 \(4, 2, 3, 1\)"),
         (np.zeros((4, 2, 2, 1), np.uint8), np.zeros(5, int), "5 labels for 4 images"),
-        (np.zeros((4, 2, 2, 1), np.uint8), np.array([0, 1, 2, 3]), r"labels lie in 0..3; allowed is 0..2"),
-        (np.zeros((4, 2, 2, 1), np.uint8), np.array([0, -1, 2, 1]), r"labels lie in -1..2; allowed is 0..2"),
+        (
+            np.zeros((4, 2, 2, 1), np.uint8),
+            np.array([0, 1, 2, 3]),
+            r"labels lie in 0..3; allowed is 0..2",
+        ),
+        (
+            np.zeros((4, 2, 2, 1), np.uint8),
+            np.array([0, -1, 2, 1]),
+            r"labels lie in -1..2; allowed is 0..2",
+        ),
     ],
 )
 def test_contents_that_break_the_promise_are_refused(images, labels, message):
@@ -108,9 +140,17 @@ def test_contents_that_break_the_promise_are_refused(images, labels, message):
 def test_a_data_set_of_which_all_is_skipped_is_refused():
     images = np.zeros((0, 2, 2, 1), np.uint8)
     with pytest.raises(StudyError, match="toy: no example is left of 2, all were skipped"):
-        check_contents(images, Loaded(images, np.zeros(0, int), skipped=("a", "b")), source_of(np.zeros((2, 2, 2, 1))))
+        check_contents(
+            images,
+            Loaded(images, np.zeros(0, int), skipped=("a", "b")),
+            source_of(np.zeros((2, 2, 2, 1))),
+        )
 
 
 def test_skipped_examples_are_no_broken_promise():
     images = np.zeros((3, 2, 2, 1), np.uint8)
-    check_contents(images, Loaded(images, np.zeros(3, int), skipped=("a/1.png",)), source_of(np.zeros((4, 2, 2, 1))))
+    check_contents(
+        images,
+        Loaded(images, np.zeros(3, int), skipped=("a/1.png",)),
+        source_of(np.zeros((4, 2, 2, 1))),
+    )

@@ -18,8 +18,14 @@ from mia_pruning.data.published import data_folder
 from mia_pruning.data.sources import check_sources
 from mia_pruning.types import StudyError
 
-IDX = {"mnist": (mnist, torchvision.datasets.MNIST), "fashion_mnist": (fashion_mnist, torchvision.datasets.FashionMNIST)}
-CIFAR = {"cifar10": (cifar10, torchvision.datasets.CIFAR10), "cifar100": (cifar100, torchvision.datasets.CIFAR100)}
+IDX = {
+    "mnist": (mnist, torchvision.datasets.MNIST),
+    "fashion_mnist": (fashion_mnist, torchvision.datasets.FashionMNIST),
+}
+CIFAR = {
+    "cifar10": (cifar10, torchvision.datasets.CIFAR10),
+    "cifar100": (cifar100, torchvision.datasets.CIFAR100),
+}
 ALL = {**IDX, **CIFAR}
 
 
@@ -32,7 +38,11 @@ def md5(content):
 
 
 def idx(array):
-    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return (
+        bytes([0, 0, 8, array.ndim])
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
 
 
 @pytest.mark.parametrize("name", IDX)
@@ -60,14 +70,19 @@ def test_names_digests_and_address_of_cifar_are_torchvisions(name):
 
 def test_names_of_classes_are_torchvisions():
     assert list(fashion_mnist.CLASSES) == torchvision.datasets.FashionMNIST.classes
-    assert [name[0] for name in torchvision.datasets.MNIST.classes] == list(mnist.mnist().class_names)
+    assert [name[0] for name in torchvision.datasets.MNIST.classes] == list(
+        mnist.mnist().class_names
+    )
     assert list(cifar100.CLASSES) == sorted(set(cifar100.CLASSES))
     assert len(cifar100.CLASSES) == 100
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_number_of_examples_is_known_before_anything_is_there(name, tmp_path):
-    sizes = [source_of(name, folder=str(tmp_path), part=part).n_examples for part in ("all", "train", "test")]
+    sizes = [
+        source_of(name, folder=str(tmp_path), part=part).n_examples
+        for part in ("all", "train", "test")
+    ]
     assert sizes == ([70_000, 60_000, 10_000] if name in IDX else [60_000, 50_000, 10_000])
     check_sources(source_of(name, folder=str(tmp_path)), "datasets.d")
     with pytest.raises(StudyError, match="part = 'validation': allowed is one of all, train, test"):
@@ -88,33 +103,47 @@ def small_idx(monkeypatch, site):
     """MNIST with the true layout and 30 + 20 images, and the server that has it."""
     rng = np.random.default_rng(0)
     arrays = {
-        name: rng.integers(0, 10 if "labels" in name else 256, (n, 28, 28)[: 1 if "labels" in name else 3], dtype=np.uint8)
+        name: rng.integers(
+            0,
+            10 if "labels" in name else 256,
+            (n, 28, 28)[: 1 if "labels" in name else 3],
+            dtype=np.uint8,
+        )
         for kind, n in (("train", 30), ("t10k", 20))
         for name in (f"{kind}-images-idx3-ubyte", f"{kind}-labels-idx1-ubyte")
     }
     packed = {name: gzip.compress(idx(array)) for name, array in arrays.items()}
     site.files |= {f"/{name}.gz": content for name, content in packed.items()}
-    monkeypatch.setattr(mnist, "DIGESTS", {name: (md5(packed[name]), md5(idx(arrays[name]))) for name in arrays})
+    monkeypatch.setattr(
+        mnist, "DIGESTS", {name: (md5(packed[name]), md5(idx(arrays[name]))) for name in arrays}
+    )
     monkeypatch.setattr(mnist, "MIRRORS", (f"{site.url}none/", site.url))
     return arrays
 
 
-@pytest.mark.parametrize(("part", "kinds"), [("all", ["train", "t10k"]), ("train", ["train"]), ("test", ["t10k"])])
+@pytest.mark.parametrize(
+    ("part", "kinds"), [("all", ["train", "t10k"]), ("train", ["train"]), ("test", ["t10k"])]
+)
 def test_idx_files_are_fetched_unpacked_checked_and_joined(small_idx, site, tmp_path, part, kinds):
     source = source_of("mnist", folder=str(tmp_path), part=part)
     source.fetch()
     check_sources(source, "d", fetched=True)
     loaded = source.load(tmp_path / "work")
     np.testing.assert_array_equal(
-        loaded.images[..., 0], np.concatenate([small_idx[f"{kind}-images-idx3-ubyte"] for kind in kinds])
+        loaded.images[..., 0],
+        np.concatenate([small_idx[f"{kind}-images-idx3-ubyte"] for kind in kinds]),
     )
-    np.testing.assert_array_equal(loaded.labels, np.concatenate([small_idx[f"{kind}-labels-idx1-ubyte"] for kind in kinds]))
+    np.testing.assert_array_equal(
+        loaded.labels, np.concatenate([small_idx[f"{kind}-labels-idx1-ubyte"] for kind in kinds])
+    )
     asked = len(site.requests)
     source.fetch()
     assert len(site.requests) == asked == 2 * 2 * len(kinds)
 
 
-def test_an_existing_torchvision_folder_without_archives_is_used_as_it_is(small_idx, site, tmp_path):
+def test_an_existing_torchvision_folder_without_archives_is_used_as_it_is(
+    small_idx, site, tmp_path
+):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name, array in small_idx.items():
@@ -139,11 +168,20 @@ def small_cifar(monkeypatch, site):
     """CIFAR-10 with the true layout and 10 images a batch, and the server that has its archive."""
     rng, files = np.random.default_rng(0), {}
     for path in cifar10.DIGESTS:
-        batch = {"data": rng.integers(0, 256, (10, 3072), dtype=np.uint8), "labels": rng.integers(0, 10, 10).tolist()}
-        files[path] = pickle.dumps({"label_names": list(cifar10.CLASSES)} if path.name == "batches.meta" else batch)
+        batch = {
+            "data": rng.integers(0, 256, (10, 3072), dtype=np.uint8),
+            "labels": rng.integers(0, 10, 10).tolist(),
+        }
+        files[path] = pickle.dumps(
+            {"label_names": list(cifar10.CLASSES)} if path.name == "batches.meta" else batch
+        )
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for path, content in {**files, Path("../outside"): b"", cifar10.BATCHES / "readme.html": b""}.items():
+        for path, content in {
+            **files,
+            Path("../outside"): b"",
+            cifar10.BATCHES / "readme.html": b"",
+        }.items():
             member = tarfile.TarInfo(str(path))
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
@@ -180,7 +218,10 @@ def test_cifar_is_fetched_unpacked_and_read_batch_by_batch(small_cifar, site, tm
 def test_a_cifar_archive_with_a_wrong_digest_is_named_and_not_unpacked(small_cifar, tmp_path):
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"altered")
     source = source_of("cifar10", folder=str(tmp_path))
-    with pytest.raises(StudyError, match=rf"cifar-10-python\.tar\.gz is damaged or altered.*{cifar10.ARCHIVE.digest}"):
+    with pytest.raises(
+        StudyError,
+        match=rf"cifar-10-python\.tar\.gz is damaged or altered.*{cifar10.ARCHIVE.digest}",
+    ):
         source.fetch()
     assert not (tmp_path / "cifar-10-batches-py").exists()
 
@@ -198,8 +239,13 @@ def test_an_altered_batch_is_never_unpickled(small_cifar, tmp_path):
 
 
 def test_an_archive_that_lacks_a_file_is_named(small_cifar, monkeypatch, tmp_path):
-    monkeypatch.setattr(cifar10, "DIGESTS", {**cifar10.DIGESTS, cifar10.BATCHES / "data_batch_6": "md5:0"})
-    with pytest.raises(StudyError, match=r"cifar-10-python\.tar\.gz: holds no file cifar-10-batches-py/data_batch_6"):
+    monkeypatch.setattr(
+        cifar10, "DIGESTS", {**cifar10.DIGESTS, cifar10.BATCHES / "data_batch_6": "md5:0"}
+    )
+    with pytest.raises(
+        StudyError,
+        match=r"cifar-10-python\.tar\.gz: holds no file cifar-10-batches-py/data_batch_6",
+    ):
         source_of("cifar10", folder=str(tmp_path)).fetch()
 
 

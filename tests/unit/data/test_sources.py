@@ -28,10 +28,18 @@ def test_a_digest_names_its_algorithm(file, algorithm):
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 def test_an_altered_file_is_refused_with_both_digests(file, algorithm):
-    published, found = (f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}" for content in (b"abd", CONTENT))
-    with pytest.raises(StudyError, match=rf"datasets.x: {file} is damaged or altered: it has {found}, published is {published}$"):
+    published, found = (
+        f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+        for content in (b"abd", CONTENT)
+    )
+    with pytest.raises(
+        StudyError,
+        match=rf"datasets.x: {file} is damaged or altered: it has {found}, published is {published}$",
+    ):
         check_sources(source_of({file: published}), "datasets.x")
-    with pytest.raises(StudyError, match=rf"published is {published}; delete it, and it is fetched again"):
+    with pytest.raises(
+        StudyError, match=rf"published is {published}; delete it, and it is fetched again"
+    ):
         check_sources(source_of({file: published}, fetch=print), "datasets.x")
 
 

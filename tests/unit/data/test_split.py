@@ -19,8 +19,14 @@ def sections(draw):
     section = {"protocol": "pool", "examples": draw(even), "models": 2 + draw(even)}
     section |= {"reference": draw(st.integers(0, 9)), "test": draw(st.integers(1, 20))}
     if draw(st.booleans()):
-        section |= {"protocol": "disjoint", "shadow_examples": draw(even), "shadow_models": draw(even)}
-    needed = sum(section.get(key, 0) for key in ("examples", "shadow_examples", "reference", "test"))
+        section |= {
+            "protocol": "disjoint",
+            "shadow_examples": draw(even),
+            "shadow_models": draw(even),
+        }
+    needed = sum(
+        section.get(key, 0) for key in ("examples", "shadow_examples", "reference", "test")
+    )
     return section, needed + draw(st.integers(0, 30))
 
 
@@ -58,8 +64,14 @@ def test_the_protocol_decides_targets_and_candidates(case, seed):
         assert split.candidates.shape == (section["models"], section["examples"])
         assert split.candidates.all()
     else:
-        assert split.is_target.tolist() == [True] * section["models"] + [False] * section["shadow_models"]
-        of_targets, of_shadows = split.candidates[split.is_target], split.candidates[~split.is_target]
+        assert (
+            split.is_target.tolist()
+            == [True] * section["models"] + [False] * section["shadow_models"]
+        )
+        of_targets, of_shadows = (
+            split.candidates[split.is_target],
+            split.candidates[~split.is_target],
+        )
         assert (of_targets.sum(axis=1) == section["examples"]).all()
         assert (of_shadows.sum(axis=1) == section["shadow_examples"]).all()
         assert not (of_targets.any(axis=0) & of_shadows.any(axis=0)).any()
@@ -89,11 +101,18 @@ def test_parts_hold_the_classes_equally_to_within_one_example(sizes, n_classes, 
     parts = stratified_parts(labels, np.arange(labels.size), sizes, rng)
     assert [part.size for part in parts] == sizes
     for part in parts:
-        assert np.abs(np.bincount(labels[part], minlength=n_classes) - part.size / n_classes).max() <= 1
+        assert (
+            np.abs(np.bincount(labels[part], minlength=n_classes) - part.size / n_classes).max()
+            <= 1
+        )
     assert np.unique(np.concatenate(parts)).size == sum(sizes)
 
 
-@given(counts=st.lists(st.integers(1, 40), min_size=1, max_size=6), share=st.floats(0.05, 0.95), seed=st.integers(0, 1000))
+@given(
+    counts=st.lists(st.integers(1, 40), min_size=1, max_size=6),
+    share=st.floats(0.05, 0.95),
+    seed=st.integers(0, 1000),
+)
 def test_parts_hold_unequal_classes_in_proportion(counts, share, seed):
     """To within one example of the class and its share of what the other classes were rounded by."""
     rng = np.random.default_rng(seed)
@@ -111,7 +130,9 @@ def test_each_model_trains_on_half_of_each_class_to_within_one_example(seed, n_e
     split, labels = made(section, n_examples=101, n_classes=5, seed=seed)
     counts = np.bincount(labels[split.pool], minlength=5)
     for model in range(len(split.membership)):
-        assert np.abs(np.bincount(labels[split.members(model)], minlength=5) - counts / 2).max() <= 1
+        assert (
+            np.abs(np.bincount(labels[split.members(model)], minlength=5) - counts / 2).max() <= 1
+        )
 
 
 def test_pairs_are_drawn_independently():
@@ -139,7 +160,9 @@ def test_the_generator_decides_the_split():
 def test_members_are_indices_into_the_data_set():
     split, _ = made(DISJOINT)
     for model, row in enumerate(split.membership):
-        assert split.members(model).tolist() == [split.pool[i] for i in range(split.pool.size) if row[i]]
+        assert split.members(model).tolist() == [
+            split.pool[i] for i in range(split.pool.size) if row[i]
+        ]
 
 
 @pytest.mark.parametrize("section", [POOL, DISJOINT])
@@ -147,7 +170,9 @@ def test_arrays_rebuild_the_split(section):
     split, _ = made(section)
     again = Split(**split.as_arrays())
     np.testing.assert_array_equal(again.examples, split.examples)
-    np.testing.assert_array_equal(again.examples, np.concatenate([split.pool, split.test, split.reference]))
+    np.testing.assert_array_equal(
+        again.examples, np.concatenate([split.pool, split.test, split.reference])
+    )
 
 
 @pytest.mark.parametrize("name", ["reference", "test"])
@@ -165,9 +190,17 @@ def test_an_example_twice_in_the_pool_is_refused():
 
 def test_twins_that_are_not_complementary_are_refused():
     split, _ = made(POOL)
-    for wrong in (split.membership ^ (np.arange(40) == 3) & (np.arange(6) == 2)[:, np.newaxis], split.membership[:5]):
+    for wrong in (
+        split.membership ^ (np.arange(40) == 3) & (np.arange(6) == 2)[:, np.newaxis],
+        split.membership[:5],
+    ):
         with pytest.raises(StudyError, match="twins are not complementary"):
-            replace(split, membership=wrong, candidates=split.candidates[: len(wrong)], is_target=split.is_target[: len(wrong)])
+            replace(
+                split,
+                membership=wrong,
+                candidates=split.candidates[: len(wrong)],
+                is_target=split.is_target[: len(wrong)],
+            )
 
 
 def test_members_outside_the_candidates_are_refused():
@@ -190,9 +223,18 @@ def test_shadows_that_share_examples_with_targets_are_refused():
         ({"examples": 41}, r"split.examples = 41: .*must be even"),
         ({"models": 5}, r"split.models = 5: .*must be even"),
         ({"models": 2}, r"split.models = 2: .*at least 4"),
-        ({"protocol": "disjoint", "shadow_examples": 3, "shadow_models": 2}, r"split.shadow_examples = 3: .*must be even"),
-        ({"protocol": "disjoint", "shadow_examples": 4, "shadow_models": 3}, r"split.shadow_models = 3: .*must be even"),
-        ({"test": 51}, r"split: examples 40 \+ reference 10 \+ test 51 = 101 examples, but the data set has 100"),
+        (
+            {"protocol": "disjoint", "shadow_examples": 3, "shadow_models": 2},
+            r"split.shadow_examples = 3: .*must be even",
+        ),
+        (
+            {"protocol": "disjoint", "shadow_examples": 4, "shadow_models": 3},
+            r"split.shadow_models = 3: .*must be even",
+        ),
+        (
+            {"test": 51},
+            r"split: examples 40 \+ reference 10 \+ test 51 = 101 examples, but the data set has 100",
+        ),
         (
             {"protocol": "disjoint", "shadow_examples": 40, "shadow_models": 2},
             r"split: examples 40 \+ shadow_examples 40 \+ reference 10 \+ test 20 = 110 examples, but the data set has 100",
@@ -205,7 +247,8 @@ def test_a_section_that_cannot_work_is_refused_with_key_and_value(change, messag
 
 
 @pytest.mark.parametrize(
-    "section", [{**POOL, "test": 50}, {**POOL, "models": 4}, {**DISJOINT, "shadow_examples": 30, "models": 2}]
+    "section",
+    [{**POOL, "test": 50}, {**POOL, "models": 4}, {**DISJOINT, "shadow_examples": 30, "models": 2}],
 )
 def test_a_section_that_just_fits_is_accepted(section):
     check_size(section, 100, "split")

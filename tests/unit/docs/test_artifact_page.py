@@ -7,11 +7,17 @@ from mia_pruning.study.reading import read_yaml
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "ARTIFACT.md").read_text(encoding="utf-8")
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| C")]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PAGE.splitlines()
+    if line.startswith("| C")
+]
 
 
 def test_every_claim_has_a_row_and_every_row_a_claim():
-    assert {row[0] for row in ROWS} == {claim["id"] for claim in read_yaml(ROOT / "report" / "claims.yaml")["claims"]}
+    assert {row[0] for row in ROWS} == {
+        claim["id"] for claim in read_yaml(ROOT / "report" / "claims.yaml")["claims"]
+    }
 
 
 def test_every_command_runs_a_study_that_is_there():
@@ -27,8 +33,12 @@ def test_a_row_leads_to_the_results_of_the_study_that_its_command_runs():
 
 
 def test_the_targets_of_make_and_the_tests_that_it_names_exist():
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    targets = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", PAGE, flags=re.MULTILINE)) <= {
         pair for target in targets for pair in [(target, ""), ("", target)]
     }
-    assert [path for path in re.findall(r"`(tests/\S+?)`", PAGE) if not (ROOT / path).is_file()] == []
+    assert [
+        path for path in re.findall(r"`(tests/\S+?)`", PAGE) if not (ROOT / path).is_file()
+    ] == []

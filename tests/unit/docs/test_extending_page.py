@@ -59,7 +59,9 @@ def test_the_model_answers_in_the_shape_that_is_asked(network):
 
 def test_the_objective_is_cross_entropy_minus_the_entropy(load, network):
     images, labels = torch.rand(5, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1])
-    loss, logits = load("objective", "my_objectives.ConfidencePenalty")(weight=0.5).loss(network, images, labels)
+    loss, logits = load("objective", "my_objectives.ConfidencePenalty")(weight=0.5).loss(
+        network, images, labels
+    )
     spread = torch.distributions.Categorical(logits=logits)
     expected = torch.nn.functional.cross_entropy(logits, labels) - 0.5 * spread.entropy().mean()
     torch.testing.assert_close(loss, expected)
@@ -98,10 +100,14 @@ def test_the_figure_finds_the_largest_gap_and_says_where_it_belongs(tmp_path, mo
     (tmp_path / "gap_of_the_page.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     plug_in = find("figure", "gap_of_the_page.gap", "use")
-    gaps = pd.DataFrame({"defence": ["a", "b"], "value": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3]})
+    gaps = pd.DataFrame(
+        {"defence": ["a", "b"], "value": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3]}
+    )
     results = gaps.assign(experiment="e", metric="generalisation_gap")
     drawing = plug_in.load()({"results": results}, {})
     plt.close(drawing.figure)
     assert drawing.finding == "The gap is largest at 0.200 (b on e)."
-    assert plug_in.traits.section in {built_in.traits.section for built_in in catalogue("figure").values()}
+    assert plug_in.traits.section in {
+        built_in.traits.section for built_in in catalogue("figure").values()
+    }
     assert plug_in.traits.columns

@@ -36,7 +36,12 @@ ORDER = "experiment,defence,value,low,high,reliability,reliability_error,n_pairs
 def results(tmp_path):
     """A finished study's tables."""
     folder = tmp_path / "results" / "s"
-    tables = {"results": RESULTS, "differences": DIFFERENCES, "verdicts": VERDICTS, "exposure_correlation": ORDER}
+    tables = {
+        "results": RESULTS,
+        "differences": DIFFERENCES,
+        "verdicts": VERDICTS,
+        "exposure_correlation": ORDER,
+    }
     for name, text in tables.items():
         write_text(folder / f"{name}.csv", text)
     settings = {"seeds": [0], "experiments": {"e": {}}, "attacks": {}, "defences": {}}

@@ -13,7 +13,9 @@ LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 def anchors(page):
     """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {
+        "#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -30,4 +32,8 @@ def test_links_lead_somewhere(page):
 
 def test_every_page_is_linked_from_readme_or_another_page():
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    assert [page.name for page in PAGES[2:] if f"{page.name})" not in text and f"{page.name}#" not in text] == []
+    assert [
+        page.name
+        for page in PAGES[2:]
+        if f"{page.name})" not in text and f"{page.name}#" not in text
+    ] == []

@@ -17,7 +17,9 @@ def test_guesses_that_are_all_right_have_a_closed_form():
     """q^r = 5 %, and q = 1 / (1 + exp(-epsilon))."""
     for n_guesses in (10, 100, 1000):
         q = 0.05 ** (1 / n_guesses)
-        assert one_run_bound(2000, n_guesses, n_guesses, delta=0.0) == pytest.approx(math.log(q / (1 - q)), abs=1e-6)
+        assert one_run_bound(2000, n_guesses, n_guesses, delta=0.0) == pytest.approx(
+            math.log(q / (1 - q)), abs=1e-6
+        )
 
 
 def test_the_p_value_equals_the_formula_term_by_term():
@@ -25,7 +27,9 @@ def test_the_p_value_equals_the_formula_term_by_term():
     q = 1 / (1 + math.exp(-epsilon))
     pmf = [math.comb(r, k) * q**k * (1 - q) ** (r - k) for k in range(r + 1)]
     near = max(sum(pmf[v - i : v]) / i for i in range(1, v + 1))
-    assert one_run_p_value(m, r, v, epsilon, delta) == pytest.approx(sum(pmf[v:]) + 2 * m * delta * near)
+    assert one_run_p_value(m, r, v, epsilon, delta) == pytest.approx(
+        sum(pmf[v:]) + 2 * m * delta * near
+    )
 
 
 def test_more_right_guesses_prove_more_and_a_larger_delta_less():

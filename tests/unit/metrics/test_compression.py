@@ -6,13 +6,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
 
-from mia_pruning.metrics.compression import count_weights, decode_sparse, dense_flops, encode_sparse, sparse_flops
+from mia_pruning.metrics.compression import (
+    count_weights,
+    decode_sparse,
+    dense_flops,
+    encode_sparse,
+    sparse_flops,
+)
 from mia_pruning.models.lenet5 import lenet5
 
 VALUES = st.sampled_from([0, 0, 0, 1, 2, 3])
 TENSORS = st.lists(
     hnp.arrays(
-        st.sampled_from(["f4", "f8", "i8", "u1"]), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0), elements=VALUES
+        st.sampled_from(["f4", "f8", "i8", "u1"]),
+        hnp.array_shapes(min_dims=0, max_dims=4, min_side=0),
+        elements=VALUES,
     ).map(torch.tensor),
     max_size=4,
 ).map(lambda tensors: {f"layer{number}.weight": tensor for number, tensor in enumerate(tensors)})
@@ -36,7 +44,9 @@ def test_decoding_gives_back_the_same_tensors(tensors):
 @pytest.mark.parametrize("density", [0.0, 0.03, 0.5, 1.0])
 def test_every_density_and_type_survives_in_any_memory_layout(dtype, density):
     rng = torch.Generator().manual_seed(0)
-    tensor = torch.randn(5, 4, 3, 3, generator=rng) * (torch.rand(5, 4, 3, 3, generator=rng) < density)
+    tensor = torch.randn(5, 4, 3, 3, generator=rng) * (
+        torch.rand(5, 4, 3, 3, generator=rng) < density
+    )
     tensor = tensor.to(dtype).to(memory_format=torch.channels_last)
     found = decode_sparse(encode_sparse({"w": tensor}))["w"]
     assert found.dtype == dtype
@@ -77,7 +87,9 @@ def test_the_operations_of_lenet5_equal_a_hand_count():
 
 
 def test_operations_are_counted_in_nested_networks():
-    network = nn.Sequential(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()), nn.Flatten(), nn.Linear(8, 3))
+    network = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()), nn.Flatten(), nn.Linear(8, 3)
+    )
     assert dense_flops(network, (2, 2, 3)) == {"0.0": 2 * 4 * 2 * 3, "2": 2 * 3 * 8}
 
 

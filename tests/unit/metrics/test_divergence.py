@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from mia_pruning.metrics.divergence import LOG_2, N_BINS, accuracy_bound, held_out_gain, js_divergence
+from mia_pruning.metrics.divergence import (
+    LOG_2,
+    N_BINS,
+    accuracy_bound,
+    held_out_gain,
+    js_divergence,
+)
 
 
 def sample(shift, n, seed=0):
@@ -65,15 +71,28 @@ def test_a_weight_of_two_is_the_example_twice():
 def slow_divergence(sample_of_bins, statistic, members):
     edges = [np.quantile(sample_of_bins, k / N_BINS) for k in range(1, N_BINS)]
     bins = [sum(value >= edge for edge in edges) for value in statistic]
-    p, q = ([sum(b == k and m == which for b, m in zip(bins, members, strict=True)) for k in range(N_BINS)] for which in (1, 0))
+    p, q = (
+        [
+            sum(b == k and m == which for b, m in zip(bins, members, strict=True))
+            for k in range(N_BINS)
+        ]
+        for which in (1, 0)
+    )
 
     def entropy(shares):
         return -sum(share * math.log(share) for share in shares if share)
 
     shares_p, shares_q = [c / sum(p) for c in p], [c / sum(q) for c in q]
     mixture = [(a + b) / 2 for a, b in zip(shares_p, shares_q, strict=True)]
-    corrected = [entropy(s) + (sum(x > 0 for x in s) - 1) / (2 * n) for s, n in ((shares_p, sum(p)), (shares_q, sum(q)))]
-    return entropy(mixture) + (sum(x > 0 for x in mixture) - 1) / (2 * (sum(p) + sum(q))) - sum(corrected) / 2
+    corrected = [
+        entropy(s) + (sum(x > 0 for x in s) - 1) / (2 * n)
+        for s, n in ((shares_p, sum(p)), (shares_q, sum(q)))
+    ]
+    return (
+        entropy(mixture)
+        + (sum(x > 0 for x in mixture) - 1) / (2 * (sum(p) + sum(q)))
+        - sum(corrected) / 2
+    )
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, 1.5])

@@ -10,8 +10,13 @@ from mia_pruning.metrics.exposure import NO_LEAK, exposures, halves, swap_twins
 @given(seed=st.integers(0, 1000), n_models=st.integers(2, 9), decimals=st.integers(0, 3))
 def test_exposure_is_the_auc_over_models_of_each_example(seed, n_models, decimals):
     rng = np.random.default_rng(seed)
-    scores, membership = rng.normal(size=(n_models, 12)).round(decimals), rng.random((n_models, 12)) < 0.5
-    for found, of_example, members in zip(exposures(scores, membership), scores.T, membership.T, strict=True):
+    scores, membership = (
+        rng.normal(size=(n_models, 12)).round(decimals),
+        rng.random((n_models, 12)) < 0.5,
+    )
+    for found, of_example, members in zip(
+        exposures(scores, membership), scores.T, membership.T, strict=True
+    ):
         if members.any() and not members.all():
             assert found == pytest.approx(roc_auc_score(members, of_example))
         else:
@@ -40,12 +45,16 @@ def test_to_swap_twins_changes_half_of_the_examples_and_leaves_the_rest_as_it_wa
     np.testing.assert_array_equal(swapped[0::2], ~swapped[1::2])
     np.testing.assert_array_equal(swapped[4:], membership[4:])
     assert (swapped != membership)[:4].mean() == pytest.approx(0.5, abs=0.03)
-    assert np.corrcoef((swapped != membership)[0], (swapped != membership)[2])[0, 1] == pytest.approx(0, abs=0.06)
+    assert np.corrcoef((swapped != membership)[0], (swapped != membership)[2])[
+        0, 1
+    ] == pytest.approx(0, abs=0.06)
 
 
 @pytest.mark.parametrize(("n_models", "high"), [(8, 1.0), (32, 0.742)])
 @pytest.mark.parametrize("leak", [0.0, 1.0])
-def test_without_leak_the_mean_exposure_is_one_half_and_its_spread_is_that_of_few_models(n_models, high, leak):
+def test_without_leak_the_mean_exposure_is_one_half_and_its_spread_is_that_of_few_models(
+    n_models, high, leak
+):
     """Simulated: of 32 models the 99 % quantile is 0.742, of 8 it is 1. Swapped twins tell nothing of a real leak."""
     rng = np.random.default_rng(n_models)
     membership, twins = twins_of(n_models, 4000, rng)

@@ -44,7 +44,10 @@ def test_the_ranks_are_those_of_the_gap_between_the_member_and_its_twin():
     membership[[1, 3]] = ~membership[[0, 2]]
     found = twin_ranks(statistic, membership, [(0, 1), (2, 3)])
     for pair, ranks in enumerate(found):
-        of_twins, is_member = statistic[2 * pair : 2 * pair + 2], membership[2 * pair : 2 * pair + 2]
+        of_twins, is_member = (
+            statistic[2 * pair : 2 * pair + 2],
+            membership[2 * pair : 2 * pair + 2],
+        )
         gaps = of_twins.T[is_member.T] - of_twins.T[~is_member.T]
         assert np.argsort(ranks).tolist() == np.argsort(gaps).tolist()
         assert (ranks**2).mean() == pytest.approx(1)

@@ -33,7 +33,9 @@ def critical_count(n_canaries, n_guesses, least):
     low, high = accused[0], accused[-1]
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if refutes(n_canaries, n_guesses, middle, least) else (middle, high)
+        low, high = (
+            (low, middle) if refutes(n_canaries, n_guesses, middle, least) else (middle, high)
+        )
     return high
 
 
@@ -53,7 +55,11 @@ def slow_total(m, r, v, level, least):
     return sum(p)
 
 
-@given(st.integers(1, 12), st.data(), st.sampled_from([gaussian(0.7), pure(0.5), approximate([0.4, 1.0], [0.05, 0.0])]))
+@given(
+    st.integers(1, 12),
+    st.data(),
+    st.sampled_from([gaussian(0.7), pure(0.5), approximate([0.4, 1.0], [0.05, 0.0])]),
+)
 def test_the_recursion_equals_the_masses_written_out(n_guesses, data, least):
     n_correct = data.draw(st.integers(0, n_guesses))
     n_canaries = data.draw(st.integers(n_guesses, 40))
@@ -80,7 +86,11 @@ def test_the_recursion_is_the_least_that_any_distribution_needs(n_correct, mu):
     tail = -(np.arange(r + 1) >= n_correct).astype(float)
     found = linprog(tail, A_ub=rows, b_ub=limits, A_eq=[np.ones(r + 1)], b_eq=[1.0])
     most = -found.fun
-    assert least_total(m, r, n_correct, most - 2e-3, least)[0] < 1 < least_total(m, r, n_correct, most + 2e-3, least)[0]
+    assert (
+        least_total(m, r, n_correct, most - 2e-3, least)[0]
+        < 1
+        < least_total(m, r, n_correct, most + 2e-3, least)[0]
+    )
 
 
 def test_pure_privacy_has_nearly_the_binomials_critical_count():
@@ -184,7 +194,10 @@ def test_a_gaussian_mechanism_that_leaks_more_than_it_promises_is_found():
     rng = np.random.default_rng(2)
     members = halves(rng, 600, 10)
     right = right_guesses(rng.normal(size=members.shape) + 1.0 * members, members, 240)
-    bounds = [gaussian_bound(600, 240, without_half_excess(int(n), 10)) for n in np.quantile(right, [0.1, 0.5])]
+    bounds = [
+        gaussian_bound(600, 240, without_half_excess(int(n), 10))
+        for n in np.quantile(right, [0.1, 0.5])
+    ]
     assert 0.4 < bounds[0] < bounds[1] < 1.0
     assert without_half_excess(int(np.median(right)), 10) >= critical_count(600, 240, gaussian(0.4))
 
@@ -205,7 +218,9 @@ def test_a_choice_on_other_targets_that_had_this_one_as_shadow_is_not_accused():
             counts = [right_guesses(scores, members[:, target], share) for share in shares]
             right[:, target, row] = np.stack(counts, axis=1)
     designs = np.broadcast_to(np.array(shares), right.shape[2:]).ravel()
-    expected = expected_mu(np.full(designs.shape, n), designs, right[:, 2:].mean(axis=1).reshape(N_SIMULATIONS, -1))
+    expected = expected_mu(
+        np.full(designs.shape, n), designs, right[:, 2:].mean(axis=1).reshape(N_SIMULATIONS, -1)
+    )
     chosen = expected.argmax(axis=1)
     counted = right[:, 0].reshape(N_SIMULATIONS, -1)[np.arange(N_SIMULATIONS), chosen]
     critical = np.array([critical_count(n, share, gaussian(0.0)) for share in designs])[chosen]
@@ -220,9 +235,18 @@ def half_program(n, r, epsilon):
     are (k), how many of the guessed members are such (x), and how many of the guessed non-members are members (z).
     """
     g = r // 2
-    states = [(k, x, z) for k in range(n + 1) for x in range(g + 1) for z in range(g + 1) if x + z <= k <= n - 2 * g + x + z]
+    states = [
+        (k, x, z)
+        for k in range(n + 1)
+        for x in range(g + 1)
+        for z in range(g + 1)
+        if x + z <= k <= n - 2 * g + x + z
+    ]
     index = {state: i for i, state in enumerate(states)}
-    ways = [comb(k, x) * comb(k - x, z) * comb(n - k, g - x) * comb(n - k - g + x, g - z) for k, x, z in states]
+    ways = [
+        comb(k, x) * comb(k - x, z) * comb(n - k, g - x) * comb(n - k - g + x, g - z)
+        for k, x, z in states
+    ]
     rows = []
     for i, (k, x, z) in enumerate(states):
         for more in {(k + 1, x + 1, z), (k + 1, x, z + 1), (k + 1, x, z)} & index.keys():
@@ -231,7 +255,9 @@ def half_program(n, r, epsilon):
             ratio = ways[index[more]] / ways[i]
             for one, other in ((i, index[more]), (index[more], i)):
                 row = np.zeros(len(states))
-                row[one], row[other] = (ratio, -exp(epsilon)) if one == i else (1.0, -exp(epsilon) * ratio)
+                row[one], row[other] = (
+                    (ratio, -exp(epsilon)) if one == i else (1.0, -exp(epsilon) * ratio)
+                )
                 rows.append(row / np.abs(row).max())
     totals = [[float(k == of) for k, _, _ in states] for of in range(n + 1)]
     return states, np.array(rows), np.array(totals)
@@ -245,7 +271,9 @@ def most_at_half(n, r, epsilon, value):
     return -found.fun
 
 
-@pytest.mark.parametrize(("n", "r", "epsilon"), [(12, 12, 0.5), (20, 20, 1.0), (20, 20, 2.0), (16, 8, 1.0)])
+@pytest.mark.parametrize(
+    ("n", "r", "epsilon"), [(12, 12, 0.5), (20, 20, 1.0), (20, 20, 2.0), (16, 8, 1.0)]
+)
 def test_exact_halves_add_less_than_half_a_right_guess_and_one_covers_their_tail(n, r, epsilon):
     honest = 1 / (1 + exp(-epsilon))
     excess = most_at_half(n, r, epsilon, lambda right: right) - r * honest

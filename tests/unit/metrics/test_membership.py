@@ -6,7 +6,12 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import norm
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from mia_pruning.metrics.membership import balanced_accuracy, best_threshold, check_scores, weighted_roc
+from mia_pruning.metrics.membership import (
+    balanced_accuracy,
+    best_threshold,
+    check_scores,
+    weighted_roc,
+)
 
 FPRS = (0.0, 0.01, 0.1, 0.25, 0.5, 1.0)
 
@@ -26,11 +31,15 @@ def samples(draw, n_replicates=3):
 def repeated(sample):
     """For each replicate the scores and members with every example repeated as often as it weighs."""
     scores, members, weights = sample
-    return [(np.repeat(scores, row.astype(int)), np.repeat(members, row.astype(int))) for row in weights]
+    return [
+        (np.repeat(scores, row.astype(int)), np.repeat(members, row.astype(int))) for row in weights
+    ]
 
 
 def slow_tpr_at(scores, members, fpr):
-    rates = [((scores >= t)[~members].mean(), (scores >= t)[members].mean()) for t in np.unique(scores)]
+    rates = [
+        ((scores >= t)[~members].mean(), (scores >= t)[members].mean()) for t in np.unique(scores)
+    ]
     return max([true for false, true in rates if false <= fpr], default=0.0)
 
 
@@ -38,13 +47,17 @@ def slow_tpr_at(scores, members, fpr):
 def test_auc_equals_sklearns_on_weights_and_on_repeated_examples(sample):
     scores, members, weights = sample
     found = weighted_roc(*sample).auc()
-    assert found == pytest.approx([roc_auc_score(members, scores, sample_weight=row) for row in weights], abs=1e-6)
+    assert found == pytest.approx(
+        [roc_auc_score(members, scores, sample_weight=row) for row in weights], abs=1e-6
+    )
     assert found == pytest.approx([roc_auc_score(m, s) for s, m in repeated(sample)], abs=1e-6)
 
 
 @given(sample=samples())
 def test_auc_equals_the_fraction_of_pairs_in_order(sample):
-    slow = [np.mean([(a > b) + (a == b) / 2 for a in s[m] for b in s[~m]]) for s, m in repeated(sample)]
+    slow = [
+        np.mean([(a > b) + (a == b) / 2 for a in s[m] for b in s[~m]]) for s, m in repeated(sample)
+    ]
     assert weighted_roc(*sample).auc() == pytest.approx(slow, abs=1e-6)
 
 
@@ -52,7 +65,9 @@ def test_auc_equals_the_fraction_of_pairs_in_order(sample):
 def test_tpr_at_equals_a_search_over_thresholds_on_repeated_examples(sample):
     curve = weighted_roc(*sample)
     for fpr in FPRS:
-        assert curve.tpr_at(fpr) == pytest.approx([slow_tpr_at(s, m, fpr) for s, m in repeated(sample)], abs=1e-6)
+        assert curve.tpr_at(fpr) == pytest.approx(
+            [slow_tpr_at(s, m, fpr) for s, m in repeated(sample)], abs=1e-6
+        )
 
 
 @given(sample=samples())
@@ -68,13 +83,22 @@ def test_the_curve_counts_examples_at_or_above_each_distinct_score(sample):
 def test_balanced_accuracy_equals_sklearns_on_weights_and_on_repeated_examples(sample):
     scores, members, weights = sample
     found = balanced_accuracy(*sample)
-    assert found == pytest.approx([balanced_accuracy_score(members, scores > 0, sample_weight=row) for row in weights], abs=1e-6)
-    assert found == pytest.approx([balanced_accuracy_score(m, s > 0) for s, m in repeated(sample)], abs=1e-6)
+    assert found == pytest.approx(
+        [balanced_accuracy_score(members, scores > 0, sample_weight=row) for row in weights],
+        abs=1e-6,
+    )
+    assert found == pytest.approx(
+        [balanced_accuracy_score(m, s > 0) for s, m in repeated(sample)], abs=1e-6
+    )
 
 
 def test_a_score_of_zero_is_the_guess_non_member():
-    assert balanced_accuracy(np.zeros(2), np.array([True, False]), np.ones((1, 2))).tolist() == [0.5]
-    assert balanced_accuracy(np.array([1e-9, 0.0]), np.array([True, False]), np.ones((1, 2))).tolist() == [1.0]
+    assert balanced_accuracy(np.zeros(2), np.array([True, False]), np.ones((1, 2))).tolist() == [
+        0.5
+    ]
+    assert balanced_accuracy(
+        np.array([1e-9, 0.0]), np.array([True, False]), np.ones((1, 2))
+    ).tolist() == [1.0]
 
 
 @given(sample=samples())
@@ -95,7 +119,10 @@ def test_ties_count_half_and_are_not_interpolated():
 
 
 def test_tpr_at_takes_the_lowest_threshold_within_the_rate():
-    scores, members = np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0]), np.array([True, False, True, True, False, True])
+    scores, members = (
+        np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0]),
+        np.array([True, False, True, True, False, True]),
+    )
     curve = weighted_roc(scores, members, np.ones((1, 6)))
     assert curve.tpr_at(0.0).tolist() == [0.25]
     assert curve.tpr_at(0.49).tolist() == [0.25]
@@ -106,7 +133,9 @@ def test_tpr_at_takes_the_lowest_threshold_within_the_rate():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_rate_met_exactly_counts_as_met(dtype):
     for n in (10, 70, 100, 2500):
-        curve = weighted_roc(np.arange(n + 1.0), np.arange(n + 1) == 0, np.ones((1, n + 1), dtype=dtype))
+        curve = weighted_roc(
+            np.arange(n + 1.0), np.arange(n + 1) == 0, np.ones((1, n + 1), dtype=dtype)
+        )
         assert all((curve.rates[0] <= count / n).sum() == count for count in range(1, n))
 
 
@@ -116,7 +145,9 @@ def test_single_precision_weights_cost_no_accuracy_at_the_size_of_a_study():
     scores += 0.3 * members
     weights = rng.integers(0, 4, (2, 50_000))
     found = weighted_roc(scores, members, weights.astype(np.float32)).auc()
-    assert found == pytest.approx(weighted_roc(scores, members, weights.astype(np.float64)).auc(), abs=1e-5)
+    assert found == pytest.approx(
+        weighted_roc(scores, members, weights.astype(np.float64)).auc(), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("shift", [0.5, 1.5])
@@ -138,7 +169,11 @@ def test_two_gaussians_have_the_closed_form_rates(shift):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_not_finite_are_refused(bad):
-    scores, members, weights = np.array([1.0, bad, 0.0, bad]), np.array([True, False, True, False]), np.ones((1, 4))
+    scores, members, weights = (
+        np.array([1.0, bad, 0.0, bad]),
+        np.array([True, False, True, False]),
+        np.ones((1, 4)),
+    )
     for metric in (weighted_roc, balanced_accuracy):
         with pytest.raises(ValueError, match="2 of 4 scores are not finite"):
             metric(scores, members, weights)
@@ -146,7 +181,9 @@ def test_scores_that_are_not_finite_are_refused(bad):
         best_threshold(scores, members)
 
 
-@pytest.mark.parametrize("members", [np.ones(3, dtype=bool), np.zeros(3, dtype=bool), np.zeros(0, dtype=bool)])
+@pytest.mark.parametrize(
+    "members", [np.ones(3, dtype=bool), np.zeros(3, dtype=bool), np.zeros(0, dtype=bool)]
+)
 def test_members_of_one_class_are_refused(members):
     scores, weights = np.arange(float(members.size)), np.ones((1, members.size))
     for metric in (weighted_roc, balanced_accuracy):
@@ -171,12 +208,17 @@ def test_the_best_threshold_equals_brute_force(sample):
 
 @given(score=st.floats(-1e6, 1e6), above=st.booleans())
 def test_the_best_threshold_separates_neighbouring_numbers(score, above):
-    scores, members = np.array([score, np.nextafter(score, np.inf if above else -np.inf)]), np.array([not above, above])
+    scores, members = (
+        np.array([score, np.nextafter(score, np.inf if above else -np.inf)]),
+        np.array([not above, above]),
+    )
     assert accuracy_above(best_threshold(scores, members), scores, members) == 1.0
 
 
 def test_the_best_threshold_lies_midway():
-    assert best_threshold(np.array([0.0, 1.0, 4.0, 9.0]), np.array([False, False, True, True])) == 2.5
+    assert (
+        best_threshold(np.array([0.0, 1.0, 4.0, 9.0]), np.array([False, False, True, True])) == 2.5
+    )
 
 
 def test_a_worthless_score_guesses_one_class_for_all():

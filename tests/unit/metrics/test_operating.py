@@ -3,10 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mia_pruning.metrics.operating import MEMBER_SHARES, Counts, at_most, guessed, population_needed, resolves
+from mia_pruning.metrics.operating import (
+    MEMBER_SHARES,
+    Counts,
+    at_most,
+    guessed,
+    population_needed,
+    resolves,
+)
 
 
-@given(seed=st.integers(0, 1000), n=st.integers(4, 30), fpr=st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0]))
+@given(
+    seed=st.integers(0, 1000),
+    n=st.integers(4, 30),
+    fpr=st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0]),
+)
 def test_no_threshold_within_the_rate_finds_more_members(seed, n, fpr):
     rng = np.random.default_rng(seed)
     scores, members = rng.integers(0, 8, n) / 2, rng.random(n) < 0.5
@@ -23,8 +34,13 @@ def test_no_threshold_within_the_rate_finds_more_members(seed, n, fpr):
 
 
 def test_guesses_are_the_scores_above_0():
-    scores, members = np.array([-1.0, 0.0, 1.0, 2.0, 3.0]), np.array([True, True, True, False, True])
-    assert guessed(scores, members) == Counts(true_positives=2, members=4, false_positives=1, others=1)
+    scores, members = (
+        np.array([-1.0, 0.0, 1.0, 2.0, 3.0]),
+        np.array([True, True, True, False, True]),
+    )
+    assert guessed(scores, members) == Counts(
+        true_positives=2, members=4, false_positives=1, others=1
+    )
 
 
 def test_counts_of_targets_add_up():

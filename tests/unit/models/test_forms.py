@@ -16,7 +16,11 @@ from mia_pruning.models.vgg16 import vgg16
 from mia_pruning.types import StudyError
 
 CIFAR, IMAGENET = (32, 32, 3), (224, 224, 3)
-PUBLISHED_WEIGHTS = {vgg16: VGG16_Weights, mobilenet_v2: MobileNet_V2_Weights, resnet18: ResNet18_Weights}
+PUBLISHED_WEIGHTS = {
+    vgg16: VGG16_Weights,
+    mobilenet_v2: MobileNet_V2_Weights,
+    resnet18: ResNet18_Weights,
+}
 NETWORKS = list(PUBLISHED_WEIGHTS)
 
 
@@ -47,7 +51,9 @@ def test_the_cifar_form_has_the_published_size(network, n_parameters, multiply_a
         (1.4, 100, 4.50, 170.23),
     ],
 )
-def test_mobilenet_v2_for_cifar_has_the_published_size_at_each_width(width, n_classes, n_parameters, multiply_adds):
+def test_mobilenet_v2_for_cifar_has_the_published_size_at_each_width(
+    width, n_classes, n_parameters, multiply_adds
+):
     found = size(mobilenet_v2, CIFAR, n_classes, width=width)
     assert (round(found[0] / 1e6, 2), round(found[1], 2)) == (n_parameters, multiply_adds)
 
@@ -67,7 +73,9 @@ def test_vgg16_at_a_quarter_of_the_width_has_920_000_weights():
 @pytest.mark.parametrize("network", NETWORKS)
 def test_one_channel_changes_the_first_convolution_alone(network):
     with torch.device("meta"):
-        colour, grey = ({k: v.shape for k, v in network((32, 32, n), 10).named_parameters()} for n in (3, 1))
+        colour, grey = (
+            {k: v.shape for k, v in network((32, 32, n), 10).named_parameters()} for n in (3, 1)
+        )
     changed = [name for name in colour if colour[name] != grey[name]]
     assert changed == [next(iter(colour))]
     assert grey[changed[0]][1] == 1
@@ -75,11 +83,16 @@ def test_one_channel_changes_the_first_convolution_alone(network):
 
 def test_vgg16_has_13_convolutions_five_poolings_and_one_linear_layer():
     kinds = [type(layer) for layer in vgg16(CIFAR, 10, width=0.1).modules()]
-    assert [kinds.count(kind) for kind in (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.Linear)] == [13, 13, 13, 5, 1]
+    assert [
+        kinds.count(kind) for kind in (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.Linear)
+    ] == [13, 13, 13, 5, 1]
 
 
 def test_resnet18_names_its_layers_as_torchvision_does():
-    names = [{name for name, _ in resnet18(CIFAR, 10, form=form).named_parameters()} for form in ("cifar", "imagenet")]
+    names = [
+        {name for name, _ in resnet18(CIFAR, 10, form=form).named_parameters()}
+        for form in ("cifar", "imagenet")
+    ]
     assert names[0] == names[1]
 
 
@@ -90,7 +103,9 @@ def test_at_32_pixels_the_last_map_has_the_published_side(network):
     model = network(CIFAR, 10, width=0.25).eval()
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-            layer.register_forward_hook(lambda layer, inputs, output: sides.append(output.shape[2:]))
+            layer.register_forward_hook(
+                lambda layer, inputs, output: sides.append(output.shape[2:])
+            )
     with torch.no_grad():
         model(torch.zeros(1, 3, 32, 32))
     assert sides[-1] == ((1, 1) if network is vgg16 else (4, 4))
@@ -106,7 +121,10 @@ def test_an_unknown_form_is_refused_with_the_allowed_ones(network, form):
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("n_channels", [1, 4])
 def test_the_imagenet_form_takes_three_channels_alone(network, n_channels):
-    with pytest.raises(StudyError, match=rf"^form = 'imagenet': it takes images of 3 channels, these have {n_channels}"):
+    with pytest.raises(
+        StudyError,
+        match=rf"^form = 'imagenet': it takes images of 3 channels, these have {n_channels}",
+    ):
         network((224, 224, n_channels), 10, form="imagenet")
 
 

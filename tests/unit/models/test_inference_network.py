@@ -9,7 +9,11 @@ from mia_pruning.models.inference_network import InferenceNetwork
 def test_the_layers_have_the_published_widths(n_classes):
     network = InferenceNetwork(n_classes)
     widths = {
-        branch: [(layer.in_features, layer.out_features) for layer in part.modules() if isinstance(layer, nn.Linear)]
+        branch: [
+            (layer.in_features, layer.out_features)
+            for layer in part.modules()
+            if isinstance(layer, nn.Linear)
+        ]
         for branch, part in network.named_children()
     }
     assert widths == {
@@ -21,14 +25,21 @@ def test_the_layers_have_the_published_widths(n_classes):
 
 
 def test_a_relu_stands_after_every_layer_but_the_last():
-    kinds = [type(layer) for layer in InferenceNetwork(10).modules() if isinstance(layer, nn.Linear | nn.ReLU)]
+    kinds = [
+        type(layer)
+        for layer in InferenceNetwork(10).modules()
+        if isinstance(layer, nn.Linear | nn.ReLU)
+    ]
     assert kinds == [nn.Linear, nn.ReLU] * 7 + [nn.Linear]
 
 
 def test_the_log_odds_depend_on_prediction_and_label():
     torch.manual_seed(0)
     network = InferenceNetwork(4)
-    probabilities, labels = torch.softmax(torch.randn(6, 4), dim=1), torch.tensor([0, 1, 2, 3, 0, 1])
+    probabilities, labels = (
+        torch.softmax(torch.randn(6, 4), dim=1),
+        torch.tensor([0, 1, 2, 3, 0, 1]),
+    )
     scores = network(probabilities, labels)
     assert scores.shape == (6,)
     assert (scores != network(probabilities, (labels + 1) % 4)).all()
@@ -39,7 +50,9 @@ def test_rows_do_not_influence_each_other():
     torch.manual_seed(0)
     network = InferenceNetwork(4)
     probabilities, labels = torch.softmax(torch.randn(6, 4), dim=1), torch.arange(6) % 4
-    torch.testing.assert_close(network(probabilities, labels)[2:3], network(probabilities[2:3], labels[2:3]))
+    torch.testing.assert_close(
+        network(probabilities, labels)[2:3], network(probabilities[2:3], labels[2:3])
+    )
 
 
 def test_under_autocast_a_probability_of_0_999_is_still_told_from_one_of_0_998():

@@ -15,13 +15,26 @@ MEAN, DEVIATION = [120.0, 60.0], [50.0, 90.0]
 
 def data(n=12, seed=0):
     """Images with black and white pixels among the others, so that the range of pixels cuts the cube."""
-    images = np.random.default_rng(seed).choice([0, 2, 100, 180, 254, 255], (n, 6, 6, 2)).astype(np.uint8)
-    return ResidentData(images, np.arange(n) % 3, mean=MEAN, deviation=DEVIATION, device=torch.device("cpu"))
+    images = (
+        np.random.default_rng(seed)
+        .choice([0, 2, 100, 180, 254, 255], (n, 6, 6, 2))
+        .astype(np.uint8)
+    )
+    return ResidentData(
+        images, np.arange(n) % 3, mean=MEAN, deviation=DEVIATION, device=torch.device("cpu")
+    )
 
 
 def network(seed=0):
     torch.manual_seed(seed)
-    layers = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(), nn.Linear(64, 3)
+    layers = (
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Flatten(),
+        nn.Linear(64, 3),
+    )
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
@@ -76,9 +89,13 @@ def test_it_equals_a_slow_loop_over_examples():
         low, high = (original - 10).clamp(min=0), (original + 10).clamp(max=255)
         current = low + (high - low) * draws[i : i + 1]
         for _ in range(3):
-            mean, deviation = (torch.tensor(values).view(1, -1, 1, 1) for values in (MEAN, DEVIATION))
+            mean, deviation = (
+                torch.tensor(values).view(1, -1, 1, 1) for values in (MEAN, DEVIATION)
+            )
             inputs = ((current - mean) / deviation).requires_grad_(True)
-            (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(model(inputs), labels[i : i + 1]), inputs)
+            (gradient,) = torch.autograd.grad(
+                nn.functional.cross_entropy(model(inputs), labels[i : i + 1]), inputs
+            )
             current = torch.minimum(torch.maximum(current + 3 * gradient.sign(), low), high)
         torch.testing.assert_close(pixels(moved[i : i + 1]), current, rtol=0, atol=2e-3)
 

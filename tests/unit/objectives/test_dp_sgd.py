@@ -63,8 +63,12 @@ def clipped_sum(model, images, labels, clip):
     norms = []
     for image, label in zip(images, labels, strict=True):
         loss = nn.functional.cross_entropy(model(image[None]), label[None])
-        gradients = dict(zip(total, torch.autograd.grad(loss, list(model.parameters())), strict=True))
-        norms.append(math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients.values())))
+        gradients = dict(
+            zip(total, torch.autograd.grad(loss, list(model.parameters())), strict=True)
+        )
+        norms.append(
+            math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients.values()))
+        )
         for name, gradient in gradients.items():
             total[name] += gradient * min(1.0, clip / norms[-1])
     return total, norms
@@ -73,14 +77,20 @@ def clipped_sum(model, images, labels, clip):
 @pytest.mark.parametrize("kind", ACCOUNTANTS)
 @pytest.mark.parametrize(
     "rows",
-    [[(1.0, 0.1, 30)], [(1.0, 0.1, 30), (1.0, 0.1, 12), (1.0, 0.1, 7)], [(0.8, 0.05, 20), (1.3, 0.2, 9), (2.0, 0.1, 5)]],
+    [
+        [(1.0, 0.1, 30)],
+        [(1.0, 0.1, 30), (1.0, 0.1, 12), (1.0, 0.1, 7)],
+        [(0.8, 0.05, 20), (1.3, 0.2, 9), (2.0, 0.1, 5)],
+    ],
     ids=["one phase", "three phases", "three different phases"],
 )
 def test_epsilon_is_opacus_own_of_all_steps_in_all_phases(kind, rows):
     found = DpSgd(noise=1.0, delta=1e-3, accountant=kind).guarantee(spent(*rows))
     assert found["epsilon"] == pytest.approx(accounted(kind, rows, 1e-3), rel=1e-6)
     assert found["delta"] == 1e-3
-    assert [(phase["noise"], phase["sample_rate"], phase["steps"]) for phase in found["phases"]] == rows
+    assert [
+        (phase["noise"], phase["sample_rate"], phase["steps"]) for phase in found["phases"]
+    ] == rows
 
 
 @pytest.mark.parametrize("kind", ACCOUNTANTS)
@@ -90,7 +100,9 @@ def test_the_curve_is_opacus_own_at_other_deltas_and_never_below_zero(kind):
     found = {pair["delta"]: pair["epsilon"] for pair in curve}
     assert found[1e-6] == pytest.approx(accounted(kind, rows, 1e-6), rel=1e-6)
     assert list(found.values()) == sorted(found.values())
-    little = DpSgd(noise=20.0, delta=1e-3, accountant=kind).guarantee(spent((20.0, 0.01, 2)))["curve"]
+    little = DpSgd(noise=20.0, delta=1e-3, accountant=kind).guarantee(spent((20.0, 0.01, 2)))[
+        "curve"
+    ]
     assert little[0] == {"epsilon": 0.0, "delta": 0.3}
 
 
@@ -120,8 +132,12 @@ def test_a_target_epsilon_is_nearly_spent_and_never_exceeded(kind, epsilon):
 def test_training_takes_the_steps_that_the_noise_was_chosen_for(make_trainer):
     training = make_trainer(DpSgd(epsilon=3.0, epochs=4, delta=1e-3))
     training.run(4)
-    assert training.objective.guarantee(training.pursuit.tensors())["epsilon"] == pytest.approx(3.0, abs=0.02)
-    again = make_trainer(DpSgd(epsilon=3.0, epochs=4, delta=1e-3), carried=training.pursuit.tensors())
+    assert training.objective.guarantee(training.pursuit.tensors())["epsilon"] == pytest.approx(
+        3.0, abs=0.02
+    )
+    again = make_trainer(
+        DpSgd(epsilon=3.0, epochs=4, delta=1e-3), carried=training.pursuit.tensors()
+    )
     again.run(2)
     noise = training.pursuit.noise
     assert again.pursuit.tensors()["spent"].tolist() == [[noise, 16 / 60, 16], [noise, 16 / 60, 8]]
@@ -146,7 +162,9 @@ def test_a_killed_training_counts_every_step_once(make_trainer):
     memory_format=st.sampled_from([torch.channels_last, torch.contiguous_format]),
     seed=st.integers(0, 99),
 )
-def test_gradients_are_clipped_as_in_a_slow_loop_over_examples(n, clip, channels, groups, stride, padding, memory_format, seed):
+def test_gradients_are_clipped_as_in_a_slow_loop_over_examples(
+    n, clip, channels, groups, stride, padding, memory_format, seed
+):
     torch.manual_seed(seed)
     width = 2 * channels
     size = (6 + 2 * padding - 3) // stride + 1
@@ -158,11 +176,22 @@ def test_gradients_are_clipped_as_in_a_slow_loop_over_examples(n, clip, channels
         nn.Linear(4 * size * size, 3),
     )
     model = nn.Sequential(*layers).to(memory_format=memory_format)
-    images, labels = torch.randn(n, width, 6, 6).contiguous(memory_format=memory_format), torch.randint(3, (n,))
+    images, labels = (
+        torch.randn(n, width, 6, 6).contiguous(memory_format=memory_format),
+        torch.randint(3, (n,)),
+    )
     wanted, _ = clipped_sum(model, images, labels, clip)
     pixels = np.zeros((20, 6, 6, width), np.uint8)
-    data = ResidentData(pixels, np.zeros(20), mean=[0.0] * width, deviation=[1.0] * width, device=torch.device("cpu"))
-    found = private_gradients(started(DpSgd(noise=QUIET, clip=clip), model, data, 5), images, labels)
+    data = ResidentData(
+        pixels,
+        np.zeros(20),
+        mean=[0.0] * width,
+        deviation=[1.0] * width,
+        device=torch.device("cpu"),
+    )
+    found = private_gradients(
+        started(DpSgd(noise=QUIET, clip=clip), model, data, 5), images, labels
+    )
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient / 5, rtol=2e-3, atol=1e-5 * clip + 1e-6)
 
@@ -175,14 +204,18 @@ def test_some_examples_are_clipped_and_some_are_not(examples, network):
     wanted, _ = clipped_sum(network(), images, labels, clip)
     unclipped, _ = clipped_sum(network(), images, labels, math.inf)
     model = network()
-    found = private_gradients(started(DpSgd(noise=QUIET, clip=clip), model, examples(30), 30), images, labels)
+    found = private_gradients(
+        started(DpSgd(noise=QUIET, clip=clip), model, examples(30), 30), images, labels
+    )
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient / 30, rtol=1e-3, atol=1e-6)
         assert not torch.allclose(gradient, unclipped[name])
 
 
 @pytest.mark.parametrize(("noise", "clip", "batch_size"), [(1.0, 1.0, 10), (0.5, 4.0, 20)])
-def test_the_noise_has_the_promised_deviation_where_no_example_speaks(examples, noise, clip, batch_size):
+def test_the_noise_has_the_promised_deviation_where_no_example_speaks(
+    examples, noise, clip, batch_size
+):
     """An empty batch leaves noise alone: deviation noise x clip / expected batch size in every weight."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(72, 300), nn.ReLU(), nn.Linear(300, 3))
@@ -192,14 +225,19 @@ def test_the_noise_has_the_promised_deviation_where_no_example_speaks(examples, 
     assert float(weights.std()) == pytest.approx(noise * clip / batch_size, rel=0.03)
     assert abs(float(weights.mean())) < 4 * noise * clip / batch_size / math.sqrt(weights.numel())
     assert not torch.equal(
-        weights, private_gradients(pursuit, torch.zeros(0, 2, 6, 6), torch.zeros(0, dtype=torch.long))["1.weight"]
+        weights,
+        private_gradients(pursuit, torch.zeros(0, 2, 6, 6), torch.zeros(0, dtype=torch.long))[
+            "1.weight"
+        ],
     )
 
 
 def test_the_same_noise_lies_on_a_batch_of_examples(examples, network):
     images, labels = examples(12).batch(np.arange(12))
     with_noise, without = (
-        private_gradients(started(DpSgd(noise=noise, clip=0.5), network(1, 200), examples(12), 12), images, labels)
+        private_gradients(
+            started(DpSgd(noise=noise, clip=0.5), network(1, 200), examples(12), 12), images, labels
+        )
         for noise in (2.0, QUIET)
     )
     difference = torch.cat([(with_noise[name] - without[name]).flatten() for name in without])
@@ -219,7 +257,11 @@ def test_batches_are_poisson_samples(make_trainer, examples):
     data = examples(60)
     data.labels = torch.arange(60)
     pursuit = make_trainer(DpSgd(noise=1.0, delta=1e-3), data=data).pursuit
-    drawn = [labels.numpy() for epoch in range(400) for _, labels in pursuit.batches(np.random.default_rng(epoch))]
+    drawn = [
+        labels.numpy()
+        for epoch in range(400)
+        for _, labels in pursuit.batches(np.random.default_rng(epoch))
+    ]
     assert len(drawn) == 400 * n_steps(60, 16)
     assert all(len(np.unique(rows)) == len(rows) for rows in drawn)
     sizes = np.array([len(rows) for rows in drawn])
@@ -231,7 +273,9 @@ def test_batches_are_poisson_samples(make_trainer, examples):
 
 
 def test_with_next_to_no_noise_and_no_clipping_a_step_on_all_members_is_erms(make_trainer, network):
-    training = make_trainer(DpSgd(noise=QUIET, clip=100.0, delta=1e-3), batch_size=60, optimizer="sgd")
+    training = make_trainer(
+        DpSgd(noise=QUIET, clip=100.0, delta=1e-3), batch_size=60, optimizer="sgd"
+    )
     training.run(1)
     model = network()
     images, labels = training.task.data.batch(np.arange(60))
@@ -263,7 +307,9 @@ def test_the_penalty_and_the_masks_come_after_the_noise(make_trainer):
                 add()
                 for name, weight in penalty.weights.items():
                     added = penalty.rho * (weight.detach() - penalty.z[name] + penalty.u[name])
-                    seen[name] = torch.allclose(weight.grad - before[name], added, rtol=1e-3, atol=1e-3)
+                    seen[name] = torch.allclose(
+                        weight.grad - before[name], added, rtol=1e-3, atol=1e-3
+                    )
 
             penalty.on_gradients = on_gradients
             return penalty
@@ -271,7 +317,9 @@ def test_the_penalty_and_the_masks_come_after_the_noise(make_trainer):
     solver = Recorder(rho=(100.0,), epochs=1)
     make_trainer(
         DpSgd(noise=0.5, delta=1e-3, clip=0.1),
-        make_callbacks=lambda task: [solver.start(task, Cardinality(compression=4), np.random.default_rng(0))],
+        make_callbacks=lambda task: [
+            solver.start(task, Cardinality(compression=4), np.random.default_rng(0))
+        ],
     ).run(1)
     assert len(seen) == 3
     assert all(seen.values())
@@ -294,7 +342,9 @@ def test_every_network_can_be_trained_and_queried_in_one_form(make_trainer, name
     plug_in = registry.catalogue("model")[name]
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
-    data = ResidentData(pixels, np.arange(8) % 3, mean=[120.0] * 3, deviation=[60.0] * 3, device=torch.device("cpu"))
+    data = ResidentData(
+        pixels, np.arange(8) % 3, mean=[120.0] * 3, deviation=[60.0] * 3, device=torch.device("cpu")
+    )
     torch.manual_seed(0)
     objective = DpSgd(noise=0.5, delta=1e-3)
     model = objective.adapt(plug_in.load()((32, 32, 3), 3, **MODELS.get(name, {})))
@@ -312,7 +362,9 @@ def test_every_network_can_be_trained_and_queried_in_one_form(make_trainer, name
 def test_a_network_answers_each_image_alone_after_adapting(network):
     """Batch normalisation would make an example's gradient depend on its neighbours."""
     torch.manual_seed(0)
-    model = DpSgd(noise=1.0).adapt(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Flatten()))
+    model = DpSgd(noise=1.0).adapt(
+        nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Flatten())
+    )
     images = torch.randn(5, 2, 6, 6)
     torch.testing.assert_close(model.train()(images)[2:3], model(images[2:3]))
     assert [type(layer).__name__ for layer in model] == ["Conv2d", "GroupNorm", "ReLU", "Flatten"]
@@ -325,8 +377,16 @@ PLAN = {"n_members": 200, "n_reference": 0, "batch_size": 20, "epochs": 5, "prec
     ("options", "plan", "message"),
     [
         ({"noise": 1.0}, {"precision": "bfloat16"}, "training.precision = 'bfloat16'"),
-        ({"noise": 1.0}, {"batch_size": 201}, "batch_size = 201: allowed is at most the 200 members"),
-        ({"noise": 1.0, "delta": 0.005}, {}, "delta = 0.005: allowed is less than 1 / members = 0.005"),
+        (
+            {"noise": 1.0},
+            {"batch_size": 201},
+            "batch_size = 201: allowed is at most the 200 members",
+        ),
+        (
+            {"noise": 1.0, "delta": 0.005},
+            {},
+            "delta = 0.005: allowed is less than 1 / members = 0.005",
+        ),
         ({"epsilon": 1e-3, "epochs": 5}, {}, "epsilon = 0.001: no noise reaches it in 5 epochs"),
     ],
 )

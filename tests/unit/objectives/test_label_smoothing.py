@@ -28,7 +28,8 @@ def test_the_loss_is_the_cross_entropy_with_targets_spread_evenly(smoothing, n_c
 def test_without_smoothing_it_is_erm():
     logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
     assert torch.equal(
-        LabelSmoothing(smoothing=0).loss(nn.Identity(), logits, labels)[0], Erm().loss(nn.Identity(), logits, labels)[0]
+        LabelSmoothing(smoothing=0).loss(nn.Identity(), logits, labels)[0],
+        Erm().loss(nn.Identity(), logits, labels)[0],
     )
 
 

@@ -29,7 +29,10 @@ def decided_inference_network():
 
 
 def carried_inference_network():
-    return {f"inference/{name}": value for name, value in decided_inference_network().state_dict().items()}
+    return {
+        f"inference/{name}": value
+        for name, value in decided_inference_network().state_dict().items()
+    }
 
 
 def games(data, batch_size, rng):
@@ -43,15 +46,20 @@ def played(model, task, *, weight, inference_steps, learning_rate, rng):
     h_steps = torch.optim.Adam(h.parameters(), lr=0.001)
     rng.integers(1 << 63)
     members, reference = (
-        games(data, task.batch_size, own) for data, own in zip((task.data, task.reference), rng.spawn(2), strict=True)
+        games(data, task.batch_size, own)
+        for data, own in zip((task.data, task.reference), rng.spawn(2), strict=True)
     )
     gains = []
     for images, labels in task.data.batches(task.batch_size, rng):
         extra = [next(members) for _ in range(inference_steps - 1)]
         for member_images, member_labels in [*extra, (images, labels)]:
             reference_images, reference_labels = next(reference)
-            inside = torch.sigmoid(h(torch.softmax(model(member_images), 1).detach(), member_labels))
-            outside = torch.sigmoid(h(torch.softmax(model(reference_images), 1).detach(), reference_labels))
+            inside = torch.sigmoid(
+                h(torch.softmax(model(member_images), 1).detach(), member_labels)
+            )
+            outside = torch.sigmoid(
+                h(torch.softmax(model(reference_images), 1).detach(), reference_labels)
+            )
             gain = 0.5 * torch.log(inside).mean() + 0.5 * torch.log(1 - outside).mean()
             h_steps.zero_grad()
             (-gain).backward()
@@ -60,20 +68,28 @@ def played(model, task, *, weight, inference_steps, learning_rate, rng):
         probabilities = torch.softmax(model(images), 1)
         loss = -torch.log(probabilities[torch.arange(len(labels)), labels]).mean()
         loss = loss + weight * 0.5 * torch.log(torch.sigmoid(h(probabilities, labels))).mean()
-        for parameter, gradient in zip(model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True):
+        for parameter, gradient in zip(
+            model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True
+        ):
             parameter.data -= learning_rate * gradient
     return h, gains
 
 
 @pytest.mark.parametrize(("weight", "inference_steps"), [(1.0, 1), (4.0, 1), (1.0, 3)])
-@pytest.mark.parametrize("n_members", [16, 60], ids=["one step", "an epoch with a smaller last batch"])
-def test_the_game_is_played_as_it_is_written_down(make_trainer, network, examples, weight, inference_steps, n_members):
+@pytest.mark.parametrize(
+    "n_members", [16, 60], ids=["one step", "an epoch with a smaller last batch"]
+)
+def test_the_game_is_played_as_it_is_written_down(
+    make_trainer, network, examples, weight, inference_steps, n_members
+):
     objective = MinMax(weight=weight, inference_steps=inference_steps)
     given = {"data": examples(n_members), "optimizer": "sgd", "learning_rate": 0.05}
     training = make_trainer(objective, carried=carried_inference_network(), **given)
     model, task = network(), training.task
     rng = np.random.default_rng([3, 0])
-    h, gains = played(model, task, weight=weight, inference_steps=inference_steps, learning_rate=0.05, rng=rng)
+    h, gains = played(
+        model, task, weight=weight, inference_steps=inference_steps, learning_rate=0.05, rng=rng
+    )
     training.run(1)
     for one, other in zip(training.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
@@ -88,13 +104,19 @@ def test_the_gain_moves_the_classifier(make_trainer):
     playing = make_trainer(MinMax(), carried=carried_inference_network(), optimizer="sgd")
     plain.run(1)
     playing.run(1)
-    moved = [(a - b).abs().max().item() for a, b in zip(plain.model.parameters(), playing.model.parameters(), strict=True)]
+    moved = [
+        (a - b).abs().max().item()
+        for a, b in zip(plain.model.parameters(), playing.model.parameters(), strict=True)
+    ]
     assert min(moved) > 5e-5  # fifty times the tolerance above
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_without_weight_it_is_erm_to_the_bit(make_trainer, precision):
-    plain, playing = make_trainer(Erm(), precision=precision), make_trainer(MinMax(weight=0.0), precision=precision)
+    plain, playing = (
+        make_trainer(Erm(), precision=precision),
+        make_trainer(MinMax(weight=0.0), precision=precision),
+    )
     plain.run(3)
     playing.run(3)
     assert same_weights(plain.model, playing.model)
@@ -102,13 +124,17 @@ def test_without_weight_it_is_erm_to_the_bit(make_trainer, precision):
 
 
 @pytest.mark.parametrize("inference_steps", [1, 3])
-def test_the_classifier_takes_full_epochs_and_h_its_steps_for_each_of_them(make_trainer, inference_steps):
+def test_the_classifier_takes_full_epochs_and_h_its_steps_for_each_of_them(
+    make_trainer, inference_steps
+):
     plain, playing = make_trainer(Erm()), make_trainer(MinMax(inference_steps=inference_steps))
     plain.run(2)
     playing.run(2)
     steps = {int(held["step"]) for held in playing.optimizer.state.values()}
     assert steps == {int(held["step"]) for held in plain.optimizer.state.values()} == {2 * 4}
-    assert {int(held["step"]) for held in playing.pursuit.inference_optimizer.state.values()} == {2 * 4 * inference_steps}
+    assert {int(held["step"]) for held in playing.pursuit.inference_optimizer.state.values()} == {
+        2 * 4 * inference_steps
+    }
     assert playing.sample_passes == pytest.approx(2 * 60 * (1 + (2 * inference_steps - 1) / 3))
 
 
@@ -122,7 +148,9 @@ def test_a_step_of_the_classifier_leaves_h_alone_and_the_other_way_round(make_tr
     held = [parameter.clone() for parameter in training.pursuit.inference.parameters()]
     gradients = [parameter.grad.clone() for parameter in training.pursuit.inference.parameters()]
     training.pursuit.backward(loss)
-    for parameter, weight, gradient in zip(training.pursuit.inference.parameters(), held, gradients, strict=True):
+    for parameter, weight, gradient in zip(
+        training.pursuit.inference.parameters(), held, gradients, strict=True
+    ):
         assert torch.equal(parameter, weight)
         assert torch.equal(parameter.grad, gradient)
         assert parameter.requires_grad
@@ -169,7 +197,9 @@ def test_the_gain_is_minus_log_2_plus_the_divergence_for_the_best_response():
     reference = torch.repeat_interleave(log_odds, (1000 * q).round().long())
     middle = (p + q) / 2
     divergence = 0.5 * (p * torch.log(p / middle)).sum() + 0.5 * (q * torch.log(q / middle)).sum()
-    assert float(gain_of(members, reference)) == pytest.approx(float(divergence) - math.log(2), abs=1e-5)
+    assert float(gain_of(members, reference)) == pytest.approx(
+        float(divergence) - math.log(2), abs=1e-5
+    )
     assert float(gain_of(0.9 * members, 0.9 * reference)) < float(gain_of(members, reference))
 
 
@@ -192,9 +222,17 @@ def noisy(n, seed):
     """A task that cannot be learnt well and can be learnt by heart."""
     rng = np.random.default_rng(seed)
     classes = np.arange(n) % 3
-    images = np.clip((classes * 25 + 95)[:, None, None, None] + rng.integers(-90, 90, (n, 6, 6, 2)), 0, 255)
+    images = np.clip(
+        (classes * 25 + 95)[:, None, None, None] + rng.integers(-90, 90, (n, 6, 6, 2)), 0, 255
+    )
     labels = np.where(rng.random(n) < 0.3, rng.integers(0, 3, n), classes)
-    return ResidentData(images.astype(np.uint8), labels, mean=[120.0] * 2, deviation=[60.0] * 2, device=torch.device("cpu"))
+    return ResidentData(
+        images.astype(np.uint8),
+        labels,
+        mean=[120.0] * 2,
+        deviation=[60.0] * 2,
+        device=torch.device("cpu"),
+    )
 
 
 def best_held_out_gain(model, members, others):
@@ -224,11 +262,20 @@ def test_it_leaves_an_inference_model_less_to_gain_than_erm(make_trainer):
     for objective in (Erm(), MinMax(weight=3.0)):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Flatten(), nn.Linear(72, 128), nn.ReLU(), nn.Linear(128, 3))
-        training = make_trainer(objective, model=model, data=members, reference=reference, batch_size=25, learning_rate=0.003)
+        training = make_trainer(
+            objective,
+            model=model,
+            data=members,
+            reference=reference,
+            batch_size=25,
+            learning_rate=0.003,
+        )
         training.run(20)
         name = type(objective).__name__
         gains[name] = best_held_out_gain(model, members, others)
-        accuracies[name] = float((predict(model, others).argmax(dim=1) == others.labels).float().mean())
+        accuracies[name] = float(
+            (predict(model, others).argmax(dim=1) == others.labels).float().mean()
+        )
     assert gains["Erm"] > -0.52
     assert gains["MinMax"] < gains["Erm"] - 0.06
     assert accuracies["MinMax"] > 0.5  # of three classes
@@ -239,7 +286,9 @@ def test_the_reference_set_leaves_running_statistics_alone(make_trainer):
 
     def normalised():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+        return nn.Sequential(
+            nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
+        )
 
     plain = make_trainer(Erm(), model=normalised())
     playing = make_trainer(MinMax(weight=0.0, inference_steps=2), model=normalised())

@@ -33,7 +33,10 @@ def study():
             "attackers": ["adaptive", "dense_shadows"],
             "experiments": {"e": EXPERIMENT, "f": {**EXPERIMENT, "dataset": "other"}},
             "defences": DEFENCES,
-            "constraints": {"none": {"use": "none"}, "admm": {"use": "cardinality", "solver": "admm"}},
+            "constraints": {
+                "none": {"use": "none"},
+                "admm": {"use": "cardinality", "solver": "admm"},
+            },
             "attacks": {"loss": {"use": "loss"}},
         }
     )
@@ -41,7 +44,10 @@ def study():
 
 def outputs(study, *pending):
     """All files of the study, done but for those that begin with one of `pending`."""
-    found = {"results/data/d/dataset.json": "pack_dataset", "results/s/results.csv": "summarise_study"}
+    found = {
+        "results/data/d/dataset.json": "pack_dataset",
+        "results/s/results.csv": "summarise_study",
+    }
     for combination in all_combinations(study):
         run, objective, own = Layout(study).folders_of(combination)
         found[f"{run}/membership.npz"] = "split_examples"
@@ -51,7 +57,9 @@ def outputs(study, *pending):
 
 
 def failed(rule, what, log, *last):
-    return Begun(rule, what, "here", "1", "", Path("results", log), last or ("9:00:01 stopped: no",))
+    return Begun(
+        rule, what, "here", "1", "", Path("results", log), last or ("9:00:01 stopped: no",)
+    )
 
 
 def missing(study, pending, *jobs):
@@ -66,7 +74,13 @@ def test_of_a_study_that_is_up_to_date_nothing_is_missing(study):
 def test_a_failed_job_is_why_and_what_waited_for_it_was_not_begun(study):
     own = "results/s/e/seed_1/erm/admm/"
     (gap,) = missing(
-        study, [own], failed("retrain_models", "s e 1 erm admm targets_0", "s/e/seed_1/erm/admm/logs/retrain_targets_0.log")
+        study,
+        [own],
+        failed(
+            "retrain_models",
+            "s e 1 erm admm targets_0",
+            "s/e/seed_1/erm/admm/logs/retrain_targets_0.log",
+        ),
     ).gaps
     assert gap.combinations == (Combination("e", 1, "pruned"),)
     assert [(failure.job, failure.reason) for failure in gap.failures] == [
@@ -78,9 +92,20 @@ def test_a_failed_job_is_why_and_what_waited_for_it_was_not_begun(study):
 def test_another_job_of_the_failed_ones_rule_may_not_have_begun_either(study):
     own = "results/s/e/seed_1/erm/admm/"
     log = "s/e/seed_1/erm/admm/logs/run_attack_loss.adaptive.log"
-    both = missing(study, [f"{own}attacks", f"{own}ev"], failed("run_attack", "s e 1 erm admm loss adaptive", log))
-    one = missing(study, [f"{own}attacks/loss.adaptive", f"{own}ev"], failed("run_attack", "s e 1 erm admm loss adaptive", log))
-    assert [found.gaps[0].not_begun for found in (both, one)] == [("evaluate_defence", "run_attack"), ("evaluate_defence",)]
+    both = missing(
+        study,
+        [f"{own}attacks", f"{own}ev"],
+        failed("run_attack", "s e 1 erm admm loss adaptive", log),
+    )
+    one = missing(
+        study,
+        [f"{own}attacks/loss.adaptive", f"{own}ev"],
+        failed("run_attack", "s e 1 erm admm loss adaptive", log),
+    )
+    assert [found.gaps[0].not_begun for found in (both, one)] == [
+        ("evaluate_defence", "run_attack"),
+        ("evaluate_defence",),
+    ]
 
 
 def test_one_file_that_is_not_up_to_date_makes_a_combination_missing(study):
@@ -89,7 +114,11 @@ def test_one_file_that_is_not_up_to_date_makes_a_combination_missing(study):
 
 
 def test_data_that_cannot_be_packed_lose_the_experiments_of_it(study):
-    found = missing(study, ["results/data/d/", "results/s/e/"], failed("pack_dataset", "d", "logs/pack_dataset/d.log"))
+    found = missing(
+        study,
+        ["results/data/d/", "results/s/e/"],
+        failed("pack_dataset", "d", "logs/pack_dataset/d.log"),
+    )
     (gap,) = found.gaps
     assert {combination.experiment for combination in gap.combinations} == {"e"}
     assert len(gap.combinations) == 6
@@ -97,11 +126,21 @@ def test_data_that_cannot_be_packed_lose_the_experiments_of_it(study):
     assert not found.leaves_nothing
 
 
-def test_dense_networks_are_lost_to_their_objectives_defences_and_to_those_attacked_with_their_shadows(study):
+def test_dense_networks_are_lost_to_their_objectives_defences_and_to_those_attacked_with_their_shadows(
+    study,
+):
     """Everything of the seed waits for the baseline's networks; of the game's own nobody else does."""
     lost = ["results/s/e/seed_0/erm/", "results/s/e/seed_0/min_max/none/"]
-    (gap,) = missing(study, lost, failed("train_targets", "s e 0 erm 0", "s/e/seed_0/erm/logs/train_targets_0.log")).gaps
-    assert [combination.defence for combination in gap.combinations] == ["baseline", "pruned", "game"]
+    (gap,) = missing(
+        study,
+        lost,
+        failed("train_targets", "s e 0 erm 0", "s/e/seed_0/erm/logs/train_targets_0.log"),
+    ).gaps
+    assert [combination.defence for combination in gap.combinations] == [
+        "baseline",
+        "pruned",
+        "game",
+    ]
     assert "train_targets" not in gap.not_begun
 
 
@@ -122,11 +161,24 @@ def test_the_baselines_own_attacks_lose_nothing_else(study):
     found = missing(
         study,
         lost,
-        failed("evaluate_defence", "s e 0 erm none", "s/e/seed_0/erm/none/logs/evaluate_defence.log"),
-        failed("query_models", "s e 0 erm admm", "s/e/seed_0/erm/admm/logs/query_models.log", "9:00:00 model 1"),
+        failed(
+            "evaluate_defence", "s e 0 erm none", "s/e/seed_0/erm/none/logs/evaluate_defence.log"
+        ),
+        failed(
+            "query_models",
+            "s e 0 erm admm",
+            "s/e/seed_0/erm/admm/logs/query_models.log",
+            "9:00:00 model 1",
+        ),
     )
-    causes = {gap.combinations[0].defence: [failure.reason for failure in gap.failures] for gap in found.gaps}
-    assert causes == {"baseline": ["stopped: no"], "pruned": ["was ended from outside, after: 9:00:00 model 1"]}
+    causes = {
+        gap.combinations[0].defence: [failure.reason for failure in gap.failures]
+        for gap in found.gaps
+    }
+    assert causes == {
+        "baseline": ["stopped: no"],
+        "pruned": ["was ended from outside, after: 9:00:00 model 1"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -142,15 +194,27 @@ def test_a_defence_is_lost_to_the_jobs_that_make_its_generated_shadows(study, ru
     attack = {"use": "loss", "attackers": ["generated_shadows"], "defences": ["pruned"]}
     attacked = Study({**study.settings, "attacks": {"loss": attack}})
     of_derived, log = "results/s/e.generated/seed_0/", f"{folder}/logs/{rule}.log"
-    files = [*outputs(attacked, "results/s/e/seed_0/erm/admm/"), Output(f"{of_derived}x", rule, "-", False)]
+    files = [
+        *outputs(attacked, "results/s/e/seed_0/erm/admm/"),
+        Output(f"{of_derived}x", rule, "-", False),
+    ]
     (gap,) = find_missing(attacked, files, [failed(rule, what, log)], 1.0).gaps
     assert gap.combinations == (Combination("e", 0, "pruned"),)
     assert [failure.job for failure in gap.failures] == [f"{rule} {what}"]
 
 
 def test_combinations_that_are_lost_to_the_same_reason_are_told_together(study):
-    jobs = [failed("query_models", f"s e {seed} erm admm", f"s/e/seed_{seed}/erm/admm/logs/query_models.log") for seed in (0, 1)]
-    (gap,) = missing(study, ["results/s/e/seed_0/erm/admm/", "results/s/e/seed_1/erm/admm/"], *jobs).gaps
+    jobs = [
+        failed(
+            "query_models",
+            f"s e {seed} erm admm",
+            f"s/e/seed_{seed}/erm/admm/logs/query_models.log",
+        )
+        for seed in (0, 1)
+    ]
+    (gap,) = missing(
+        study, ["results/s/e/seed_0/erm/admm/", "results/s/e/seed_1/erm/admm/"], *jobs
+    ).gaps
     assert [combination.seed for combination in gap.combinations] == [0, 1]
     assert len(gap.failures) == 2
 

@@ -78,17 +78,24 @@ def plans(monkeypatch):
         (Resources("before", "cpu", {}, {}), 0, [("--device", "cpu")]),
     ],
 )
-def test_a_cluster_run_is_planned_unless_it_is_as_planned_for_its_device(plan, gpus, made, plans, monkeypatch, tmp_path):
+def test_a_cluster_run_is_planned_unless_it_is_as_planned_for_its_device(
+    plan, gpus, made, plans, monkeypatch, tmp_path
+):
     monkeypatch.setattr(reproduce, "plan_of", lambda study, results: plan)
     (tmp_path / "config.yaml").write_text(
         f"executor: slurm\nset-resources: {{train_targets: {{gpu: {gpus}}}}}\n", encoding="utf-8"
     )
-    assert reproduce.prepared(tmp_path / "study.yaml", Named(), tmp_path, "2") == ["--profile", str(tmp_path)]
+    assert reproduce.prepared(tmp_path / "study.yaml", Named(), tmp_path, "2") == [
+        "--profile",
+        str(tmp_path),
+    ]
     assert plans == made
 
 
 @pytest.mark.parametrize(("laid_out", "made"), [(True, []), (False, [()])])
-def test_a_run_here_is_planned_where_models_are_to_be_laid_over_jobs(laid_out, made, plans, monkeypatch, tmp_path):
+def test_a_run_here_is_planned_where_models_are_to_be_laid_over_jobs(
+    laid_out, made, plans, monkeypatch, tmp_path
+):
     monkeypatch.setattr(reproduce, "is_laid_out", lambda study, plan: laid_out)
     assert reproduce.prepared(tmp_path / "study.yaml", Named(), None, "2") == ["--cores", "2"]
     assert plans == made
@@ -104,7 +111,10 @@ def test_a_plan_that_fails_says_why(monkeypatch, tmp_path):
 read_study = reproduce.read_study
 
 
-@pytest.mark.parametrize("content", ["study: s\nexperiments: []\n", "study: s\nexperiments: {e: {}}\n", "[]", "study: [\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["study: s\nexperiments: []\n", "study: s\nexperiments: {e: {}}\n", "[]", "study: [\n"],
+)
 def test_a_study_that_cannot_work_is_refused_in_words(content, monkeypatch, tmp_path, capsys):
     (tmp_path / "bad.yaml").write_text(content, encoding="utf-8")
     assert called(monkeypatch, tmp_path, lambda _: read_study(Path("bad.yaml"))) == 1
@@ -120,7 +130,11 @@ class Named:
 
 
 def gaps(n_missing, n_wanted=2):
-    return Missing(1.0, n_wanted, tuple(Gap((Combination("e", seed, "a"),), (), ()) for seed in range(n_missing)))
+    return Missing(
+        1.0,
+        n_wanted,
+        tuple(Gap((Combination("e", seed, "a"),), (), ()) for seed in range(n_missing)),
+    )
 
 
 @pytest.fixture
@@ -154,7 +168,9 @@ def reproduced():
     return reproduce.reproduce(Path("s.yaml"), Named(), [], 0.0)
 
 
-def test_a_failed_run_is_followed_by_one_without_what_is_missing_and_fails_all_the_same(runs, capsys):
+def test_a_failed_run_is_followed_by_one_without_what_is_missing_and_fails_all_the_same(
+    runs, capsys
+):
     made = runs(FAILED, WELL, missing=gaps(1))
     assert (reproduced(), made) == (1, [None, GAPS])
     assert read_missing(GAPS) == gaps(1)
@@ -211,9 +227,30 @@ def test_a_report_that_fails_is_not_tried_again(runs, capsys):
 
 
 def test_a_claim_is_called_untested_if_no_experiment_tests_it(tmp_path):
-    rows = [("C1", "e", "supported"), ("C1", "f", "not tested"), ("C2", "e", "not tested"), ("C2", "f", "not tested")]
-    about = dict.fromkeys(("attack", "attacker", "minus"), "") | {"defence": "a", "corrected": "", "headline": True}
-    about |= {"metric": "compression", "value": 4.0, "low": 4.0, "high": 4.0, "direction": "at_least", "threshold": 2.0}
-    table = [{"claim": claim, "experiment": experiment, "verdict": verdict, **about} for claim, experiment, verdict in rows]
+    rows = [
+        ("C1", "e", "supported"),
+        ("C1", "f", "not tested"),
+        ("C2", "e", "not tested"),
+        ("C2", "f", "not tested"),
+    ]
+    about = dict.fromkeys(("attack", "attacker", "minus"), "") | {
+        "defence": "a",
+        "corrected": "",
+        "headline": True,
+    }
+    about |= {
+        "metric": "compression",
+        "value": 4.0,
+        "low": 4.0,
+        "high": 4.0,
+        "direction": "at_least",
+        "threshold": 2.0,
+    }
+    table = [
+        {"claim": claim, "experiment": experiment, "verdict": verdict, **about}
+        for claim, experiment, verdict in rows
+    ]
     pd.DataFrame(table).to_csv(tmp_path / "verdicts.csv", index=False)
-    assert "Not tested by this study: C2." in reproduce.summary(tmp_path, unchanged=True, seconds=1.0)
+    assert "Not tested by this study: C2." in reproduce.summary(
+        tmp_path, unchanged=True, seconds=1.0
+    )

@@ -5,7 +5,15 @@ import subprocess
 import pytest
 
 from mia_pruning.operations import slurm
-from mia_pruning.operations.slurm import Profile, Queued, Request, check, check_request, file_system, read_queue
+from mia_pruning.operations.slurm import (
+    Profile,
+    Queued,
+    Request,
+    check,
+    check_request,
+    file_system,
+    read_queue,
+)
 from mia_pruning.study.pipeline import rules_that
 from mia_pruning.types import StudyError
 
@@ -16,14 +24,22 @@ REFUSAL = "sbatch: error: Batch job submission failed: Invalid account or accoun
 def answers(monkeypatch):
     """Slurm's commands, each answering what stands here."""
     known = {"sinfo": (0, "work*|gpu:a100:4\n", ""), "sbatch": (0, "", ""), "squeue": (0, "", "")}
-    monkeypatch.setattr(slurm, "_run", lambda command: subprocess.CompletedProcess(command, *known[command[0]]))
+    monkeypatch.setattr(
+        slurm, "_run", lambda command: subprocess.CompletedProcess(command, *known[command[0]])
+    )
     return known
 
 
-@pytest.mark.parametrize(("account", "hint"), [(None, "Set slurm_account"), ("abc", "slurm_account = 'abc' is not yours")])
+@pytest.mark.parametrize(
+    ("account", "hint"),
+    [(None, "Set slurm_account"), ("abc", "slurm_account = 'abc' is not yours")],
+)
 def test_an_account_that_the_cluster_wants_or_does_not_know_is_named(account, hint, answers):
     answers["sbatch"] = (1, "", REFUSAL)
-    with pytest.raises(StudyError, match=rf"p: Slurm refuses .*Invalid account.* {hint}.*sacctmgr show associations"):
+    with pytest.raises(
+        StudyError,
+        match=rf"p: Slurm refuses .*Invalid account.* {hint}.*sacctmgr show associations",
+    ):
         check_request(Request("work", account, 1, "a100"), "p")
 
 
@@ -36,7 +52,9 @@ def test_a_controller_that_does_not_answer_is_named(answers):
 def test_a_machine_without_slurm_is_named(tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text("executor: slurm\n", encoding="utf-8")
     monkeypatch.setattr(slurm.shutil, "which", lambda program: None)
-    with pytest.raises(StudyError, match="this machine has no `sbatch`; run it on a login node, or without PROFILE"):
+    with pytest.raises(
+        StudyError, match="this machine has no `sbatch`; run it on a login node, or without PROFILE"
+    ):
         check(Profile(tmp_path), tmp_path)
 
 
@@ -80,9 +98,15 @@ def test_the_profile_asks_gpus_for_what_is_planned_on_them():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("set-resources: {a: {gpu: 1 * attempt}}", r"set-resources.a.gpu = '1 \* attempt': allowed is a whole number"),
+        (
+            "set-resources: {a: {gpu: 1 * attempt}}",
+            r"set-resources.a.gpu = '1 \* attempt': allowed is a whole number",
+        ),
         ("set-resources: ['a:gpu=1']", r"set-resources = .*: allowed is a mapping of rules"),
-        ("default-resources: [slurm_partition]", r"default-resources = .*: allowed is a mapping, or a list of name=value"),
+        (
+            "default-resources: [slurm_partition]",
+            r"default-resources = .*: allowed is a mapping, or a list of name=value",
+        ),
         ("default-resources: 5", r"default-resources = 5: allowed"),
     ],
 )
@@ -104,4 +128,6 @@ def test_the_queue_of_a_folder_is_that_of_its_own_runs(answers, tmp_path):
         f"7|RUNNING|gpu1|1:02|run-a|{tmp_path}|rule_train_targets_wildcards_s_0\n8|PENDING||0:00|run-b|/|rule_x\n",
         "",
     )
-    assert read_queue(tmp_path) == [Queued("7", "RUNNING", "gpu1", "1:02", "run-a", "train_targets s_0")]
+    assert read_queue(tmp_path) == [
+        Queued("7", "RUNNING", "gpu1", "1:02", "run-a", "train_targets s_0")
+    ]

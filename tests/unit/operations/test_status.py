@@ -29,7 +29,16 @@ from mia_pruning.types import StudyError
 def begun(rule, **changes):
     """A job that runs on this machine, with changes."""
     here = {"node": platform.node(), "process": str(os.getpid()), "slurm_job": ""}
-    return Begun(rule, **{"what": "s e 0", **here, "log": Path("t0.log"), "last": ("10:00:00 epoch 1",), **changes})
+    return Begun(
+        rule,
+        **{
+            "what": "s e 0",
+            **here,
+            "log": Path("t0.log"),
+            "last": ("10:00:00 epoch 1",),
+            **changes,
+        },
+    )
 
 
 @pytest.fixture
@@ -49,8 +58,15 @@ LEFT = {"train_targets": 1, "query_models": 1}
 
 
 def test_jobs_are_counted_and_not_their_files(outputs):
-    found = {entry.rule: (entry.total, entry.done, entry.begun) for entry in progress(outputs, LEFT, [begun("train_targets")])}
-    assert found == {"split_examples": (1, 1, 0), "train_targets": (2, 1, 1), "query_models": (1, 0, 0)}
+    found = {
+        entry.rule: (entry.total, entry.done, entry.begun)
+        for entry in progress(outputs, LEFT, [begun("train_targets")])
+    }
+    assert found == {
+        "split_examples": (1, 1, 0),
+        "train_targets": (2, 1, 1),
+        "query_models": (1, 0, 0),
+    }
 
 
 def test_a_job_is_at_work_while_its_process_or_its_place_in_the_queue_is_there():
@@ -93,15 +109,30 @@ def write(path, text, time):
 
 def test_begun_are_jobs_of_this_run_without_a_good_end(tmp_path):
     results, logs = tmp_path / "s", tmp_path / "s" / "e" / "logs"
-    write(logs / "runs.log", "10:00:00 train_targets s e 0 on gpu1, process 5, Slurm job 7\n10:00:09 epoch 1\n", 200)
+    write(
+        logs / "runs.log",
+        "10:00:00 train_targets s e 0 on gpu1, process 5, Slurm job 7\n10:00:09 epoch 1\n",
+        200,
+    )
     write(logs / "again.log", "10:00:00 train_targets s e 1 on gpu1, process 6\n", 200)
     write(logs / "again.provenance.json", "{}", 50)
     write(logs / "ended.log", "10:00:00 query_models s e on cpu1, process 7\n", 200)
     write(logs / "ended.provenance.json", "{}", 201)
-    write(logs / "stopped.log", "10:00:00 run_attack s e on cpu1, process 8\n10:00:01 stopped: no\n", 200)
+    write(
+        logs / "stopped.log",
+        "10:00:00 run_attack s e on cpu1, process 8\n10:00:01 stopped: no\n",
+        200,
+    )
     write(logs / "earlier.log", "09:00:00 prune_models s e on cpu1, process 9\n", 100)
-    write(tmp_path / "logs" / "pack_dataset" / "d.log", "10:00:00 pack_dataset d on cpu1, process 10\n", 200)
-    found = {(job.rule, job.what, job.node, job.process, job.slurm_job, job.stopped) for job in read_begun(results, since=150)}
+    write(
+        tmp_path / "logs" / "pack_dataset" / "d.log",
+        "10:00:00 pack_dataset d on cpu1, process 10\n",
+        200,
+    )
+    found = {
+        (job.rule, job.what, job.node, job.process, job.slurm_job, job.stopped)
+        for job in read_begun(results, since=150)
+    }
     assert found == {
         ("train_targets", "s e 0", "gpu1", "5", "7", False),
         ("train_targets", "s e 1", "gpu1", "6", "", False),
@@ -119,25 +150,42 @@ def test_the_first_line_of_a_jobs_log_is_one_that_is_understood(tmp_path):
 def test_a_run_began_when_its_log_is_named_after(tmp_path):
     for name in ("2026-11-25T043706.500000", "2026-11-25T033706.500000"):
         (tmp_path / f"{name}.snakemake.log").touch()
-    assert datetime.fromtimestamp(start_of_run(tmp_path)) == datetime(2026, 11, 25, 4, 37, 6, 500000)
+    assert datetime.fromtimestamp(start_of_run(tmp_path)) == datetime(
+        2026, 11, 25, 4, 37, 6, 500000
+    )
     assert start_of_run(tmp_path / "none") == 0
 
 
 def test_a_rule_takes_as_long_as_its_jobs_took_or_as_was_planned(outputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "s" / "benchmarks" / "train_1.tsv", "s\tcpu_time\n30.0\t9\n", 1)
-    needs = {"train_targets": {"e": Need(1, 500)}, "query_models": {"e": Need(1, 20), "f": Need(1, 40)}}
+    needs = {
+        "train_targets": {"e": Need(1, 500)},
+        "query_models": {"e": Need(1, 20), "f": Need(1, 40)},
+    }
     Resources("", "cpu", needs, {}).write(tmp_path / "s" / "plan.json")
     assert seconds_of(outputs, tmp_path / "s") == {"train_targets": 30.0, "query_models": 30.0}
 
 
 def test_the_rest_takes_its_work_over_what_runs_at_a_time(outputs):
-    queue = [Queued(str(number), "RUNNING", "gpu1", "1:00", "run", "train_targets s") for number in range(2)]
+    queue = [
+        Queued(str(number), "RUNNING", "gpu1", "1:00", "run", "train_targets s")
+        for number in range(2)
+    ]
     queue.append(Queued("9", "PENDING", "", "0:00", "run", "train_targets s"))
-    said = describe("s", outputs, LEFT, [], queue, [], {"train_targets": 300.0, "query_models": 60.0})
-    assert "Study s: 2 of 4 jobs done, 0 begun, 0 failed. In Slurm's queue: 2 running, 1 waiting." in said
-    assert "About 3.2 min left if 2 run at a time as now." in said  # 300 and 60 s, and 10 s each to start
-    assert "without query_models" in describe("s", outputs, LEFT, [], [], [], {"train_targets": 300.0})
+    said = describe(
+        "s", outputs, LEFT, [], queue, [], {"train_targets": 300.0, "query_models": 60.0}
+    )
+    assert (
+        "Study s: 2 of 4 jobs done, 0 begun, 0 failed. In Slurm's queue: 2 running, 1 waiting."
+        in said
+    )
+    assert (
+        "About 3.2 min left if 2 run at a time as now." in said
+    )  # 300 and 60 s, and 10 s each to start
+    assert "without query_models" in describe(
+        "s", outputs, LEFT, [], [], [], {"train_targets": 300.0}
+    )
     assert "is not known" in describe("s", outputs, LEFT, [], [], [], {})
 
 
@@ -147,16 +195,24 @@ def test_a_finished_study_says_so(outputs):
 
 
 def test_a_failure_is_shown_with_the_last_lines_of_its_log(outputs):
-    job = begun("train_targets", last=("10:00:08 epoch 9", "10:00:09 stopped: the loss is not finite"))
+    job = begun(
+        "train_targets", last=("10:00:08 epoch 9", "10:00:09 stopped: the loss is not finite")
+    )
     said = describe("s", outputs, LEFT, [], [], [job], {})
     assert "1 failed" in said
     assert "Failed: train_targets s e 0, on" in said
     assert "10:00:09 stopped: the loss is not finite" in said
 
 
-def test_a_job_that_was_ended_from_outside_is_shown_with_what_slurm_wrote(outputs, tmp_path, monkeypatch):
+def test_a_job_that_was_ended_from_outside_is_shown_with_what_slurm_wrote(
+    outputs, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "results" / "logs" / "slurm" / "rule_x" / "17.log", "slurmstepd: error: exceeded memory limit\n", 1)
+    write(
+        tmp_path / "results" / "logs" / "slurm" / "rule_x" / "17.log",
+        "slurmstepd: error: exceeded memory limit\n",
+        1,
+    )
     said = describe("s", outputs, LEFT, [], [], [begun("train_targets", slurm_job="17")], {})
     assert "Ended without a word: train_targets" in said
     assert "exceeded memory limit" in said
@@ -164,7 +220,9 @@ def test_a_job_that_was_ended_from_outside_is_shown_with_what_slurm_wrote(output
 
 def test_a_long_queue_is_cut(outputs):
     queue = [Queued(str(number), "PENDING", "", "0:00", "run", "x") for number in range(500)]
-    assert len(describe("s", outputs, LEFT, [], queue, [], {}).splitlines()) < 2 * status.MOST_LISTED
+    assert (
+        len(describe("s", outputs, LEFT, [], queue, [], {}).splitlines()) < 2 * status.MOST_LISTED
+    )
 
 
 def test_a_job_that_raised_is_no_job_that_ended_without_a_word(tmp_path):

@@ -50,7 +50,13 @@ def asked(model=None, seed=0, n=N):
     torch.manual_seed(3)
     network = Small().eval() if model is None else model
     data = random_data(n, SHAPE, N_CLASSES)
-    return Asked(network, data, random_data(20, SHAPE, N_CLASSES), lambda: copy.deepcopy(network), np.random.default_rng(seed))
+    return Asked(
+        network,
+        data,
+        random_data(20, SHAPE, N_CLASSES),
+        lambda: copy.deepcopy(network),
+        np.random.default_rng(seed),
+    )
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -87,7 +93,10 @@ def test_the_copies_are_the_mirror_image_and_the_four_shifts():
     images = random_data(5, SHAPE, N_CLASSES).images
     mirrored, up, down, left, right = copies(images, 2)
     assert torch.equal(mirrored, images.flip(-1))
-    found = sorted(tuple(np.argwhere(shifted[0, 0].numpy() == 0).sum(axis=0)) for shifted in (up, down, left, right))
+    found = sorted(
+        tuple(np.argwhere(shifted[0, 0].numpy() == 0).sum(axis=0))
+        for shifted in (up, down, left, right)
+    )
     assert len(set(found)) == 4
     inner = images[:, :, 2:4, 2:4]
     placed = {(dy, dx) for s in (up, down, left, right) for dy in (0, 2, 4) for dx in (0, 2, 4)
@@ -109,7 +118,9 @@ def test_seventeen_copies_are_all_moves_and_all_their_mirror_images():
         if not torch.equal(queried, images)
     ]
     assert len(found) == len(wanted) == 17
-    assert {copy_.numpy().tobytes() for copy_ in found} == {query.numpy().tobytes() for query in wanted}
+    assert {copy_.numpy().tobytes() for copy_ in found} == {
+        query.numpy().tobytes() for query in wanted
+    }
 
 
 def test_the_number_of_copies_is_that_of_the_answers():
@@ -121,7 +132,10 @@ def test_augmented_answers_are_those_of_the_copies():
     given = asked(Pixel(2, 2))
     found = augmented(given, shift=1)
     pixels = given.data.images[:, 0].float()
-    wanted = {"mirror": pixels[:, 2, 3], "sides": [pixels[:, 1, 2], pixels[:, 3, 2], pixels[:, 2, 1], pixels[:, 2, 3]]}
+    wanted = {
+        "mirror": pixels[:, 2, 3],
+        "sides": [pixels[:, 1, 2], pixels[:, 3, 2], pixels[:, 2, 1], pixels[:, 2, 3]],
+    }
     np.testing.assert_allclose(found[:, 0, 0], wanted["mirror"], rtol=1e-4)
     shifted = {tuple(np.round(found[:, copy_, 0]).astype(int)) for copy_ in range(1, 5)}
     assert shifted == {tuple(side.int().tolist()) for side in wanted["sides"]}
@@ -162,7 +176,9 @@ def test_a_student_comes_to_answer_as_its_teacher_does():
             return torch.tensor([0.0, 6.0, 0.0]).expand(len(images), 3)
 
     given = asked()
-    taught = Asked(One().eval(), given.data, given.reference, lambda: Small(), np.random.default_rng(0))
+    taught = Asked(
+        One().eval(), given.data, given.reference, lambda: Small(), np.random.default_rng(0)
+    )
     losses = distillation(taught, epochs=30, batch_size=5, learning_rate=0.01)
     labels = given.data.labels.numpy()
     assert losses.shape == (N, 30)

@@ -11,7 +11,13 @@ NONE = pd.DataFrame(columns=COLUMNS)
 
 def counted(n_correct, target=0, attack="a", n_guesses=100, seed=0, attacker="adaptive"):
     """Of 1,000 examples of one class."""
-    about = {"experiment": "e", "seed": seed, "defence": "d", "attack": attack, "attacker": attacker}
+    about = {
+        "experiment": "e",
+        "seed": seed,
+        "defence": "d",
+        "attack": attack,
+        "attacker": attacker,
+    }
     guesses = {"n_canaries": 1000, "n_classes": 1, "n_guesses": n_guesses, "n_correct": n_correct}
     return {**about, "target": target, **guesses}
 
@@ -48,14 +54,18 @@ def test_the_number_of_guesses_is_chosen_on_others_too():
 
 
 def test_other_seeds_choose_alone_where_there_are_any():
-    rows = [counted(n, target, attack) for attack, n in (("a", 70), ("b", 99)) for target in range(4)]
+    rows = [
+        counted(n, target, attack) for attack, n in (("a", 70), ("b", 99)) for target in range(4)
+    ]
     rows += [counted(n, 0, attack, seed=1) for attack, n in (("a", 90), ("b", 50))]
     found = only(rows)
     assert (found["attack"], found["n_correct"], found["chosen_on"]) == ("a", 70, "other seeds")
 
 
 def test_one_pair_of_targets_is_audited_by_the_first_attack():
-    rows = [counted(n, target, attack) for attack, n in (("a", 70), ("b", 99)) for target in range(2)]
+    rows = [
+        counted(n, target, attack) for attack, n in (("a", 70), ("b", 99)) for target in range(2)
+    ]
     found = only(rows)
     assert (found["attack"], found["chosen_on"]) == ("a", "nothing: the first attack")
 

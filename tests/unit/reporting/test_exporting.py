@@ -36,8 +36,19 @@ NASTY = "50%_&$#{a}~^\\|*`<b>[c]"
 
 def result(defence, metric, value, attack=NO_ATTACK, spread=0.01, experiment="lenet5_mnist"):
     """A row of results.csv; without a spread it is counted."""
-    ends = {"low": np.nan, "high": np.nan} if spread is None else {"low": value - spread, "high": value + spread}
-    return {"experiment": experiment, "defence": defence, "metric": metric, "value": value, **ends, **attack}
+    ends = (
+        {"low": np.nan, "high": np.nan}
+        if spread is None
+        else {"low": value - spread, "high": value + spread}
+    )
+    return {
+        "experiment": experiment,
+        "defence": defence,
+        "metric": metric,
+        "value": value,
+        **ends,
+        **attack,
+    }
 
 
 @pytest.fixture
@@ -72,18 +83,40 @@ def verdict(claim, found, **changes):
 @pytest.fixture
 def verdicts():
     """C1 by the headline attack and by the strongest; C2 by no attack; C3 not tested."""
-    nothing = {**dict.fromkeys(("value", "low", "high", "threshold"), np.nan), "metric": "", "minus": "", "direction": ""}
+    nothing = {
+        **dict.fromkeys(("value", "low", "high", "threshold"), np.nan),
+        "metric": "",
+        "minus": "",
+        "direction": "",
+    }
     return pd.DataFrame(
         [
             verdict("C1", "supported"),
             verdict("C1", "supported", **STRONGEST, corrected="inconclusive", headline=False),
-            verdict("C2", "refuted", **NO_ATTACK, metric="compression", minus="", value=9.5, low=9.5, high=9.5),
-            verdict("C3", "not tested", **NO_ATTACK, **nothing, reason="the study has no defence named dp_sgd"),
+            verdict(
+                "C2",
+                "refuted",
+                **NO_ATTACK,
+                metric="compression",
+                minus="",
+                value=9.5,
+                low=9.5,
+                high=9.5,
+            ),
+            verdict(
+                "C3",
+                "not tested",
+                **NO_ATTACK,
+                **nothing,
+                reason="the study has no defence named dp_sgd",
+            ),
         ]
     )
 
 
-def test_verdicts_are_a_row_a_claim_by_the_headline_attack_with_what_the_strongest_makes_of_it(verdicts):
+def test_verdicts_are_a_row_a_claim_by_the_headline_attack_with_what_the_strongest_makes_of_it(
+    verdicts,
+):
     rows = verdict_table(verdicts, CLAIMS).to_dict("records")
     assert rows[0] == {
         "claim": "C1: It helps.",
@@ -99,7 +132,10 @@ def test_verdicts_are_a_row_a_claim_by_the_headline_attack_with_what_the_stronge
         "–",
         "refuted",
     )
-    assert (rows[2]["measured"], rows[2]["verdict"]) == ("the study has no defence named dp_sgd", "not tested")
+    assert (rows[2]["measured"], rows[2]["verdict"]) == (
+        "the study has no defence named dp_sgd",
+        "not tested",
+    )
 
 
 def test_an_attack_that_the_strongest_is_not_known_for_is_a_dash(verdicts):
@@ -129,7 +165,14 @@ def test_attacks_are_rows_with_the_strongest_first_and_a_column_a_defence(result
 def test_a_defence_may_be_called_as_a_column_is(results):
     named = results.replace({"defence": {"mia_pruning": "attack"}})
     table = attack_table(
-        pd.concat([named, named.assign(experiment="vgg16_cifar10").replace({"defence": {"attack": "experiment"}})])
+        pd.concat(
+            [
+                named,
+                named.assign(experiment="vgg16_cifar10").replace(
+                    {"defence": {"attack": "experiment"}}
+                ),
+            ]
+        )
     )
     assert list(table.columns) == ["Experiment", "Attack", "baseline", "attack", "experiment"]
 
@@ -137,7 +180,10 @@ def test_a_defence_may_be_called_as_a_column_is(results):
 def test_experiments_have_a_column_where_there_are_several(results):
     both = pd.concat([results, results.assign(experiment="vgg16_cifar10")])
     assert "experiment" not in defence_table(results, HEADLINE)
-    assert defence_table(both, HEADLINE)["experiment"].tolist() == ["lenet5 mnist"] * 2 + ["vgg16 cifar10"] * 2
+    assert (
+        defence_table(both, HEADLINE)["experiment"].tolist()
+        == ["lenet5 mnist"] * 2 + ["vgg16 cifar10"] * 2
+    )
     assert attack_table(both)["Experiment"].tolist() == ["lenet5 mnist"] * 2 + ["vgg16 cifar10"] * 2
 
 
@@ -155,7 +201,9 @@ def test_a_cell_without_a_number_is_a_dash(results):
 
 
 def test_latex_has_rules_and_an_interval_below_its_value():
-    table = pd.DataFrame({"defence": ["baseline"], "change": ["-2.7 points (-3.5 to -1.9)"], "bytes": ["61,512"]})
+    table = pd.DataFrame(
+        {"defence": ["baseline"], "change": ["-2.7 points (-3.5 to -1.9)"], "bytes": ["61,512"]}
+    )
     body = as_latex(table).split("%\n")[-1]
     assert body.splitlines() == [
         r"\begin{tabular}{@{}lcc@{}}",
@@ -198,7 +246,9 @@ def panels(n_rows, n_columns, legends=True):
         axis.plot([1, 2], [2, 1], label="another")
         if legends:
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    axes[0][0].set_ylabel("what is measured, in words that are much longer than a panel of a paper is high, and then some")
+    axes[0][0].set_ylabel(
+        "what is measured, in words that are much longer than a panel of a paper is high, and then some"
+    )
     return drawn
 
 
@@ -212,18 +262,32 @@ def printed(monkeypatch, tmp_path):
 
         plug_in = SimpleNamespace(traits=FigureTraits(), load=lambda: draw)
         monkeypatch.setattr(drawing, "catalogue", lambda kind: {"planted": plug_in})
-        pd.DataFrame([result("baseline", "attack_accuracy", 0.6, HEADLINE)]).to_csv(tmp_path / "results.csv", index=False)
-        paths = {"svg": "page.svg", "table": "t.csv", "words": "w.json", "print_svg": "p.svg", "print_pdf": "p.pdf"}
+        pd.DataFrame([result("baseline", "attack_accuracy", 0.6, HEADLINE)]).to_csv(
+            tmp_path / "results.csv", index=False
+        )
+        paths = {
+            "svg": "page.svg",
+            "table": "t.csv",
+            "words": "w.json",
+            "print_svg": "p.svg",
+            "print_pdf": "p.pdf",
+        }
         paths = {kind: str(tmp_path / name / path) for kind, path in paths.items()}
-        drawing.draw_figure("planted", {"results": str(tmp_path / "results.csv")}, HEADLINE, **paths)
+        drawing.draw_figure(
+            "planted", {"results": str(tmp_path / "results.csv")}, HEADLINE, **paths
+        )
         return (tmp_path / name / "p.pdf").read_bytes(), (tmp_path / name / "p.svg").read_bytes()
 
     yield write
     plt.rcdefaults()
 
 
-@pytest.mark.parametrize(("grid", "inches"), [((1, 1), COLUMN), ((1, 2), COLUMN), ((1, 3), PAGE), ((2, 2), PAGE)])
-def test_printed_figures_are_as_wide_as_a_column_or_the_page_with_fonts_inside_and_no_date(printed, grid, inches):
+@pytest.mark.parametrize(
+    ("grid", "inches"), [((1, 1), COLUMN), ((1, 2), COLUMN), ((1, 3), PAGE), ((2, 2), PAGE)]
+)
+def test_printed_figures_are_as_wide_as_a_column_or_the_page_with_fonts_inside_and_no_date(
+    printed, grid, inches
+):
     pdf, svg = printed(*grid)
     width = float(re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) [\d.]+ ?\]", pdf)[1])
     assert width == pytest.approx(72 * inches, abs=0.1)
@@ -249,7 +313,10 @@ def test_nothing_of_a_printed_figure_is_cut_off_and_one_legend_serves_all_panels
     assert whole.x0 - 1 <= inked.x0 <= inked.x1 <= whole.x1 + 1
     assert whole.y0 - 1 <= inked.y0 <= inked.y1 <= whole.y1 + 1
     (legend,) = drawn.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["a defence of a long name", "another"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "a defence of a long name",
+        "another",
+    ]
     assert not any(axis.get_legend() for axis in drawn.axes)
     tops = [axis.get_tightbbox().y0 for axis in drawn.axes]
     assert legend.get_window_extent().y1 <= min(tops) + 1
@@ -281,8 +348,17 @@ def exported(results, verdicts, tmp_path):
     for name, table in {"results": results, "verdicts": verdicts}.items():
         storage.write_text(folder / f"{name}.csv", table.to_csv(index=False))
     storage.write_text(folder / "report.html", "<html></html>")
-    about = {"name": "Tiny", "licence": "MIT", "citation": "A paper", "n_examples": 10_000, "image_shape": [28, 28, 1]}
-    storage.write_json(tmp_path / "tiny" / "dataset.json", {**about, "class_names": ["a", "b"], "files": {"t.gz": "abc"}})
+    about = {
+        "name": "Tiny",
+        "licence": "MIT",
+        "citation": "A paper",
+        "n_examples": 10_000,
+        "image_shape": [28, 28, 1],
+    }
+    storage.write_json(
+        tmp_path / "tiny" / "dataset.json",
+        {**about, "class_names": ["a", "b"], "files": {"t.gz": "abc"}},
+    )
     model, report = str(folder / "model.safetensors"), str(folder / "report.html")
     storage.write_text(model, "weights")
     trained = job_record("train_targets", "2026-01-01T10:00:00+00:00", "2026-01-01T10:05:00+00:00")
@@ -293,7 +369,9 @@ def exported(results, verdicts, tmp_path):
     for record in (trained, reported):
         storage.write_json(folder / "logs" / f"{record['rule']}.provenance.json", record)
     tables = {name: str(folder / f"{name}.csv") for name in ("results", "verdicts")}
-    paper = [f"{name}.{kind}" for name in ("verdicts", "defences", "attacks") for kind in ("tex", "md")]
+    paper = [
+        f"{name}.{kind}" for name in ("verdicts", "defences", "attacks") for kind in ("tex", "md")
+    ]
 
     def export():
         export_study(
@@ -308,7 +386,11 @@ def exported(results, verdicts, tmp_path):
             study=str(folder / "export" / "study.yaml"),
             readme=str(folder / "README.md"),
             code=str(folder / "export" / "workflow"),
-            scripts={"train_targets": "train_models.py", "train_shadows": "train_models.py", "write_report": "write_report.py"},
+            scripts={
+                "train_targets": "train_models.py",
+                "train_shadows": "train_models.py",
+                "write_report": "write_report.py",
+            },
             crate=str(folder / "ro-crate-metadata.json"),
         )
         return folder
@@ -321,48 +403,81 @@ def test_the_record_is_read_by_its_library_and_each_file_that_it_lists_is_there(
     folder = exported.folder
     listed = {entity.id for entity in ROCrate(folder).data_entities}
     assert all((folder / name).exists() for name in listed)
-    made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "logs" not in path.parts}
+    made = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and "logs" not in path.parts
+    }
     code = {name for name in made if name.startswith("export/workflow/")}
     assert listed - code - {"export/workflow/"} == made - code - {"ro-crate-metadata.json"}
-    scripts = {f"export/workflow/workflow/scripts/{name}.py" for name in ("train_models", "write_report")}
+    scripts = {
+        f"export/workflow/workflow/scripts/{name}.py" for name in ("train_models", "write_report")
+    }
     assert listed & code == {"export/workflow/Snakefile", *scripts}
-    assert yaml.safe_load((folder / "export" / "study.yaml").read_text(encoding="utf-8")) == SETTINGS
+    assert (
+        yaml.safe_load((folder / "export" / "study.yaml").read_text(encoding="utf-8")) == SETTINGS
+    )
 
 
 def test_tables_and_record_say_what_is_missing(exported):
     folder = exported.folder
-    assert (folder / "export" / "verdicts.tex").read_text(encoding="utf-8").startswith("% One <is> missing.\n")
-    assert (folder / "export" / "verdicts.md").read_text(encoding="utf-8").startswith("> One <is> missing.\n\n")
+    assert (
+        (folder / "export" / "verdicts.tex")
+        .read_text(encoding="utf-8")
+        .startswith("% One <is> missing.\n")
+    )
+    assert (
+        (folder / "export" / "verdicts.md")
+        .read_text(encoding="utf-8")
+        .startswith("> One <is> missing.\n\n")
+    )
     assert ROCrate(folder).description.endswith(" One <is> missing.")
 
 
 def test_the_record_says_when_by_what_and_from_what(exported):
     crate = ROCrate(exported.folder)
     run, workflow = crate.get("#run"), crate.mainEntity
-    assert (run["startTime"], run["endTime"]) == ("2026-01-01T10:00:00+00:00", "2026-01-01T10:07:00+00:00")
+    assert (run["startTime"], run["endTime"]) == (
+        "2026-01-01T10:00:00+00:00",
+        "2026-01-01T10:07:00+00:00",
+    )
     assert crate.root_dataset["datePublished"] == run["endTime"]
     assert (run["instrument"], workflow["version"]) == (workflow, "c0ffee")
     software = {each["name"]: each["softwareVersion"] for each in workflow["softwareRequirements"]}
     assert software == {"python": "3.11.7", "torch": "2.14.1"}
     assert {entity.id for entity in run["object"]} == {"export/study.yaml", "#dataset-tiny"}
-    assert (crate.get("#dataset-tiny")["license"], crate.get("#dataset-tiny")["name"]) == ("MIT", "Tiny")
+    assert (crate.get("#dataset-tiny")["license"], crate.get("#dataset-tiny")["name"]) == (
+        "MIT",
+        "Tiny",
+    )
 
 
 def test_each_job_is_an_action_with_its_times_and_what_it_read_and_made(exported):
     crate = ROCrate(exported.folder)
     job = crate.get("#job-logs/write_report")
-    assert (job["startTime"], job["endTime"]) == ("2026-01-01T10:06:00+00:00", "2026-01-01T10:07:00+00:00")
+    assert (job["startTime"], job["endTime"]) == (
+        "2026-01-01T10:06:00+00:00",
+        "2026-01-01T10:07:00+00:00",
+    )
     assert job["instrument"].id == "export/workflow/workflow/scripts/write_report.py"
-    assert {entity.id for entity in job["object"]} == {"model.safetensors", "#file-report/claims.yaml"}
+    assert {entity.id for entity in job["object"]} == {
+        "model.safetensors",
+        "#file-report/claims.yaml",
+    }
     weights = provenance.file_digest(exported.folder / "model.safetensors")
     assert {entity["sha256"] for entity in job["object"]} == {weights, "d3"}
     assert crate.get("#job-logs/train_targets")["result"] == crate.get("model.safetensors")
     assert job in crate.root_dataset["mentions"]
 
 
-def test_steps_are_the_rules_that_ran_in_the_order_in_which_they_began_each_with_its_script(exported):
+def test_steps_are_the_rules_that_ran_in_the_order_in_which_they_began_each_with_its_script(
+    exported,
+):
     steps = ROCrate(exported.folder).mainEntity["step"]
-    assert [(step["position"], step["name"]) for step in steps] == [(1, "train_targets"), (2, "write_report")]
+    assert [(step["position"], step["name"]) for step in steps] == [
+        (1, "train_targets"),
+        (2, "write_report"),
+    ]
     assert [step["workExample"]["name"] for step in steps] == ["train_models.py", "write_report.py"]
 
 
@@ -381,10 +496,14 @@ def test_the_record_of_jobs_from_before_outputs_and_times_were_recorded_can_be_r
 
 def test_the_command_in_the_folders_readme_finds_the_file_that_was_changed(exported):
     (command,) = re.findall(
-        r"^    python -c .*?--quiet$", (exported.folder / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+        r"^    python -c .*?--quiet$",
+        (exported.folder / "README.md").read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
     )
     command = command.replace("\n    ", "\n").strip().replace("python", sys.executable, 1)
-    check = partial(subprocess.run, command, shell=True, cwd=exported.folder, capture_output=True, text=True)
+    check = partial(
+        subprocess.run, command, shell=True, cwd=exported.folder, capture_output=True, text=True
+    )
     assert (check().returncode, check().stdout) == (0, "")
     (exported.folder / "model.safetensors").write_text("other")
     assert (check().returncode, check().stdout) == (1, "model.safetensors: FAILED\n")
@@ -392,7 +511,12 @@ def test_the_command_in_the_folders_readme_finds_the_file_that_was_changed(expor
 
 def test_the_code_that_ran_lies_beside_the_record_with_its_licence(exported):
     code = exported.folder / "export" / "workflow"
-    for name in ("Snakefile", "LICENSE", "workflow/rules/common.smk", "workflow/lib/mia_pruning/reporting/crate.py"):
+    for name in (
+        "Snakefile",
+        "LICENSE",
+        "workflow/rules/common.smk",
+        "workflow/lib/mia_pruning/reporting/crate.py",
+    ):
         assert (code / name).read_bytes() == (PROJECT / name).read_bytes()
     assert not [path for path in code.rglob("*") if path.name in ("__pycache__", "resources")]
 
@@ -408,7 +532,9 @@ UNKNOWN = {
 }
 
 
-def test_the_record_follows_its_profile_but_for_what_the_workflow_cannot_know(exported, crate_issues):
+def test_the_record_follows_its_profile_but_for_what_the_workflow_cannot_know(
+    exported, crate_issues
+):
     assert crate_issues(exported.folder, "RECOMMENDED") == UNKNOWN  # of which nothing is required
 
 
@@ -418,7 +544,9 @@ def test_the_validator_finds_a_step_without_a_tool(exported, crate_issues):
     for entity in crate["@graph"]:
         entity.pop("workExample", None)
     storage.write_json(path, crate)
-    assert crate_issues(exported.folder) == {"A HowToStep must refer to its corresponding tool via workExample"}
+    assert crate_issues(exported.folder) == {
+        "A HowToStep must refer to its corresponding tool via workExample"
+    }
 
 
 def test_the_record_is_the_same_when_made_again_though_its_own_job_has_left_one_meanwhile(exported):
@@ -432,7 +560,9 @@ def test_the_record_is_the_same_when_made_again_though_its_own_job_has_left_one_
 
 def test_the_record_leaves_out_what_the_study_no_longer_has(exported):
     gone = {"wildcards": {"study": "mini", "experiment": "another"}, "commit": "beef"}
-    record = job_record("train_targets", "2025-01-01T09:00:00+00:00", "2027-01-01T09:01:00+00:00", **gone)
+    record = job_record(
+        "train_targets", "2025-01-01T09:00:00+00:00", "2027-01-01T09:01:00+00:00", **gone
+    )
     storage.write_json(exported.folder / "another" / "logs" / "train.provenance.json", record)
     crate = ROCrate(exported())
     assert crate.mainEntity["version"] == "c0ffee"
@@ -440,7 +570,13 @@ def test_the_record_leaves_out_what_the_study_no_longer_has(exported):
 
 
 def test_the_record_owns_up_to_changes_that_no_commit_holds_and_to_several_commits(exported):
-    record = job_record("train_targets", "2026-01-01T09:00:00+00:00", "2026-01-01T09:01:00+00:00", commit="beef", dirty=True)
+    record = job_record(
+        "train_targets",
+        "2026-01-01T09:00:00+00:00",
+        "2026-01-01T09:01:00+00:00",
+        commit="beef",
+        dirty=True,
+    )
     storage.write_json(exported.folder / "logs" / "other.provenance.json", record)
     workflow = ROCrate(exported()).mainEntity
     assert workflow["version"] == ["beef", "c0ffee"]

@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mia_pruning.reporting.exposing import exposed_examples, most_exposed, picture, shared_exposure, shown_examples
+from mia_pruning.reporting.exposing import (
+    exposed_examples,
+    most_exposed,
+    picture,
+    shared_exposure,
+    shown_examples,
+)
 
 N = 2000
 

@@ -16,11 +16,19 @@ DISJOINT = {"protocol": "disjoint", "models": 4, "shadow_models": 6}
             "6 shadow models, none of which saw the target's examples",
         ),
         ({"use": "correctness"}, "nothing", "nothing"),
-        ({"use": "quantile_regression", "n_threshold_shadows": 2}, *["2 shadow models, for its threshold alone"] * 2),
-        ({"use": "loss", "attackers": ["known_members"]}, *["half of the target's own members"] * 2),
+        (
+            {"use": "quantile_regression", "n_threshold_shadows": 2},
+            *["2 shadow models, for its threshold alone"] * 2,
+        ),
+        (
+            {"use": "loss", "attackers": ["known_members"]},
+            *["half of the target's own members"] * 2,
+        ),
     ],
 )
-def test_each_attack_says_under_which_protocol_it_ran_and_what_it_learnt_from(entry, of_pool, of_disjoint):
+def test_each_attack_says_under_which_protocol_it_ran_and_what_it_learnt_from(
+    entry, of_pool, of_disjoint
+):
     experiments = {"a": {"split": POOL}, "b": {"split": DISJOINT}}
     attacks = {"it": {"targets_per_group": 2, **entry}}
     rows = attack_needs({"attackers": ["adaptive"], "attacks": attacks, "experiments": experiments})
@@ -30,7 +38,9 @@ def test_each_attack_says_under_which_protocol_it_ran_and_what_it_learnt_from(en
     ]
 
 
-@pytest.mark.parametrize(("attackers", "n_parts"), [(["generated_shadows"], 1), (["adaptive", "generated_shadows"], 2)])
+@pytest.mark.parametrize(
+    ("attackers", "n_parts"), [(["generated_shadows"], 1), (["adaptive", "generated_shadows"], 2)]
+)
 def test_of_the_attacker_without_data_it_is_said_which_data_it_has(attackers, n_parts):
     attacks = {"it": {"use": "loss", "targets_per_group": 2, "attackers": attackers}}
     experiments = {"a": {"split": {**POOL, "reference": 1000}}}
@@ -46,7 +56,9 @@ def test_of_the_attacker_without_data_it_is_said_which_data_it_has(attackers, n_
 def test_what_an_attack_asks_for_is_named():
     names = ("loss", "label_only", "lira_joint", "rmia_offline", "loss_trace_spread")
     attacks = {name: {"use": name, "targets_per_group": 2} for name in names}
-    rows = attack_needs({"attackers": ["adaptive"], "attacks": attacks, "experiments": {"a": {"split": POOL}}})
+    rows = attack_needs(
+        {"attackers": ["adaptive"], "attacks": attacks, "experiments": {"a": {"split": POOL}}}
+    )
     assert {row["attack"]: row["asked"] for row in rows} == {
         "loss": "logits",
         "label_only": "the answers to augmented; the answers to noisy",

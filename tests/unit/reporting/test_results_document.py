@@ -14,9 +14,17 @@ ROOT = Path(__file__).parents[3]
 
 def sections():
     """Heading -> the names in code letters in the first cells of its tables."""
-    parts = re.split(r"^#{2,3} (.+)$", (ROOT / "docs" / "RESULTS.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    parts = re.split(
+        r"^#{2,3} (.+)$",
+        (ROOT / "docs" / "RESULTS.md").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )[1:]
     return {
-        heading: [name for cell in re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE) for name in re.findall("`(.+?)`", cell)]
+        heading: [
+            name
+            for cell in re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE)
+            for name in re.findall("`(.+?)`", cell)
+        ]
         for heading, text in zip(parts[::2], parts[1::2], strict=True)
     }
 

@@ -17,7 +17,13 @@ TRAINING = {
     "epochs": 3, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.01, "weight_decay": 0.0, "momentum": 0.9,
     "precision": "float32", "schedule": "constant", "augmentation": [], "test_every": 2,
 }  # fmt: skip
-RECORD = {"rule": "train_models", "wildcards": {"seed": "0"}, "params": {"code": "c"}, "inputs": {}, "commit": "a"}
+RECORD = {
+    "rule": "train_models",
+    "wildcards": {"seed": "0"},
+    "params": {"code": "c"},
+    "inputs": {},
+    "commit": "a",
+}
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +35,20 @@ def files(tmp_path_factory):
     images = (labels * 60 + 30)[:, None, None, None] + rng.integers(0, 60, (90, 16, 16, 1))
     images, labels = images.astype(np.uint8), labels.astype(np.uint8)
     images[80], images[81], labels[80:82] = images[2], images[2], labels[2]
-    source = DatasetSource("toy", {}, 90, (16, 16, 1), ("a", "b", "c"), "CC0", "nobody", lambda work: Loaded(images, labels))
+    source = DatasetSource(
+        "toy",
+        {},
+        90,
+        (16, 16, 1),
+        ("a", "b", "c"),
+        "CC0",
+        "nobody",
+        lambda work: Loaded(images, labels),
+    )
     paths = SimpleNamespace(
-        dataset=str(folder / "dataset.json"), split=str(folder / "membership.npz"), dense=str(folder / "dense.safetensors")
+        dataset=str(folder / "dataset.json"),
+        split=str(folder / "membership.npz"),
+        dense=str(folder / "dense.safetensors"),
     )
     pack_dataset(source, paths.dataset, {"rule": "pack_dataset"})
     split_examples(paths.dataset, SPLIT, 0, paths.split, {"rule": "split_examples"})
@@ -40,14 +57,21 @@ def files(tmp_path_factory):
 
 
 def batch_of(paths, rows, phase, output, *, record=RECORD, training=(), **settings):
-    settings = {"model": MODEL, "training": {**TRAINING, **dict(training)}, "objective": {"use": "erm"}, **settings}
+    settings = {
+        "model": MODEL,
+        "training": {**TRAINING, **dict(training)},
+        "objective": {"use": "erm"},
+        **settings,
+    }
     return Batch(paths.dataset, paths.split, settings, 0, list(rows), phase, str(output), record)
 
 
 @pytest.fixture
 def pruning_tables():
     """pruning_tables(folder): where pruning writes its tables, by the argument's name."""
-    return lambda folder: {name: str(folder / f"{name}.csv") for name in ("history", "residuals", "projection")}
+    return lambda folder: {
+        name: str(folder / f"{name}.csv") for name in ("history", "residuals", "projection")
+    }
 
 
 @pytest.fixture

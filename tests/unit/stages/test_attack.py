@@ -73,12 +73,16 @@ def attacked(tmp_path, monkeypatch):
         run.other_labels, run.other_split = np.arange(40) % 4, folder / "split.npz"
         split = make_split(section, run.other_labels, np.arange(40), np.random.default_rng(1))
         storage.write_arrays(run.other_split, {}, **split.as_arrays())
-        storage.write_json(folder / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]})
+        storage.write_json(
+            folder / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]}
+        )
         storage.write_array(folder / "images.npy", np.zeros((40, 1, 1, 1), dtype=np.uint8))
         storage.write_array(folder / "labels.npy", run.other_labels)
         shape = (len(split.membership), split.examples.size, 4)
         storage.write_array(folder / "signals.npy", np.zeros(shape))
-        storage.write_array(folder / "steepness.npy", np.zeros((len(split.membership), split.pool.size)))
+        storage.write_array(
+            folder / "steepness.npy", np.zeros((len(split.membership), split.pool.size))
+        )
         return {
             "shadow_signals": folder / "signals.npy",
             "shadow_probes": {"steepness": folder / "steepness.npy"},
@@ -86,7 +90,16 @@ def attacked(tmp_path, monkeypatch):
             "shadow_split": run.other_split,
         }
 
-    def run(section=SECTION, name="spy", attacker="adaptive", spoilt="", spoil=None, cut=lambda: None, others=None, **options):
+    def run(
+        section=SECTION,
+        name="spy",
+        attacker="adaptive",
+        spoilt="",
+        spoil=None,
+        cut=lambda: None,
+        others=None,
+        **options,
+    ):
         """spoil: changes the answers of the file `spoilt`; cut: is done to files before the attack; options: of the attack.
 
         others: the split section of shadow models with examples of their own.
@@ -94,16 +107,27 @@ def attacked(tmp_path, monkeypatch):
         spying_attack.calls.clear()
         split = make_split(section, labels, np.arange(80), np.random.default_rng(0))
         storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
-        storage.write_json(tmp_path / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]})
-        storage.write_array(tmp_path / "images.npy", np.arange(80, dtype=np.uint8).reshape(80, 1, 1, 1))
+        storage.write_json(
+            tmp_path / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]}
+        )
+        storage.write_array(
+            tmp_path / "images.npy", np.arange(80, dtype=np.uint8).reshape(80, 1, 1, 1)
+        )
         storage.write_array(tmp_path / "labels.npy", labels)
         n_models, n_examples = len(split.membership), split.examples.size
         logits = np.zeros((n_models, n_examples, 4))
         logits[..., 0] = np.arange(n_models)[:, None] * 1000 + np.arange(n_examples)
         pooled = logits[:, : split.pool.size, 0]
-        answers = {"targets": logits, "shadows": -logits, "steepness": pooled + 0.5, "shadows_steepness": -pooled - 0.5}
+        answers = {
+            "targets": logits,
+            "shadows": -logits,
+            "steepness": pooled + 0.5,
+            "shadows_steepness": -pooled - 0.5,
+        }
         for file, values in answers.items():
-            storage.write_array(tmp_path / f"{file}.npy", spoil(np.ceil(values)) if file == spoilt else values)
+            storage.write_array(
+                tmp_path / f"{file}.npy", spoil(np.ceil(values)) if file == spoilt else values
+            )
         cut()
         shadows = {
             "shadow_signals": tmp_path / "shadows.npy",
@@ -172,8 +196,12 @@ def test_the_population_is_the_examples_that_measure_accuracy(attacked):
         for signals in (signals for targets, shadows, _ in calls for signals in (targets, shadows)):
             np.testing.assert_array_equal(signals.population_labels, labels[split.test])
             columns = np.abs(signals.population[..., 0]) % 1000
-            np.testing.assert_array_equal(columns, np.tile(np.arange(20, 25), (len(signals.logits), 1)))
-            assert (np.abs(signals.population[:, 0, 0]) // 1000).astype(int).tolist() == model_numbers(signals)
+            np.testing.assert_array_equal(
+                columns, np.tile(np.arange(20, 25), (len(signals.logits), 1))
+            )
+            assert (np.abs(signals.population[:, 0, 0]) // 1000).astype(
+                int
+            ).tolist() == model_numbers(signals)
 
 
 @pytest.mark.parametrize("groups", [2, 4])
@@ -184,7 +212,9 @@ def test_each_score_lands_at_its_target_and_example(attacked, groups):
 
 def test_each_group_has_a_stream_of_its_own(attacked):
     _, calls, *_ = attacked()
-    assert [drawn for *_, drawn in calls] == [stream(5, "attack", "spying_attack.spy", group).random() for group in range(3)]
+    assert [drawn for *_, drawn in calls] == [
+        stream(5, "attack", "spying_attack.spy", group).random() for group in range(3)
+    ]
 
 
 def test_in_a_disjoint_split_all_targets_are_attacked_at_once_by_the_shadow_models(attacked):
@@ -202,13 +232,20 @@ def test_in_a_disjoint_split_all_targets_are_attacked_at_once_by_the_shadow_mode
     [
         ("broken", "ArithmeticError: 1 of 40 scores are not finite"),
         ("raising", "KeyError: 'what is missing'"),
-        ("flat", r"ValueError: the scores have shape (20,); one for each target and example, (2, 20), is needed"),
+        (
+            "flat",
+            r"ValueError: the scores have shape (20,); one for each target and example, (2, 20), is needed",
+        ),
     ],
 )
-def test_an_attack_that_fails_leaves_no_scores_and_says_why_and_where(attacked, name, failure, caplog):
+def test_an_attack_that_fails_leaves_no_scores_and_says_why_and_where(
+    attacked, name, failure, caplog
+):
     scores, *_ = attacked(name=name)
     assert np.isnan(scores).all()
-    assert re.fullmatch(rf"spying_attack\.{name} on \S+targets\.npy: {re.escape(failure)}", attacked.failure)
+    assert re.fullmatch(
+        rf"spying_attack\.{name} on \S+targets\.npy: {re.escape(failure)}", attacked.failure
+    )
     assert f"spying_attack.{name}" in caplog.text
     assert "spying_attack.py" in caplog.text
     assert "targets.npy" in caplog.text
@@ -222,15 +259,34 @@ def test_an_attack_that_works_reports_no_failure(attacked):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda answers: np.where(answers == 2, np.nan, answers), "ArithmeticError: {file}: holds answers that are not finite"),
-        (lambda answers: np.where(answers == 2, np.inf, answers), "ArithmeticError: {file}: holds answers that are not finite"),
-        (lambda answers: answers[1:], "ValueError: {file}: answers of 5 models on {n} examples; the split has (6, {n})"),
-        (lambda answers: answers[:, 1:], "ValueError: {file}: answers of 6 models on {less} examples; the split has (6, {n})"),
+        (
+            lambda answers: np.where(answers == 2, np.nan, answers),
+            "ArithmeticError: {file}: holds answers that are not finite",
+        ),
+        (
+            lambda answers: np.where(answers == 2, np.inf, answers),
+            "ArithmeticError: {file}: holds answers that are not finite",
+        ),
+        (
+            lambda answers: answers[1:],
+            "ValueError: {file}: answers of 5 models on {n} examples; the split has (6, {n})",
+        ),
+        (
+            lambda answers: answers[:, 1:],
+            "ValueError: {file}: answers of 6 models on {less} examples; the split has (6, {n})",
+        ),
     ],
 )
-@pytest.mark.parametrize(("spoilt", "n"), [("targets", 27), ("shadows", 27), ("steepness", 20), ("shadows_steepness", 20)])
-def test_answers_that_cannot_be_the_splits_fail_the_attack_and_name_it_and_their_file(attacked, spoil, message, spoilt, n):
-    scores, calls, *_ = attacked(name="of_both", spoilt=spoilt, spoil=lambda answers: spoil(np.abs(answers)))
+@pytest.mark.parametrize(
+    ("spoilt", "n"),
+    [("targets", 27), ("shadows", 27), ("steepness", 20), ("shadows_steepness", 20)],
+)
+def test_answers_that_cannot_be_the_splits_fail_the_attack_and_name_it_and_their_file(
+    attacked, spoil, message, spoilt, n
+):
+    scores, calls, *_ = attacked(
+        name="of_both", spoilt=spoilt, spoil=lambda answers: spoil(np.abs(answers))
+    )
     assert not calls
     assert np.isnan(scores).all()
     assert "spying_attack.of_both on" in attacked.failure
@@ -248,7 +304,10 @@ def test_a_file_that_was_cut_short_stops_the_job(attacked, tmp_path):
 def test_an_attack_whose_shadows_are_all_members_names_itself_and_the_file(attacked, tmp_path):
     scores, *_ = attacked(name="one_class")
     assert np.isnan(scores).all()
-    assert re.search(r"spying_attack\.one_class on \S+targets\.npy: ValueError: membership has one class only", attacked.failure)
+    assert re.search(
+        r"spying_attack\.one_class on \S+targets\.npy: ValueError: membership has one class only",
+        attacked.failure,
+    )
 
 
 def test_probes_and_the_dense_release_go_with_their_models(attacked):
@@ -302,9 +361,13 @@ OTHER_SECTION = {"protocol": "pool", "examples": 12, "models": 4, "reference": 2
 
 
 @pytest.mark.parametrize("protocol", ["pool", "disjoint"])
-def test_generated_shadows_attack_all_targets_at_once_with_examples_of_their_own(attacked, protocol):
+def test_generated_shadows_attack_all_targets_at_once_with_examples_of_their_own(
+    attacked, protocol
+):
     section = {**SECTION, "protocol": protocol, "shadow_examples": 12, "shadow_models": 4}
-    scores, calls, split, labels = attacked(section, attacker="generated_shadows", others=OTHER_SECTION)
+    scores, calls, split, labels = attacked(
+        section, attacker="generated_shadows", others=OTHER_SECTION
+    )
     ((targets, shadows, drawn),) = calls
     assert model_numbers(targets) == list(range(6))
     assert targets.membership is None
@@ -332,7 +395,9 @@ def test_every_attack_and_defence_is_told_the_same_halves(attacked):
 
 @pytest.mark.parametrize(("leak", "low", "high"), [(6.0, 0.9, 1.0), (0.0, 0.45, 0.55)])
 @pytest.mark.parametrize("attack", ["loss", "modified_entropy", "neural_network"])
-def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tmp_path, attack, leak, low, high):
+def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(
+    tmp_path, attack, leak, low, high
+):
     labels = np.arange(700) % 4
     section = {**SECTION, "examples": 600, "models": 4}
     split = make_split(section, labels, np.arange(700), np.random.default_rng(0))
@@ -340,7 +405,9 @@ def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tm
     logits = rng.normal(size=(4, split.examples.size, 4))
     logits[:, np.arange(600), labels[split.pool]] += leak * split.membership
     storage.write_arrays(tmp_path / "split.npz", {}, **split.as_arrays())
-    storage.write_json(tmp_path / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]})
+    storage.write_json(
+        tmp_path / "dataset.json", {"class_names": list("abcd"), "image_shape": [1, 1, 1]}
+    )
     storage.write_array(tmp_path / "images.npy", np.zeros((700, 1, 1, 1), np.uint8))
     storage.write_array(tmp_path / "labels.npy", labels)
     storage.write_array(tmp_path / "signals.npy", logits.astype(np.float32))
@@ -367,7 +434,10 @@ def test_what_is_told_helps_to_guess_the_rest_if_there_is_a_leak_and_else_not(tm
     accuracies = []
     for scores, unknown, members in zip(found["scores"], found["unknown"], truth, strict=True):
         guesses = scores > 0
-        accuracies.append(((guesses & members)[unknown].sum() + (~guesses & ~members)[unknown].sum()) / unknown.sum())
+        accuracies.append(
+            ((guesses & members)[unknown].sum() + (~guesses & ~members)[unknown].sum())
+            / unknown.sum()
+        )
     assert low <= np.mean(accuracies) <= high
 
 
@@ -379,7 +449,9 @@ def test_each_target_is_attacked_once_and_never_by_itself_or_its_twin(pairs, pai
         assert {target ^ 1 for target in targets.tolist()} == set(targets.tolist())
         assert {shadow ^ 1 for shadow in shadows.tolist()} == set(shadows.tolist())
         assert not set(shadows.tolist()) & set(targets.tolist())
-    (n_shadows,) = {shadows.size for _, shadows in groups}  # whether or not the group at the end is smaller
+    (n_shadows,) = {
+        shadows.size for _, shadows in groups
+    }  # whether or not the group at the end is smaller
     assert n_shadows == 2 * pairs - 2 * min(pairs_per_group, pairs - 1)
 
 
@@ -394,8 +466,12 @@ def test_the_targets_of_a_disjoint_split_share_all_shadows():
 @pytest.mark.parametrize("targets_per_group", [2, 4])
 def test_the_shadows_counts_say_nothing_about_a_targets_membership(targets_per_group):
     """Were the twin among the shadows, an example of which few shadows are IN would be the target's member."""
-    split = make_split({**SECTION, "models": 8}, np.arange(80) % 4, np.arange(80), np.random.default_rng(0))
+    split = make_split(
+        {**SECTION, "models": 8}, np.arange(80) % 4, np.arange(80), np.random.default_rng(0)
+    )
     for _, shadows in attack_groups(split.is_target, targets_per_group):
         assert (split.membership[shadows].sum(axis=0) == shadows.size / 2).all()
     alone = np.delete(split.membership, 0, axis=0).sum(axis=0)
-    np.testing.assert_array_equal(alone == 3, split.membership[0])  # what leaving out the target alone would give away
+    np.testing.assert_array_equal(
+        alone == 3, split.membership[0]
+    )  # what leaving out the target alone would give away

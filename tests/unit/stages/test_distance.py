@@ -13,13 +13,28 @@ def distance(files, batch, tmp_path, pruning_tables):
     """Prunes, retrains and measures models 0 and 1."""
 
     def run(compression, retrain_epochs=2):
-        pruned, retrained = (str(tmp_path / f"{name}.safetensors") for name in ("pruned", "retrained"))
+        pruned, retrained = (
+            str(tmp_path / f"{name}.safetensors") for name in ("pruned", "retrained")
+        )
         constraint = {**MAGNITUDE, "compression": compression}
-        prune_models(batch(range(4), "prune", pruned, constraint=constraint), files.dense, **pruning_tables(tmp_path))
-        retrain_models(batch(range(4), "retrain", retrained, retrain_epochs=retrain_epochs), pruned, str(tmp_path / "h.csv"))
+        prune_models(
+            batch(range(4), "prune", pruned, constraint=constraint),
+            files.dense,
+            **pruning_tables(tmp_path),
+        )
+        retrain_models(
+            batch(range(4), "retrain", retrained, retrain_epochs=retrain_epochs),
+            pruned,
+            str(tmp_path / "h.csv"),
+        )
         models = {"dense": [files.dense], "pruned": [pruned], "retrained": [retrained]}
-        settings = {"model": batch([0], "train", "x").settings["model"], "objective": {"use": "erm"}}
-        measure_distance(files.dataset, files.split, models, settings, str(tmp_path / "distance.csv"))
+        settings = {
+            "model": batch([0], "train", "x").settings["model"],
+            "objective": {"use": "erm"},
+        }
+        measure_distance(
+            files.dataset, files.split, models, settings, str(tmp_path / "distance.csv")
+        )
         return pd.read_csv(tmp_path / "distance.csv").set_index(["stage", "model"])
 
     return run
@@ -27,7 +42,9 @@ def distance(files, batch, tmp_path, pruning_tables):
 
 def test_a_subnetwork_that_is_the_whole_network_answers_the_same(distance):
     measured = distance(1, retrain_epochs=0)
-    assert (measured[["total_variation", "relative_logit_distance", "answers_changed"]] == 0).all(axis=None)
+    assert (measured[["total_variation", "relative_logit_distance", "answers_changed"]] == 0).all(
+        axis=None
+    )
 
 
 def test_the_distance_grows_with_sparsity(distance):
@@ -36,7 +53,9 @@ def test_the_distance_grows_with_sparsity(distance):
 
 
 def test_each_model_and_stage_has_a_row(distance):
-    assert sorted(distance(3).index) == [(stage, row) for stage in ("pruned", "retrained") for row in range(4)]
+    assert sorted(distance(3).index) == [
+        (stage, row) for stage in ("pruned", "retrained") for row in range(4)
+    ]
 
 
 def test_distances_by_hand():

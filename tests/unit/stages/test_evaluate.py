@@ -35,7 +35,11 @@ def evaluated(request, tmp_path):
     storage.write_array(tmp_path / "images.npy", np.zeros((N_LABELLED, 1, 1, 1), np.uint8))
     storage.write_array(tmp_path / "labels.npy", LABELS)
     storage.write_array(tmp_path / "signals.npy", logits)
-    told = {"unknown": split.candidates[split.is_target], "failure": np.array(""), "population": np.array(0)}
+    told = {
+        "unknown": split.candidates[split.is_target],
+        "failure": np.array(""),
+        "population": np.array(0),
+    }
     storage.write_arrays(tmp_path / "scores.npz", {}, scores=scores, **told)
 
     def run(name="a", seed=0, attacks=None, eligible=("net",)):
@@ -49,7 +53,10 @@ def evaluated(request, tmp_path):
             n_replicates=120,
             outputs={
                 "evaluation": tmp_path / f"{name}.npz",
-                **{table: tmp_path / f"{name}_{table}.csv" for table in written_by("evaluate_defence")},
+                **{
+                    table: tmp_path / f"{name}_{table}.csv"
+                    for table in written_by("evaluate_defence")
+                },
             },
             record={"rule": "r"},
         )
@@ -72,17 +79,24 @@ def test_the_cells_are_all_metrics_with_the_replicates_of_each(evaluated):
         assert values.examples_drawn.shape == values.both_drawn.shape == (120,)
         assert values.examples_drawn.std() > 0
     assert found.n_targets == 4
-    assert found.n_examples == {key: 30 if key.metric == "test_accuracy" else 240 for key in found.replicates}
+    assert found.n_examples == {
+        key: 30 if key.metric == "test_accuracy" else 240 for key in found.replicates
+    }
 
 
 def test_accuracies_equal_a_slow_count(evaluated):
     run, split, logits, *_ = evaluated
     found = run()
     for target in range(4):
-        right = {example: logits[target, i].argmax() == LABELS[example] for i, example in enumerate(split.examples)}
+        right = {
+            example: logits[target, i].argmax() == LABELS[example]
+            for i, example in enumerate(split.examples)
+        }
         train = np.mean([right[example] for example in split.members(target)])
         test = np.mean([right[example] for example in split.test])
-        values = [found.replicates[Key("", "", metric)].per_target[target] for metric in UTILITY_METRICS]
+        values = [
+            found.replicates[Key("", "", metric)].per_target[target] for metric in UTILITY_METRICS
+        ]
         assert values == pytest.approx([train, test, train - test], abs=1e-6)
 
 
@@ -97,9 +111,13 @@ def test_membership_metrics_equal_sklearns_on_each_targets_candidates(evaluated)
             "attack_accuracy": ((values > 0)[members].mean() + (values <= 0)[~members].mean()) / 2,
         }
         rates = [((values >= t)[~members].mean(), (values >= t)[members].mean()) for t in values]
-        wanted["tpr_at_10_percent_fpr"] = max([true for false, true in rates if false <= 0.1], default=0.0)
+        wanted["tpr_at_10_percent_fpr"] = max(
+            [true for false, true in rates if false <= 0.1], default=0.0
+        )
         for metric, value in wanted.items():
-            assert found.replicates[Key("net", "adaptive", metric)].per_target[target] == pytest.approx(value, abs=1e-6)
+            assert found.replicates[Key("net", "adaptive", metric)].per_target[
+                target
+            ] == pytest.approx(value, abs=1e-6)
 
 
 def test_defences_of_a_split_share_their_draws_and_seeds_do_not(evaluated):
@@ -113,10 +131,16 @@ def test_defences_of_a_split_share_their_draws_and_seeds_do_not(evaluated):
 
 def test_attacks_share_their_draws(evaluated):
     run, *_, folder = evaluated
-    attacks = {("net", "adaptive"): folder / "scores.npz", ("net", "dense_shadows"): folder / "scores.npz"}
+    attacks = {
+        ("net", "adaptive"): folder / "scores.npz",
+        ("net", "dense_shadows"): folder / "scores.npz",
+    }
     found = run(attacks=attacks)
     for metric in PRIVACY_METRICS:
-        one, other = (found.replicates[Key("net", attacker, metric)] for attacker in ("adaptive", "dense_shadows"))
+        one, other = (
+            found.replicates[Key("net", attacker, metric)]
+            for attacker in ("adaptive", "dense_shadows")
+        )
         np.testing.assert_array_equal(one.both_drawn, other.both_drawn)
 
 
@@ -128,7 +152,10 @@ def test_the_roc_curve_is_the_mean_of_the_targets_curves(evaluated):
     assert curve["fpr"].iloc[[0, -1]].tolist() == [0.0, 1.0]
     assert curve["tpr"].iloc[-1] == 1.0
     at = curve.loc[(curve["fpr"] - 0.1).abs().idxmin(), "tpr"]
-    assert at == pytest.approx(found.replicates[Key("net", "adaptive", "tpr_at_10_percent_fpr")].per_target.mean(), abs=0.05)
+    assert at == pytest.approx(
+        found.replicates[Key("net", "adaptive", "tpr_at_10_percent_fpr")].per_target.mean(),
+        abs=0.05,
+    )
 
 
 def test_operating_points_count_over_all_targets_at_thresholds_of_each_ones_own(evaluated):
@@ -173,18 +200,32 @@ def test_a_rate_is_a_metric_where_the_non_members_resolve_it(evaluated):
     rate = found.replicates[Key("net", "adaptive", "tpr_at_10_percent_fpr")].per_target
     counted = pd.read_csv(folder / "a_operating.csv").set_index("allowed_fpr")["tpr"]
     assert rate.mean() == pytest.approx(counted[0.1])
-    few = candidates & (np.cumsum(candidates, axis=1) <= 40)  # some 80 non-members, of which a tenth are eight
+    few = candidates & (
+        np.cumsum(candidates, axis=1) <= 40
+    )  # some 80 non-members, of which a tenth are eight
     told = {"unknown": few, "failure": np.array(""), "population": np.array(0)}
     storage.write_arrays(folder / "few.npz", {}, scores=scores, **told)
     found = run(attacks={("few", "adaptive"): folder / "few.npz"})
-    assert {key.metric for key in found.replicates if key.attack == "few"} == {"attack_accuracy", "auc", "gain"}
+    assert {key.metric for key in found.replicates if key.attack == "few"} == {
+        "attack_accuracy",
+        "auc",
+        "gain",
+    }
 
 
 def test_an_audit_counts_right_guesses_among_highest_and_lowest_scores(evaluated):
     run, split, _, scores, folder = evaluated
     run()
     table = pd.read_csv(folder / "a_audit.csv").set_index(["target", "n_guesses"])
-    assert sorted({n for _, n in table.index}) == [4, 12, 24, 48, 96, 168, 240]  # of 240, shares from 2 to 100 %
+    assert sorted({n for _, n in table.index}) == [
+        4,
+        12,
+        24,
+        48,
+        96,
+        168,
+        240,
+    ]  # of 240, shares from 2 to 100 %
     assert table["n_canaries"].unique().tolist() == [240]
     assert table["n_classes"].unique().tolist() == [5]
     for (target, n_guesses), found in table["n_correct"].items():
@@ -192,7 +233,9 @@ def test_an_audit_counts_right_guesses_among_highest_and_lowest_scores(evaluated
         ranked = sorted(zip(scores[target, rows], split.membership[target, rows], strict=True))
         half = n_guesses // 2
         lowest, highest = ranked[:half], ranked[-half:]
-        assert found == sum(not member for _, member in lowest) + sum(member for _, member in highest)
+        assert found == sum(not member for _, member in lowest) + sum(
+            member for _, member in highest
+        )
 
 
 def test_exposures_count_pairs_of_models_that_answer_in_order(evaluated):
@@ -213,7 +256,9 @@ def test_exposures_count_pairs_of_models_that_answer_in_order(evaluated):
             assert table.loc[example, f"no_leak_{half}"] in (0, 1)
     for half in ("first_half", "second_half"):  # of one pair, to swap its twins turns 0 into 1
         changed = table[half] != table[f"no_leak_{half}"]
-        assert changed.mean() == pytest.approx(0.5, abs=0.13)  # four standard errors of 240 examples
+        assert changed.mean() == pytest.approx(
+            0.5, abs=0.13
+        )  # four standard errors of 240 examples
 
 
 def test_ranks_of_the_gap_between_twins_are_kept_for_the_comparison_of_defences(evaluated):
@@ -304,8 +349,12 @@ def test_examples_that_the_attacker_was_told_about_do_not_count(evaluated):
     found = run(attacks={(name, "known_members"): folder / f"{name}.npz" for name in names})
     for metric in ("attack_accuracy", "auc", "gain"):
         one, other = (Key(name, "known_members", metric) for name in names)
-        np.testing.assert_array_equal(found.replicates[one].per_target, found.replicates[other].per_target)
-        np.testing.assert_array_equal(found.replicates[one].both_drawn, found.replicates[other].both_drawn)
+        np.testing.assert_array_equal(
+            found.replicates[one].per_target, found.replicates[other].per_target
+        )
+        np.testing.assert_array_equal(
+            found.replicates[one].both_drawn, found.replicates[other].both_drawn
+        )
         assert found.n_examples[one] == 120
     members = split.membership[split.is_target][0, unknown[0]]
     auc = found.replicates[Key("spoilt", "known_members", "auc")].per_target[0]
@@ -314,33 +363,63 @@ def test_examples_that_the_attacker_was_told_about_do_not_count(evaluated):
 
 def test_the_strongest_is_one_of_the_attacks_that_every_defence_is_tried_with(evaluated):
     run, split, _, scores, folder = evaluated
-    told = {"unknown": split.candidates[split.is_target], "failure": np.array(""), "population": np.array(0)}
-    storage.write_arrays(folder / "best.npz", {}, scores=scores + 9 * split.membership[split.is_target], **told)
-    attacks = {("net", "adaptive"): folder / "scores.npz", ("costly", "adaptive"): folder / "best.npz"}
+    told = {
+        "unknown": split.candidates[split.is_target],
+        "failure": np.array(""),
+        "population": np.array(0),
+    }
+    storage.write_arrays(
+        folder / "best.npz", {}, scores=scores + 9 * split.membership[split.is_target], **told
+    )
+    attacks = {
+        ("net", "adaptive"): folder / "scores.npz",
+        ("costly", "adaptive"): folder / "best.npz",
+    }
     for eligible, chosen in ((("net", "costly"), "costly"), (("net",), "net")):
         found = run(attacks=attacks, eligible=eligible)
-        strongest, taken = (found.replicates[Key(*by, "auc")] for by in (("strongest", "any"), (chosen, "adaptive")))
+        strongest, taken = (
+            found.replicates[Key(*by, "auc")] for by in (("strongest", "any"), (chosen, "adaptive"))
+        )
         np.testing.assert_array_equal(strongest.per_target, taken.per_target)
-    assert not any(key.attack == "strongest" for key in run(attacks=attacks, eligible=()).replicates)
+    assert not any(
+        key.attack == "strongest" for key in run(attacks=attacks, eligible=()).replicates
+    )
 
 
 def test_an_attack_that_failed_is_named_and_the_others_are_evaluated(evaluated):
     run, split, _, scores, folder = evaluated
     told = {"unknown": split.candidates[split.is_target]}
     storage.write_arrays(
-        folder / "broken.npz", {}, scores=np.full_like(scores, np.nan), failure=np.array("KeyError: 'x'"), **told
+        folder / "broken.npz",
+        {},
+        scores=np.full_like(scores, np.nan),
+        failure=np.array("KeyError: 'x'"),
+        **told,
     )
-    found = run(attacks={("broken", "adaptive"): folder / "broken.npz", ("net", "adaptive"): folder / "scores.npz"})
+    found = run(
+        attacks={
+            ("broken", "adaptive"): folder / "broken.npz",
+            ("net", "adaptive"): folder / "scores.npz",
+        }
+    )
     assert {key.attack for key in found.replicates} == {"", "net", "strongest"}
     failures = pd.read_csv(folder / "a_failures.csv")
-    assert failures.to_dict("records") == [{"attack": "broken", "attacker": "adaptive", "failure": "KeyError: 'x'"}]
+    assert failures.to_dict("records") == [
+        {"attack": "broken", "attacker": "adaptive", "failure": "KeyError: 'x'"}
+    ]
 
 
-@pytest.mark.parametrize(("eligible", "failed"), [(("net",), ()), (("net", "broken"), ("broken adaptive",))])
-def test_a_failed_attack_that_the_strongest_could_have_been_is_recorded(evaluated, eligible, failed):
+@pytest.mark.parametrize(
+    ("eligible", "failed"), [(("net",), ()), (("net", "broken"), ("broken adaptive",))]
+)
+def test_a_failed_attack_that_the_strongest_could_have_been_is_recorded(
+    evaluated, eligible, failed
+):
     run, split, _, scores, folder = evaluated
     broken = folder / "broken.npz"
     nothing = np.full_like(scores, np.nan)
-    storage.write_arrays(broken, {}, scores=nothing, unknown=split.candidates, failure=np.array("x"))
+    storage.write_arrays(
+        broken, {}, scores=nothing, unknown=split.candidates, failure=np.array("x")
+    )
     attacks = {("broken", "adaptive"): broken, ("net", "adaptive"): folder / "scores.npz"}
     assert run(attacks=attacks, eligible=eligible).failed == failed

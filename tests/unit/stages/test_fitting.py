@@ -52,7 +52,9 @@ def test_a_job_killed_after_any_epoch_goes_on_to_the_same_files(
     files, batch, tmp_path, pruning_tables, monkeypatch, stage, n_epochs
 ):
     pruned = str(tmp_path / "pruned.safetensors")
-    prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, **pruning_tables(tmp_path))
+    prune_models(
+        batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, **pruning_tables(tmp_path)
+    )
 
     def run(folder):
         folder.mkdir(exist_ok=True)
@@ -71,20 +73,30 @@ def test_a_job_killed_after_any_epoch_goes_on_to_the_same_files(
             run(tmp_path / "killed")
     assert not (tmp_path / "killed" / "models.safetensors").exists()
     run(tmp_path / "killed")
-    assert_same_models(tmp_path / "killed" / "models.safetensors", tmp_path / "whole" / "models.safetensors")
+    assert_same_models(
+        tmp_path / "killed" / "models.safetensors", tmp_path / "whole" / "models.safetensors"
+    )
     assert not list((tmp_path / "killed").glob(".*"))  # the checkpoints are gone
     for table in (tmp_path / "whole").glob("*.csv"):
         assert (tmp_path / "killed" / table.name).read_text() == table.read_text()
 
 
-@pytest.mark.parametrize("constraint", [GRADUAL, TICKET], ids=lambda constraint: constraint["solver"])
+@pytest.mark.parametrize(
+    "constraint", [GRADUAL, TICKET], ids=lambda constraint: constraint["solver"]
+)
 @pytest.mark.parametrize("n_epochs", [1, 3, 5])
 def test_pruning_killed_after_any_epoch_goes_on_to_the_same_files(
     files, batch, tmp_path, pruning_tables, monkeypatch, constraint, n_epochs
 ):
     def run(folder):
         folder.mkdir(exist_ok=True)
-        job = batch([0, 1], "prune", folder / "models.safetensors", constraint=constraint, training={"schedule": "cosine"})
+        job = batch(
+            [0, 1],
+            "prune",
+            folder / "models.safetensors",
+            constraint=constraint,
+            training={"schedule": "cosine"},
+        )
         prune_models(job, files.dense, **pruning_tables(folder))
 
     run(tmp_path / "whole")
@@ -93,13 +105,17 @@ def test_pruning_killed_after_any_epoch_goes_on_to_the_same_files(
         with pytest.raises(Killed):
             run(tmp_path / "killed")
     run(tmp_path / "killed")
-    assert_same_models(tmp_path / "killed" / "models.safetensors", tmp_path / "whole" / "models.safetensors")
+    assert_same_models(
+        tmp_path / "killed" / "models.safetensors", tmp_path / "whole" / "models.safetensors"
+    )
     assert not list((tmp_path / "killed").glob(".*"))
     for table in (tmp_path / "whole").glob("*.csv"):
         assert (tmp_path / "killed" / table.name).read_text() == table.read_text()
 
 
-def test_a_job_killed_while_it_writes_does_not_rewind_again(files, batch, tmp_path, pruning_tables, monkeypatch):
+def test_a_job_killed_while_it_writes_does_not_rewind_again(
+    files, batch, tmp_path, pruning_tables, monkeypatch
+):
     job = batch([0], "prune", tmp_path / "models.safetensors", constraint=TICKET)
     with monkeypatch.context() as patch:
         patch.setattr(prune, "write_models", die)
@@ -133,7 +149,16 @@ def test_the_checkpoint_of_another_configuration_is_not_resumed(batch, tmp_path,
     with monkeypatch.context() as patch:
         kill_after(patch, 1)
         with pytest.raises(Killed):
-            train_models(batch([0], "train", tmp_path / "a.safetensors", record=other, training={"learning_rate": 0.3}), "h.csv")
+            train_models(
+                batch(
+                    [0],
+                    "train",
+                    tmp_path / "a.safetensors",
+                    record=other,
+                    training={"learning_rate": 0.3},
+                ),
+                "h.csv",
+            )
     train_models(batch([0], "train", tmp_path / "a.safetensors"), str(tmp_path / "h.csv"))
     train_models(batch([0], "train", tmp_path / "fresh.safetensors"), str(tmp_path / "h.csv"))
     assert_same_models(tmp_path / "a.safetensors", tmp_path / "fresh.safetensors")
@@ -142,7 +167,12 @@ def test_the_checkpoint_of_another_configuration_is_not_resumed(batch, tmp_path,
 def test_an_identity_holds_parameters_and_inputs_and_not_commit_or_machine(batch):
     record = batch([0], "train", "x").record
     assert identity({**record, "commit": "b", "cpu": "other"}) == identity(record)
-    changed = [{"params": {"code": "d"}}, {"inputs": {"a": "1"}}, {"wildcards": {"seed": "1"}}, {"rule": "prune_models"}]
+    changed = [
+        {"params": {"code": "d"}},
+        {"inputs": {"a": "1"}},
+        {"wildcards": {"seed": "1"}},
+        {"rule": "prune_models"},
+    ]
     assert len({identity({**record, **change}) for change in [{}, *changed]}) == 5
 
 
@@ -156,42 +186,69 @@ def test_a_model_trained_alone_equals_the_same_trained_in_a_batch(files, batch, 
         assert name == "sample_passes" or not torch.equal(tensor, together[1][name])
 
 
-@pytest.mark.parametrize("change", [{"schedule": "cosine"}, {"augmentation": ["flip"]}, {"augmentation": ["crop"]}])
+@pytest.mark.parametrize(
+    "change", [{"schedule": "cosine"}, {"augmentation": ["flip"]}, {"augmentation": ["crop"]}]
+)
 def test_schedule_and_augmentation_reach_the_training(files, batch, tmp_path, change):
-    train_models(batch([0], "train", tmp_path / "changed.safetensors", training=change), str(tmp_path / "history.csv"))
-    changed, plain = read_models(str(tmp_path / "changed.safetensors"))[0], read_models(files.dense)[0]
+    train_models(
+        batch([0], "train", tmp_path / "changed.safetensors", training=change),
+        str(tmp_path / "history.csv"),
+    )
+    changed, plain = (
+        read_models(str(tmp_path / "changed.safetensors"))[0],
+        read_models(files.dense)[0],
+    )
     assert not torch.equal(changed["weights/conv1.weight"], plain["weights/conv1.weight"])
 
 
-def test_every_phase_model_and_epoch_has_a_random_stream_of_its_own(files, batch, tmp_path, pruning_tables, monkeypatch):
+def test_every_phase_model_and_epoch_has_a_random_stream_of_its_own(
+    files, batch, tmp_path, pruning_tables, monkeypatch
+):
     drawn = []
     real = fitting.stream
     monkeypatch.setattr(fitting, "stream", lambda *names: drawn.append(names) or real(*names))
     pruned, tables = str(tmp_path / "pruned.safetensors"), pruning_tables(tmp_path)
     train_models(batch([0, 1], "train", tmp_path / "trained.safetensors"), tables["history"])
     prune_models(batch([0, 1], "prune", pruned, constraint=ADMM), files.dense, **tables)
-    retrain_models(batch([0, 1], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=3), pruned, tables["history"])
+    retrain_models(
+        batch([0, 1], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=3),
+        pruned,
+        tables["history"],
+    )
     assert len(drawn) == len(set(drawn)) == 3 * 2 * 3
 
 
 def test_the_history_has_a_row_a_model_and_epoch(batch, tmp_path):
-    train_models(batch([1, 3], "train", tmp_path / "models.safetensors"), str(tmp_path / "history.csv"))
+    train_models(
+        batch([1, 3], "train", tmp_path / "models.safetensors"), str(tmp_path / "history.csv")
+    )
     history = pd.read_csv(tmp_path / "history.csv")
-    assert history[["model", "epoch"]].to_numpy().tolist() == [[m, e] for m in (1, 3) for e in (1, 2, 3)]
+    assert history[["model", "epoch"]].to_numpy().tolist() == [
+        [m, e] for m in (1, 3) for e in (1, 2, 3)
+    ]
     assert history["test_accuracy"].isna().tolist() == [True, False, False] * 2
     assert (history["train_loss"] > 0).all()
 
 
-def test_min_max_plays_on_the_splits_reference_set_which_is_neither_trained_nor_tested_on(files, batch, tmp_path):
+def test_min_max_plays_on_the_splits_reference_set_which_is_neither_trained_nor_tested_on(
+    files, batch, tmp_path
+):
     packed, split = read_packed(files.dataset), read_split(files.split)
     tasks = []
     job = batch(range(4), "train", tmp_path / "models.safetensors", objective={"use": "min_max"})
-    trainers = [trainer for _, trainer in fitting.fit(job, 1, None, lambda row, task: tasks.append(task) or [])]
+    trainers = [
+        trainer
+        for _, trainer in fitting.fit(job, 1, None, lambda row, task: tasks.append(task) or [])
+    ]
     assert not set(split.reference) & (set(split.pool) | set(split.test))
     for row, task, trainer in zip(range(4), tasks, trainers, strict=True):
         seen = {
             name: data.images.permute(0, 2, 3, 1).numpy()
-            for name, data in {"reference": task.reference, "members": task.data, "test": trainer.test_data}.items()
+            for name, data in {
+                "reference": task.reference,
+                "members": task.data,
+                "test": trainer.test_data,
+            }.items()
         }
         assert np.array_equal(seen["reference"], packed.images[split.reference])
         assert np.array_equal(seen["members"], packed.images[split.members(row)])
@@ -239,17 +296,27 @@ class Fuse(Pursuit):
 def test_a_model_whose_loss_explodes_is_named_and_the_others_finish(batch, tmp_path, monkeypatch):
     (tmp_path / "exploding_objective.py").write_text(EXPLODING)
     monkeypatch.syspath_prepend(tmp_path)
-    objective = {"use": "exploding_objective.Exploding", "seed_of": torch_seed(0, "model", 1, "train", "objective")}
+    objective = {
+        "use": "exploding_objective.Exploding",
+        "seed_of": torch_seed(0, "model", 1, "train", "objective"),
+    }
     saved = []
     save = Checkpoint.save
-    monkeypatch.setattr(Checkpoint, "save", lambda self, state: saved.append(self.path.name) or save(self, state))
+    monkeypatch.setattr(
+        Checkpoint, "save", lambda self, state: saved.append(self.path.name) or save(self, state)
+    )
     job = batch([0, 1, 2], "train", tmp_path / "models.safetensors", objective=objective)
-    with pytest.raises(NonFiniteLoss, match=r"model 1: the loss is inf in epoch 2, step 3; lower learning_rate = 0.01"):
+    with pytest.raises(
+        NonFiniteLoss,
+        match=r"model 1: the loss is inf in epoch 2, step 3; lower learning_rate = 0.01",
+    ):
         train_models(job, str(tmp_path / "history.csv"))
     assert not (tmp_path / "models.safetensors").exists()
     assert [sum(f"model_{row}." in name for name in saved) for row in (0, 1, 2)] == [3, 1, 3]
     saved.clear()
-    sound = dataclasses.replace(job, settings={**job.settings, "objective": {**objective, "seed_of": -1}})
+    sound = dataclasses.replace(
+        job, settings={**job.settings, "objective": {**objective, "seed_of": -1}}
+    )
     train_models(sound, str(tmp_path / "history.csv"))
     assert [sum(f"model_{row}." in name for name in saved) for row in (0, 1, 2)] == [0, 2, 0]
     assert list(read_models(job.output)) == [0, 1, 2]

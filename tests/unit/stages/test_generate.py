@@ -26,7 +26,16 @@ def files(tmp_path_factory):
     slopes = rng.uniform(-13, 13, N)[:, None, None] * np.arange(-4, 4)[None, :, None] * np.ones(8)
     images = (labels * 60 + 60)[:, None, None] + slopes + rng.integers(-3, 4, (N, 8, 8))
     images = images[..., None].round().astype(np.uint8)
-    source = DatasetSource("toy", {}, N, (8, 8, 1), ("a", "b", "c"), "CC0", "nobody", lambda work: Loaded(images, labels))
+    source = DatasetSource(
+        "toy",
+        {},
+        N,
+        (8, 8, 1),
+        ("a", "b", "c"),
+        "CC0",
+        "nobody",
+        lambda work: Loaded(images, labels),
+    )
     paths = SimpleNamespace(dataset=str(folder / "dataset.json"), split=str(folder / "split.npz"))
     pack_dataset(source, paths.dataset, {})
     split_examples(paths.dataset, SPLIT, 0, paths.split, {})
@@ -69,7 +78,9 @@ def test_generated_examples_are_a_packed_data_set_that_can_be_split(files, drawn
 def test_classes_have_the_proportions_of_the_reference_set(files, drawn):
     known = read_packed(files.dataset).labels[read_split(files.split).reference]
     counts = np.bincount(drawn[0].labels, minlength=3)
-    np.testing.assert_array_equal(counts, np.bincount(known, minlength=3) * N_EXAMPLES // known.size)
+    np.testing.assert_array_equal(
+        counts, np.bincount(known, minlength=3) * N_EXAMPLES // known.size
+    )
     assert drawn[0].description["class_counts"] == counts.tolist()
 
 
@@ -100,7 +111,9 @@ def test_another_seed_gives_other_examples(files, drawn, tmp_path):
 
 def test_images_that_repeat_are_refused_and_leave_no_files(files, tmp_path, monkeypatch):
     draw = Generator.draw
-    monkeypatch.setattr(Generator, "draw", lambda *arguments: np.repeat(draw(*arguments)[::2], 2, axis=0))
+    monkeypatch.setattr(
+        Generator, "draw", lambda *arguments: np.repeat(draw(*arguments)[::2], 2, axis=0)
+    )
     with pytest.raises(StudyError, match="generator: of 60 generated images only 30 are distinct"):
         generated(files, tmp_path)
     assert list(Path(tmp_path).iterdir()) == []

@@ -29,7 +29,11 @@ def snakemake(tmp_path):
 
 def test_a_job_yields_its_record_and_leaves_it_beside_the_log(snakemake, tmp_path):
     with job(snakemake) as record:
-        assert (record["rule"], record["params"], record["wildcards"]) == ("train_models", {"a": 1}, {"a": 1})
+        assert (record["rule"], record["params"], record["wildcards"]) == (
+            "train_models",
+            {"a": 1},
+            {"a": 1},
+        )
         assert list(record["inputs"]) == [str(tmp_path / "in.txt")]
         (tmp_path / "out.txt").write_text("made")
     left = json.loads((tmp_path / "log" / "x.provenance.json").read_text())

@@ -28,7 +28,9 @@ def test_building_does_not_disturb_torchs_generator():
 
 
 def test_networks_are_channels_last():
-    weight = build_seeded({"model": {**MODEL, "channels": [2, 3]}, "objective": ERM}, (16, 16, 3), 3, 0, 0).conv2.weight
+    weight = build_seeded(
+        {"model": {**MODEL, "channels": [2, 3]}, "objective": ERM}, (16, 16, 3), 3, 0, 0
+    ).conv2.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -37,4 +39,8 @@ def test_the_models_of_several_files_are_read_by_row(tmp_path):
         models = {row: {"weights/w": torch.full((2,), float(row))} for row in rows}
         write_models(str(tmp_path / f"{number}.safetensors"), models, {"rule": "r"})
     found = read_models(*(str(tmp_path / f"{number}.safetensors") for number in (0, 1)))
-    assert {row: tensors["weights/w"].tolist() for row, tensors in found.items()} == {0: [0, 0], 1: [1, 1], 10: [10, 10]}
+    assert {row: tensors["weights/w"].tolist() for row, tensors in found.items()} == {
+        0: [0, 0],
+        1: [1, 1],
+        10: [10, 10],
+    }

@@ -30,7 +30,16 @@ def test_only_one_copy_of_a_duplicate_enters_the_split(files):
 
 def test_contents_that_break_the_promise_leave_no_files(tmp_path):
     images = np.zeros((3, 2, 2, 1), np.uint8)
-    source = DatasetSource("toy", {}, 4, (2, 2, 1), ("a",), "CC0", "nobody", lambda work: Loaded(images, np.zeros(3, int)))
+    source = DatasetSource(
+        "toy",
+        {},
+        4,
+        (2, 2, 1),
+        ("a",),
+        "CC0",
+        "nobody",
+        lambda work: Loaded(images, np.zeros(3, int)),
+    )
     with pytest.raises(StudyError, match="promised"):
         pack_dataset(source, str(tmp_path / "dataset.json"), {})
     assert list(tmp_path.iterdir()) == []
@@ -66,7 +75,9 @@ def test_unfinished_work_outlives_a_failure(tmp_path):
 
 
 def test_a_file_that_can_be_fetched_must_be_there_by_now(tmp_path):
-    source = DatasetSource("toy", {tmp_path / "f": None}, 6, (2, 2, 1), ("a", "b"), "CC0", "nobody", None, fetch=print)
+    source = DatasetSource(
+        "toy", {tmp_path / "f": None}, 6, (2, 2, 1), ("a", "b"), "CC0", "nobody", None, fetch=print
+    )
     with pytest.raises(StudyError, match=r"toy: the file .*f is missing"):
         pack_dataset(source, str(tmp_path / "dataset.json"), {})
 
@@ -102,4 +113,11 @@ def test_peak_memory_does_not_grow_with_the_number_of_images(tmp_path):
 def test_the_split_carries_its_provenance(files):
     with np.load(files.split) as archive:
         assert json.loads(str(archive["provenance"])) == {"rule": "split_examples"}
-    assert set(storage.read_arrays(files.split)) == {"pool", "reference", "test", "candidates", "membership", "is_target"}
+    assert set(storage.read_arrays(files.split)) == {
+        "pool",
+        "reference",
+        "test",
+        "candidates",
+        "membership",
+        "is_target",
+    }

@@ -8,7 +8,10 @@ from mia_pruning.stages.networks import build, read_models, write_models
 from mia_pruning.stages.packed import read_packed, read_split
 from mia_pruning.stages.probe import probe_models
 
-SETTINGS = {"model": {"use": "lenet5", "channels": [2, 3], "hidden": 8}, "objective": {"use": "erm"}}
+SETTINGS = {
+    "model": {"use": "lenet5", "channels": [2, 3], "hidden": 8},
+    "objective": {"use": "erm"},
+}
 SPY = """
 import numpy as np
 from mia_pruning.registry import probe
@@ -40,9 +43,21 @@ def probed(files, tmp_path, monkeypatch):
 
     def run(name, models=None, **options):
         spying_probe.calls.clear()
-        probe = {"use": name if name in ("augmented", "gradient_norm") else f"spying_probe.{name}", **options}
+        probe = {
+            "use": name if name in ("augmented", "gradient_norm") else f"spying_probe.{name}",
+            **options,
+        }
         output = str(tmp_path / "answers.npy")
-        probe_models(files.dataset, files.split, models or [files.dense], SETTINGS, probe, 5, output, {"rule": "r"})
+        probe_models(
+            files.dataset,
+            files.split,
+            models or [files.dense],
+            SETTINGS,
+            probe,
+            5,
+            output,
+            {"rule": "r"},
+        )
         return storage.read_array(output), list(spying_probe.calls)
 
     return run
@@ -70,7 +85,9 @@ def test_the_untrained_network_is_drawn_by_the_seed_alone(probed):
 def test_answers_are_in_the_order_of_the_models_rows_and_each_models_own(probed, files, tmp_path):
     models = read_models(files.dense)
     for number, rows in enumerate([(2, 3), (0, 1)]):
-        write_models(str(tmp_path / f"{number}.safetensors"), {row: models[row] for row in rows}, {})
+        write_models(
+            str(tmp_path / f"{number}.safetensors"), {row: models[row] for row in rows}, {}
+        )
     whole, _ = probed("augmented")
     parted, _ = probed("augmented", [str(tmp_path / f"{number}.safetensors") for number in (0, 1)])
     np.testing.assert_array_equal(whole, parted)
@@ -80,7 +97,8 @@ def test_answers_are_in_the_order_of_the_models_rows_and_each_models_own(probed,
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("short", r"spying_probe.short on model 0: it must answer each"), ("infinite", "not finite")]
+    ("name", "message"),
+    [("short", r"spying_probe.short on model 0: it must answer each"), ("infinite", "not finite")],
 )
 def test_answers_that_cannot_be_right_are_refused_by_probe_and_model(probed, name, message):
     with pytest.raises(ArithmeticError, match=message):

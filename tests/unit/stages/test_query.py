@@ -7,11 +7,21 @@ from mia_pruning.stages.networks import build, read_models, write_models
 from mia_pruning.stages.packed import read_packed, read_split
 from mia_pruning.stages.query import query_models
 
-SETTINGS = {"model": {"use": "lenet5", "channels": [2, 3], "hidden": 8}, "objective": {"use": "erm"}}
+SETTINGS = {
+    "model": {"use": "lenet5", "channels": [2, 3], "hidden": 8},
+    "objective": {"use": "erm"},
+}
 
 
 def test_signals_are_each_models_logits_on_pool_test_and_reference(files, tmp_path):
-    query_models(files.dataset, files.split, [files.dense], SETTINGS, str(tmp_path / "signals.npy"), {"rule": "r"})
+    query_models(
+        files.dataset,
+        files.split,
+        [files.dense],
+        SETTINGS,
+        str(tmp_path / "signals.npy"),
+        {"rule": "r"},
+    )
     logits = storage.read_array(tmp_path / "signals.npy")
     packed, split = read_packed(files.dataset), read_split(files.split)
     order = [*split.pool, *split.test, *split.reference]
@@ -24,18 +34,29 @@ def test_signals_are_each_models_logits_on_pool_test_and_reference(files, tmp_pa
         for position in (0, 17, len(order) - 1):
             image = (packed.images[order[position]].astype(np.float64) - mean) / deviation
             answer = network.eval()(torch.tensor(image, dtype=torch.float32).permute(2, 0, 1)[None])
-            np.testing.assert_allclose(logits[row, position], answer[0].detach(), rtol=1e-4, atol=1e-5)
-    assert storage.read_json(tmp_path / "signals.json") == {"shape": list(logits.shape), "provenance": {"rule": "r"}}
+            np.testing.assert_allclose(
+                logits[row, position], answer[0].detach(), rtol=1e-4, atol=1e-5
+            )
+    assert storage.read_json(tmp_path / "signals.json") == {
+        "shape": list(logits.shape),
+        "provenance": {"rule": "r"},
+    }
 
 
 def test_batches_of_models_are_put_in_the_order_of_their_rows(files, tmp_path):
     models = read_models(files.dense)
     for number, rows in enumerate([(2, 3), (0, 1)]):
-        write_models(str(tmp_path / f"{number}.safetensors"), {row: models[row] for row in rows}, {})
+        write_models(
+            str(tmp_path / f"{number}.safetensors"), {row: models[row] for row in rows}, {}
+        )
     paths = [str(tmp_path / f"{number}.safetensors") for number in (0, 1)]
     query_models(files.dataset, files.split, paths, SETTINGS, str(tmp_path / "split.npy"), {})
-    query_models(files.dataset, files.split, [files.dense], SETTINGS, str(tmp_path / "whole.npy"), {})
-    np.testing.assert_array_equal(storage.read_array(tmp_path / "split.npy"), storage.read_array(tmp_path / "whole.npy"))
+    query_models(
+        files.dataset, files.split, [files.dense], SETTINGS, str(tmp_path / "whole.npy"), {}
+    )
+    np.testing.assert_array_equal(
+        storage.read_array(tmp_path / "split.npy"), storage.read_array(tmp_path / "whole.npy")
+    )
 
 
 def test_answers_that_are_not_finite_are_refused_by_model(files, tmp_path):
@@ -43,5 +64,12 @@ def test_answers_that_are_not_finite_are_refused_by_model(files, tmp_path):
     models[2]["weights/fc2.bias"][0] = float("nan")
     write_models(str(tmp_path / "nan.safetensors"), models, {})
     with pytest.raises(ArithmeticError, match="model 2"):
-        query_models(files.dataset, files.split, [str(tmp_path / "nan.safetensors")], SETTINGS, str(tmp_path / "s.npy"), {})
+        query_models(
+            files.dataset,
+            files.split,
+            [str(tmp_path / "nan.safetensors")],
+            SETTINGS,
+            str(tmp_path / "s.npy"),
+            {},
+        )
     assert not (tmp_path / "s.npy").exists()

@@ -13,7 +13,14 @@ from mia_pruning.stages.train import train_models
 
 MODEL = {"use": "lenet5", "channels": [2, 3], "hidden": 8}
 N_WEIGHTS = 2 * 25 + 3 * 2 * 25 + 8 * 3 + 3 * 8
-RECORD = {"rule": "r", "wildcards": {}, "params": {}, "inputs": {}, "node": "here", "slurm_job": None}
+RECORD = {
+    "rule": "r",
+    "wildcards": {},
+    "params": {},
+    "inputs": {},
+    "node": "here",
+    "slurm_job": None,
+}
 
 
 @pytest.fixture
@@ -21,11 +28,29 @@ def measured(files, batch, tmp_path):
     def run(keep):
         constraint = {"use": "cardinality", "solver": "magnitude", "keep": keep}
         pruned = str(tmp_path / "pruned.safetensors")
-        tables = {name: str(tmp_path / f"{name}.csv") for name in ("history", "residuals", "projection")}
+        tables = {
+            name: str(tmp_path / f"{name}.csv") for name in ("history", "residuals", "projection")
+        }
         prune_models(batch([1, 2], "prune", pruned, constraint=constraint), files.dense, **tables)
-        dense, sparse, counts = (str(tmp_path / name) for name in ("dense.safetensors", "sparse.safetensors", "counts.json"))
-        settings = {"model": MODEL, "base": MODEL, "objective": {"use": "erm"}, "constraint": constraint}
-        measure_release(files.dataset, pruned, settings, dense=dense, sparse=sparse, output=counts, record=RECORD)
+        dense, sparse, counts = (
+            str(tmp_path / name)
+            for name in ("dense.safetensors", "sparse.safetensors", "counts.json")
+        )
+        settings = {
+            "model": MODEL,
+            "base": MODEL,
+            "objective": {"use": "erm"},
+            "constraint": constraint,
+        }
+        measure_release(
+            files.dataset,
+            pruned,
+            settings,
+            dense=dense,
+            sparse=sparse,
+            output=counts,
+            record=RECORD,
+        )
         return storage.read_json(counts), dense, sparse
 
     return run
@@ -40,53 +65,84 @@ def test_counts_equal_a_hand_count(measured):
     assert counts["compression"] == pytest.approx(N_WEIGHTS / 95)
     flops = {"conv1": 2 * 144 * 50, "conv2": 2 * 4 * 150, "fc1": 2 * 24, "fc2": 2 * 24}
     assert counts["dense_flops"] == sum(flops.values())
-    assert counts["sparse_flops"] == flops["conv1"] + flops["conv2"] // 10 + flops["fc1"] // 4 + flops["fc2"]
+    assert (
+        counts["sparse_flops"]
+        == flops["conv1"] + flops["conv2"] // 10 + flops["fc1"] // 4 + flops["fc2"]
+    )
     assert counts["layers"]["conv2.weight"] == [150, 15]
     assert counts["training_flops"] == counts["sample_passes"] * 3 * sum(flops.values()) > 0
 
 
 def test_a_release_has_the_same_bytes_wherever_it_is_made(files, batch, tmp_path):
-    settings = {"model": MODEL, "base": MODEL, "objective": {"use": "erm"}, "constraint": {"use": "none"}}
+    settings = {
+        "model": MODEL,
+        "base": MODEL,
+        "objective": {"use": "erm"},
+        "constraint": {"use": "none"},
+    }
     made = []
     for place in ({}, {"node": "a-node-with-a-longer-name", "slurm_job": "1234567"}):
-        paths = {name: str(tmp_path / f"{len(made)}.{name}") for name in ("dense", "sparse", "output")}
+        paths = {
+            name: str(tmp_path / f"{len(made)}.{name}") for name in ("dense", "sparse", "output")
+        }
         measure_release(files.dataset, files.dense, settings, **paths, record={**RECORD, **place})
         counts = storage.read_json(paths["output"])
         assert counts["provenance"] == {**RECORD, **place}
         made.append(
-            [Path(paths[name]).read_bytes() for name in ("dense", "sparse")] + [counts["dense_bytes"], counts["sparse_bytes"]]
+            [Path(paths[name]).read_bytes() for name in ("dense", "sparse")]
+            + [counts["dense_bytes"], counts["sparse_bytes"]]
         )
     assert made[0] == made[1]
 
 
 def test_running_statistics_are_no_parameters(files, tmp_path):
     model = {"use": "resnet18", "width": 0.05}
-    settings = {"model": model, "base": model, "objective": {"use": "erm"}, "constraint": {"use": "none"}}
+    settings = {
+        "model": model,
+        "base": model,
+        "objective": {"use": "erm"},
+        "constraint": {"use": "none"},
+    }
     network = build(settings, (16, 16, 1), 3)
     models, dense, sparse, counts = (
-        str(tmp_path / name) for name in ("m.safetensors", "d.safetensors", "s.safetensors", "c.json")
+        str(tmp_path / name)
+        for name in ("m.safetensors", "d.safetensors", "s.safetensors", "c.json")
     )
     tensors = {**storage.under("weights", network.state_dict()), "sample_passes": torch.tensor(7.0)}
     write_models(models, {0: tensors}, {"rule": "r"})
-    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record=RECORD)
+    measure_release(
+        files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record=RECORD
+    )
     assert list(network.buffers())
-    assert storage.read_json(counts)["n_parameters"] == sum(parameter.numel() for parameter in network.parameters())
+    assert storage.read_json(counts)["n_parameters"] == sum(
+        parameter.numel() for parameter in network.parameters()
+    )
 
 
-@pytest.mark.parametrize(("solver", "n_steps"), [("snip", 3), ("magnitude", 12), ("lottery_ticket", 12)])
-def test_a_mask_that_was_chosen_on_members_is_named_among_what_a_guarantee_leaves_out(batch, files, tmp_path, solver, n_steps):
+@pytest.mark.parametrize(
+    ("solver", "n_steps"), [("snip", 3), ("magnitude", 12), ("lottery_ticket", 12)]
+)
+def test_a_mask_that_was_chosen_on_members_is_named_among_what_a_guarantee_leaves_out(
+    batch, files, tmp_path, solver, n_steps
+):
     """Its steps are those of all that the weights and the mask owe to noisy training: an epoch has 3."""
     settings = {"objective": {"use": "dp_sgd", "noise": 1.0, "delta": 0.01}, "model": MODEL}
     constraint = {"use": "cardinality", "solver": solver, "compression": 4}
-    dense, pruned, sparse = (str(tmp_path / f"{name}.safetensors") for name in ("dense", "pruned", "sparse"))
+    dense, pruned, sparse = (
+        str(tmp_path / f"{name}.safetensors") for name in ("dense", "pruned", "sparse")
+    )
     job = batch([0], "retrain", tmp_path / "retrained.safetensors", retrain_epochs=1, **settings)
     counts, history = str(tmp_path / "counts.json"), str(tmp_path / "history.csv")
     train_models(batch([0], "train", dense, **settings), history)
-    tables = {name: str(tmp_path / f"{name}.csv") for name in ("history", "residuals", "projection")}
+    tables = {
+        name: str(tmp_path / f"{name}.csv") for name in ("history", "residuals", "projection")
+    }
     prune_models(batch([0], "prune", pruned, constraint=constraint, **settings), dense, **tables)
     retrain_models(job, pruned, history)
     release = {**settings, "base": MODEL, "constraint": constraint}
-    measure_release(files.dataset, job.output, release, dense=dense, sparse=sparse, output=counts, record=RECORD)
+    measure_release(
+        files.dataset, job.output, release, dense=dense, sparse=sparse, output=counts, record=RECORD
+    )
     guarantee = storage.read_json(counts)["guarantee"]
     assert any("mask" in left_out for left_out in guarantee["not_covered"]) == (solver == "snip")
     assert sum(phase["steps"] for phase in guarantee["phases"]) == n_steps
@@ -125,17 +181,25 @@ class Reading(Solver):
         ({"use": "cardinality", "solver": "reading_solver.Reading", "compression": 2}, False),
     ],
 )
-def test_a_guarantee_says_what_it_does_not_cover(files, batch, tmp_path, monkeypatch, constraint, mask_is_covered):
+def test_a_guarantee_says_what_it_does_not_cover(
+    files, batch, tmp_path, monkeypatch, constraint, mask_is_covered
+):
     """A mask that is made of noised weights is post-processing; one that was chosen on members is not."""
     (tmp_path / "reading_solver.py").write_text(READING_SOLVER)
     monkeypatch.syspath_prepend(tmp_path)
     objective = {"use": "dp_sgd", "noise": 1.0, "delta": 1e-3, "accountant": "rdp"}
     models, dense, sparse, counts = (
-        str(tmp_path / name) for name in ("m.safetensors", "d.safetensors", "s.safetensors", "c.json")
+        str(tmp_path / name)
+        for name in ("m.safetensors", "d.safetensors", "s.safetensors", "c.json")
     )
-    train_models(batch([0], "train", models, objective=objective, training={"epochs": 1}), str(tmp_path / "history.csv"))
+    train_models(
+        batch([0], "train", models, objective=objective, training={"epochs": 1}),
+        str(tmp_path / "history.csv"),
+    )
     settings = {"model": MODEL, "base": MODEL, "objective": objective, "constraint": constraint}
-    measure_release(files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record=RECORD)
+    measure_release(
+        files.dataset, models, settings, dense=dense, sparse=sparse, output=counts, record=RECORD
+    )
     guarantee = storage.read_json(counts)["guarantee"]
     accountant = RDPAccountant()
     for _ in range(3):

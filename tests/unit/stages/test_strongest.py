@@ -38,15 +38,22 @@ def strongest(attacks, rng, values=privacy_values):
     """Replicates of the strongest attack by metric, of each attack by attacker, and the choice."""
     first = example_halves(np.arange(next(iter(attacks.values())).scores.shape[1]) % 5, rng)
     draws = intervals.draw(*next(iter(attacks.values())).scores.shape, 10, 100, rng)
-    listed = {who: values(guesses, draws.pool, resolved_rates(guesses)) for who, guesses in attacks.items()}
+    listed = {
+        who: values(guesses, draws.pool, resolved_rates(guesses))
+        for who, guesses in attacks.items()
+    }
     estimates = {who: half_estimates(guesses, first) for who, guesses in attacks.items()}
-    cells = strongest_cells(estimates, lambda who, metric: listed[who][metric], attacks.__getitem__, first, draws.pool)
+    cells = strongest_cells(
+        estimates, lambda who, metric: listed[who][metric], attacks.__getitem__, first, draws.pool
+    )
     found = {cell.about["metric"]: cell.values for cell in cells}
     return found, listed, estimates, draws
 
 
 def test_an_attack_that_is_clearly_best_is_the_strongest_to_the_last_bit():
-    found, listed, _, _ = strongest(planted([0.2, 2.0, 0.5], np.random.default_rng(0)), np.random.default_rng(1))
+    found, listed, _, _ = strongest(
+        planted([0.2, 2.0, 0.5], np.random.default_rng(0)), np.random.default_rng(1)
+    )
     for metric, values in found.items():
         np.testing.assert_array_equal(values, listed["a1", "adaptive"][metric])
 
@@ -57,7 +64,9 @@ def test_an_attack_is_measured_where_it_was_not_chosen():
     attacks = planted([0.0, 0.0], rng, n_pool=2000)
     first = example_halves(np.arange(2000) % 5, np.random.default_rng(1))
     for (who, guesses), columns in zip(attacks.items(), (first, ~first), strict=True):
-        attacks[who] = Guesses(guesses.scores + 9 * guesses.membership * columns, guesses.unknown, guesses.membership)
+        attacks[who] = Guesses(
+            guesses.scores + 9 * guesses.membership * columns, guesses.unknown, guesses.membership
+        )
     found, listed, estimates, _ = strongest(attacks, np.random.default_rng(1))
     assert choose(estimates)["auc"] == (("a0", "adaptive"), ("a1", "adaptive"))
     assert found["auc"][0].mean() == pytest.approx(0.5, abs=0.03)
@@ -87,7 +96,9 @@ def accuracy_only(monkeypatch):
 
     def values(guesses, weights, rates):
         trials = [(scores, members, weights[:, drawn]) for scores, drawn, members in guesses]
-        return {"attack_accuracy": np.stack([balanced_accuracy(*trial) for trial in trials], axis=1)}
+        return {
+            "attack_accuracy": np.stack([balanced_accuracy(*trial) for trial in trials], axis=1)
+        }
 
     monkeypatch.setattr(module, "privacy_values", values)
     return values
@@ -103,7 +114,9 @@ def simulate(strengths, n_studies, values, own=0.0):
         rng = np.random.default_rng([7, seed])
         attacks = planted(strengths, rng, n_targets=8, n_pool=400, own=own)
         found, listed, _, draws = strongest(attacks, rng, values)
-        of_study = intervals.interval([intervals.replicates(found["attack_accuracy"], draws)], (0.0, 1.0))
+        of_study = intervals.interval(
+            [intervals.replicates(found["attack_accuracy"], draws)], (0.0, 1.0)
+        )
         estimates.append(of_study.estimate)
         held.append(of_study.low <= truth <= of_study.high)
         best_listed.append(max(values["attack_accuracy"][0].mean() for values in listed.values()))
@@ -115,7 +128,9 @@ def _accuracy(strength, own):
     return float(ndtr(strength / 2 / np.sqrt(1 + (own / 2) ** 2)))
 
 
-def test_at_a_null_the_strongest_of_six_attacks_guesses_and_its_intervals_hold_95_percent(accuracy_only):
+def test_at_a_null_the_strongest_of_six_attacks_guesses_and_its_intervals_hold_95_percent(
+    accuracy_only,
+):
     """1,000 studies: the coverage is known to within 0.7 points. The best of all listed is no guess."""
     estimates, coverage, best_listed, _ = simulate([0.0] * 6, 1000, accuracy_only)
     assert estimates.mean() == pytest.approx(0.5, abs=4 * estimates.std() / np.sqrt(1000))

@@ -18,7 +18,9 @@ SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 20), st.
 def batch(shape, seed=0, channels_last=True):
     """Values from 1 to 255, so that a zero can only be padding."""
     pixels = np.random.default_rng(seed).integers(1, 256, shape, dtype=np.uint8)
-    return torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    return torch.from_numpy(pixels).contiguous(
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format
+    )
 
 
 def moved(image, row, column, padding):
@@ -32,20 +34,30 @@ def moved(image, row, column, padding):
 
 
 @given(
-    shape=SHAPES, padding=st.tuples(st.integers(0, 5), st.integers(0, 5)), seed=st.integers(0, 100), channels_last=st.booleans()
+    shape=SHAPES,
+    padding=st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    seed=st.integers(0, 100),
+    channels_last=st.booleans(),
 )
 def test_cropped_equals_a_slow_loop(shape, padding, seed, channels_last):
     images = batch(shape, seed, channels_last)
     offsets = np.random.default_rng(seed).integers(0, 2 * np.array(padding) + 1, (shape[0], 2))
-    wanted = [moved(image, *offset, padding) for image, offset in zip(images.numpy(), offsets, strict=True)]
-    np.testing.assert_array_equal(cropped(images, torch.from_numpy(offsets), padding).numpy(), np.stack(wanted))
+    wanted = [
+        moved(image, *offset, padding)
+        for image, offset in zip(images.numpy(), offsets, strict=True)
+    ]
+    np.testing.assert_array_equal(
+        cropped(images, torch.from_numpy(offsets), padding).numpy(), np.stack(wanted)
+    )
 
 
 @given(shape=SHAPES, seed=st.integers(0, 100))
 def test_crop_moves_each_image_by_at_most_an_eighth_of_its_sides(shape, seed):
     images = batch(shape, seed)
     padding = shape[2] // 8, shape[3] // 8
-    for image, found in zip(images.numpy(), crop(images, np.random.default_rng(seed)).numpy(), strict=True):
+    for image, found in zip(
+        images.numpy(), crop(images, np.random.default_rng(seed)).numpy(), strict=True
+    ):
         offsets = np.ndindex(2 * padding[0] + 1, 2 * padding[1] + 1)
         assert any(np.array_equal(found, moved(image, *offset, padding)) for offset in offsets)
 
@@ -54,7 +66,9 @@ def test_crop_moves_each_image_by_at_most_an_eighth_of_its_sides(shape, seed):
 def test_flip_equals_a_slow_loop(shape, seed, channels_last):
     images, rng = batch(shape, seed, channels_last), np.random.default_rng(seed)
     wanted = [image[:, :, ::-1] if rng.random() < 0.5 else image for image in images.numpy()]
-    np.testing.assert_array_equal(flip(images, np.random.default_rng(seed)).numpy(), np.stack(wanted))
+    np.testing.assert_array_equal(
+        flip(images, np.random.default_rng(seed)).numpy(), np.stack(wanted)
+    )
 
 
 @given(shape=SHAPES, seed=st.integers(0, 100), channels_last=st.booleans())
@@ -64,7 +78,9 @@ def test_shape_type_layout_and_the_batch_itself_stay(name, shape, seed, channels
     before = images.clone()
     found = AUGMENTATIONS[name](images, np.random.default_rng(seed))
     assert (found.shape, found.dtype) == (images.shape, torch.uint8)
-    assert found.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    assert found.is_contiguous(
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format
+    )
     assert torch.equal(images, before)
     assert found.data_ptr() != images.data_ptr()
 
@@ -72,7 +88,9 @@ def test_shape_type_layout_and_the_batch_itself_stay(name, shape, seed, channels
 @given(shape=SHAPES, rows=st.integers(0, 5), columns=st.integers(0, 5))
 def test_a_crop_at_the_padding_is_the_image(shape, rows, columns):
     images = batch(shape)
-    assert torch.equal(cropped(images, torch.tensor([[rows, columns]] * shape[0]), (rows, columns)), images)
+    assert torch.equal(
+        cropped(images, torch.tensor([[rows, columns]] * shape[0]), (rows, columns)), images
+    )
 
 
 @pytest.mark.parametrize("axis", [2, 3])
@@ -83,7 +101,9 @@ def test_crop_draws_each_offset_equally_often_on_both_axes(side, padding, axis):
     shape = [n, 1, 1, 1]
     shape[axis] = side
     images = torch.arange(1, side + 1, dtype=torch.uint8).expand(n, side).reshape(shape)
-    offsets = crop(images, np.random.default_rng(0)).view(n, side)[:, side // 2].int() - (side // 2 + 1)
+    offsets = crop(images, np.random.default_rng(0)).view(n, side)[:, side // 2].int() - (
+        side // 2 + 1
+    )
     values, counts = offsets.unique(return_counts=True)
     assert values.tolist() == list(range(-padding, padding + 1))
     assert (counts - 400).abs().max() < 5 * 400**0.5
@@ -100,7 +120,9 @@ def test_the_outcomes_of_flip_are_the_image_and_its_mirror_image_equally_often()
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_the_generator_decides_and_examples_differ(name):
     images = batch((1, 3, 32, 32)).expand(64, 3, 32, 32)
-    one, same, other = (AUGMENTATIONS[name](images, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    one, same, other = (
+        AUGMENTATIONS[name](images, np.random.default_rng(seed)) for seed in (0, 0, 1)
+    )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert len(one.flatten(1).unique(dim=0)) > 1

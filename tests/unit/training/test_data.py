@@ -14,16 +14,32 @@ def toy(n=23, channels=2, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (n, 4, 3, channels), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(n)  # each image tells its number
-    mean, deviation = rng.uniform(50, 200, channels).tolist(), rng.uniform(20, 90, channels).tolist()
+    mean, deviation = (
+        rng.uniform(50, 200, channels).tolist(),
+        rng.uniform(20, 90, channels).tolist(),
+    )
     labels = rng.integers(0, 5, n)
-    return images, labels, mean, deviation, ResidentData(images, labels, mean=mean, deviation=deviation, device=CPU)
+    return (
+        images,
+        labels,
+        mean,
+        deviation,
+        ResidentData(images, labels, mean=mean, deviation=deviation, device=CPU),
+    )
 
 
-@given(n=st.integers(1, 9), channels=st.integers(1, 4), batch_size=st.integers(1, 10), seed=st.integers(0, 100))
+@given(
+    n=st.integers(1, 9),
+    channels=st.integers(1, 4),
+    batch_size=st.integers(1, 10),
+    seed=st.integers(0, 100),
+)
 def test_batches_equal_a_slow_loop(n, channels, batch_size, seed):
     images, labels, mean, deviation, data = toy(n, channels, seed)
     batches = list(data.batches(batch_size))
-    assert [len(labels) for _, labels in batches] == [min(batch_size, n - start) for start in range(0, n, batch_size)]
+    assert [len(labels) for _, labels in batches] == [
+        min(batch_size, n - start) for start in range(0, n, batch_size)
+    ]
     found = torch.cat([batch for batch, _ in batches])
     assert found.dtype == torch.float32
     assert found.shape == (n, channels, 4, 3)
@@ -43,8 +59,13 @@ def test_a_generator_shuffles_images_and_labels_together_and_decides_the_order()
 
     def order(rng):
         batches = list(data.batches(5, rng))
-        numbers = torch.cat([(batch[:, 0, 0, 0] * deviation[0] + mean[0]).round().long() for batch, _ in batches])
-        assert torch.cat([batch_labels for _, batch_labels in batches]).tolist() == labels[numbers].tolist()
+        numbers = torch.cat(
+            [(batch[:, 0, 0, 0] * deviation[0] + mean[0]).round().long() for batch, _ in batches]
+        )
+        assert (
+            torch.cat([batch_labels for _, batch_labels in batches]).tolist()
+            == labels[numbers].tolist()
+        )
         return numbers.tolist()
 
     first = order(np.random.default_rng(0))
@@ -76,7 +97,9 @@ def test_augmentations_change_each_uint8_batch_in_turn_before_it_is_normalised()
     augmented = list(data.batches(5, np.random.default_rng(0)))
     rng = np.random.default_rng(0)
     order = rng.permutation(23)
-    for position, ((_, labels), (found, found_labels)) in enumerate(zip(plain, augmented, strict=True)):
+    for position, ((_, labels), (found, found_labels)) in enumerate(
+        zip(plain, augmented, strict=True)
+    ):
         raw = data.images[torch.from_numpy(order[5 * position : 5 * position + 5])]
         assert torch.equal(found_labels, labels)
         assert torch.equal(found, data.normalised(raw // 4 * 2 + rng.integers(1, 9)))
@@ -94,7 +117,10 @@ def test_without_a_generator_nothing_is_augmented():
     data = toy()[-1]
     plain = [images for images, _ in data.batches(5)]
     data.augmentations = list(AUGMENTATIONS.values())
-    assert all(torch.equal(images, wanted) for (images, _), wanted in zip(data.batches(5), plain, strict=True))
+    assert all(
+        torch.equal(images, wanted)
+        for (images, _), wanted in zip(data.batches(5), plain, strict=True)
+    )
 
 
 def test_it_keeps_a_copy_in_the_packed_type():
@@ -110,5 +136,11 @@ def test_it_keeps_a_copy_in_the_packed_type():
 def test_memory_mapped_rows_can_be_resident(tmp_path):
     images, labels, mean, deviation, data = toy()
     np.save(tmp_path / "images.npy", images)
-    mapped = ResidentData(np.load(tmp_path / "images.npy", mmap_mode="r"), labels, mean=mean, deviation=deviation, device=CPU)
+    mapped = ResidentData(
+        np.load(tmp_path / "images.npy", mmap_mode="r"),
+        labels,
+        mean=mean,
+        deviation=deviation,
+        device=CPU,
+    )
     assert torch.equal(mapped.images, data.images)

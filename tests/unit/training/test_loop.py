@@ -32,13 +32,27 @@ def examples(n=50, seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, n)
     images = (labels * 60 + 40)[:, None, None, None] + rng.integers(0, 40, (n, 6, 6, 2))
-    return ResidentData(images.astype(np.uint8), labels, mean=[120.0] * 2, deviation=[50.0] * 2, device=torch.device("cpu"))
+    return ResidentData(
+        images.astype(np.uint8),
+        labels,
+        mean=[120.0] * 2,
+        deviation=[50.0] * 2,
+        device=torch.device("cpu"),
+    )
 
 
 def network(seed=0):
     """Several channels in channels-last order, layers with buffers and layers that draw: whatever a state could forget."""
     torch.manual_seed(seed)
-    layers = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 3), nn.Flatten(), nn.Dropout(0.3), nn.Linear(12, 3)
+    layers = (
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 3, 3),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(12, 3),
+    )
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
@@ -46,12 +60,23 @@ def large_examples(*augmentation):
     """Images of 16 x 16, large enough to be moved, and as lopsided as a mirror image needs."""
     images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 2), dtype=np.uint8)
     given = {"mean": [120.0] * 2, "deviation": [50.0] * 2, "device": torch.device("cpu")}
-    return ResidentData(images, np.arange(40) % 3, augmentations=[AUGMENTATIONS[name] for name in augmentation], **given)
+    return ResidentData(
+        images,
+        np.arange(40) % 3,
+        augmentations=[AUGMENTATIONS[name] for name in augmentation],
+        **given,
+    )
 
 
 def large_network(seed=0):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(2, 4, 3, stride=2), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, stride=2),
+        nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
 
 
 def no_callback(model):
@@ -59,17 +84,37 @@ def no_callback(model):
 
 
 def admm(model):
-    return [Admm(rho=(0.01, 0.1), epochs=EPOCHS).start(Task(model, None, 1), SET, np.random.default_rng(0))]
+    return [
+        Admm(rho=(0.01, 0.1), epochs=EPOCHS).start(
+            Task(model, None, 1), SET, np.random.default_rng(0)
+        )
+    ]
 
 
 def masked(model):
-    return [KeepMasked(model, SET.masks({name: weight.detach() for name, weight in prunable_weights(network()).items()}))]
+    return [
+        KeepMasked(
+            model,
+            SET.masks(
+                {name: weight.detach() for name, weight in prunable_weights(network()).items()}
+            ),
+        )
+    ]
 
 
-def trainer(make_callbacks=no_callback, optimizer="adam", precision="float32", model=None, objective=None, **change):
+def trainer(
+    make_callbacks=no_callback,
+    optimizer="adam",
+    precision="float32",
+    model=None,
+    objective=None,
+    **change,
+):
     model = model or network()
     recipe = {"batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.01, "momentum": 0.9}
-    recipe |= {name: change.pop(name) for name in list(change) if name in Recipe.__dataclass_fields__}
+    recipe |= {
+        name: change.pop(name) for name in list(change) if name in Recipe.__dataclass_fields__
+    }
     data = change.pop("data", None) or examples()
     return Trainer(
         Task(model, data, recipe["batch_size"], 3, examples(20, seed=2)),
@@ -106,7 +151,9 @@ def copied(state):
 
 @pytest.mark.parametrize("make_callbacks", [no_callback, admm, masked])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_training_resumed_after_any_epoch_ends_with_the_same_bits(tmp_path, make_callbacks, precision):
+def test_training_resumed_after_any_epoch_ends_with_the_same_bits(
+    tmp_path, make_callbacks, precision
+):
     whole = trainer(make_callbacks, precision=precision)
     whole.run(EPOCHS)
     for epoch in range(1, EPOCHS + 1):
@@ -139,14 +186,22 @@ def test_a_scheduled_and_augmented_training_resumes_with_the_same_bits(tmp_path,
     whole.run(EPOCHS)
     for epoch in range(1, EPOCHS + 1):
         checkpoint = Checkpoint(tmp_path / f"{epoch}.safetensors", "same")
-        run_until(trainer(data=large_examples("crop", "flip"), model=large_network(), **change), epoch, checkpoint)
-        resumed = trainer(data=large_examples("crop", "flip"), model=large_network(seed=5), **change)
+        run_until(
+            trainer(data=large_examples("crop", "flip"), model=large_network(), **change),
+            epoch,
+            checkpoint,
+        )
+        resumed = trainer(
+            data=large_examples("crop", "flip"), model=large_network(seed=5), **change
+        )
         resumed.load_state(checkpoint.load())
         resumed.run(EPOCHS)
         assert_same(resumed.state(), whole.state())
 
 
-@pytest.mark.parametrize(("schedule", "factors"), [("constant", [1, 1, 1, 1]), ("cosine", [1, 0.853553, 0.5, 0.146447])])
+@pytest.mark.parametrize(
+    ("schedule", "factors"), [("constant", [1, 1, 1, 1]), ("cosine", [1, 0.853553, 0.5, 0.146447])]
+)
 def test_the_learning_rate_of_each_epoch_is_the_schedules(schedule, factors):
     seen = []
 
@@ -175,9 +230,13 @@ def test_augmentations_change_the_training_images():
             return super().loss(model, images, labels)
 
     for augmentation in ((), ("flip",), ("flip", "crop")):
-        trainer(data=large_examples(*augmentation), model=large_network(), objective=Watching()).run(1)
+        trainer(
+            data=large_examples(*augmentation), model=large_network(), objective=Watching()
+        ).run(1)
     plain, flipped, both = (torch.cat(batches) for batches in seen.values())
-    same, mirrored = ((flipped == images).flatten(1).all(dim=1) for images in (plain, plain.flip(3)))
+    same, mirrored = (
+        (flipped == images).flatten(1).all(dim=1) for images in (plain, plain.flip(3))
+    )
     assert (same ^ mirrored).all()
     assert same.any()
     assert mirrored.any()
@@ -266,7 +325,11 @@ def test_the_test_accuracy_is_measured_every_so_many_epochs_and_at_the_end():
     training = trainer(test_every=2)
     training.run(5)
     assert [np.isnan(row[3]) for row in training.history] == [True, False, True, False, False]
-    wanted = (predict(training.model, training.test_data).argmax(dim=1) == training.test_data.labels).double().mean()
+    wanted = (
+        (predict(training.model, training.test_data).argmax(dim=1) == training.test_data.labels)
+        .double()
+        .mean()
+    )
     assert training.history[-1][3] == float(wanted)
 
 
@@ -282,7 +345,9 @@ def test_callbacks_are_called_around_each_step_and_after_each_epoch():
 
     class Recording(Callback):
         def on_gradients(self):
-            calls.append("gradients" if training.model[-1].weight.grad is not None else "no gradients")
+            calls.append(
+                "gradients" if training.model[-1].weight.grad is not None else "no gradients"
+            )
 
         def on_step(self):
             calls.append("step")
@@ -318,7 +383,10 @@ def test_a_loss_that_is_not_finite_stops_with_model_epoch_and_step(bad):
             return loss * (bad if self.calls == 4 + 3 else 1), logits
 
     training = trainer(objective=Exploding(), name="model 17")
-    with pytest.raises(NonFiniteLoss, match=rf"model 17: the loss is {bad} in epoch 2, step 3; lower learning_rate = 0.01"):
+    with pytest.raises(
+        NonFiniteLoss,
+        match=rf"model 17: the loss is {bad} in epoch 2, step 3; lower learning_rate = 0.01",
+    ):
         training.run(3)
     assert training.epochs_done == 1
 
@@ -349,13 +417,17 @@ def test_predict_uses_running_statistics_and_no_dropout_and_changes_no_buffer():
     before = copied(model.state_dict())
     logits = predict(model, examples(), batch_size=7)
     assert_same(model.state_dict(), before)
-    torch.testing.assert_close(logits, predict(model, examples(), batch_size=50), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        logits, predict(model, examples(), batch_size=50), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_predict_keeps_the_datas_order_and_answers_in_float32():
     model, data = network().eval(), examples()
     one_by_one = torch.cat([model(image) for image, _ in data.batches(1)])
-    torch.testing.assert_close(predict(model, data, batch_size=16), one_by_one.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        predict(model, data, batch_size=16), one_by_one.detach(), rtol=1e-4, atol=1e-5
+    )
     in_bfloat16 = predict(model, data, precision="bfloat16")
     assert in_bfloat16.dtype == torch.float32
     assert not torch.equal(in_bfloat16, predict(model, data))
@@ -371,4 +443,6 @@ def test_weights_that_change_within_a_step_are_seen_in_lower_precision_too():
             layer.weight += 8
         after = layer(images)
     assert before.dtype == torch.bfloat16
-    torch.testing.assert_close(after - before, torch.full((1, 2), 32.0, dtype=torch.bfloat16), rtol=0.02, atol=0.2)
+    torch.testing.assert_close(
+        after - before, torch.full((1, 2), 32.0, dtype=torch.bfloat16), rtol=0.02, atol=0.2
+    )

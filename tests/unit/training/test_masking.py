@@ -19,21 +19,33 @@ class CrossEntropy(Objective):
 
 def network():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)).to(memory_format=torch.channels_last)
+    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)).to(
+        memory_format=torch.channels_last
+    )
 
 
 def some_masks():
     rng = torch.Generator().manual_seed(1)
-    return {name: torch.rand(p.shape, generator=rng) < 0.3 for name, p in network().named_parameters() if p.ndim > 1}
+    return {
+        name: torch.rand(p.shape, generator=rng) < 0.3
+        for name, p in network().named_parameters()
+        if p.ndim > 1
+    }
 
 
 def trainer(model, callbacks, optimizer="adam", precision="float32"):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (32, 4, 4, 2), dtype=np.uint8), rng.integers(0, 3, 32)
-    data = ResidentData(images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu"))
+    data = ResidentData(
+        images, labels, mean=[127.0] * 2, deviation=[70.0] * 2, device=torch.device("cpu")
+    )
     recipe = Recipe(optimizer=optimizer, precision=precision, **RECIPE)
     return Trainer(
-        Task(model, data, recipe.batch_size), CrossEntropy(), recipe, lambda epoch: np.random.default_rng(epoch), callbacks
+        Task(model, data, recipe.batch_size),
+        CrossEntropy(),
+        recipe,
+        lambda epoch: np.random.default_rng(epoch),
+        callbacks,
     )
 
 
@@ -44,7 +56,12 @@ def test_zeros_stay_exactly_zero_and_the_rest_is_trained(optimizer, precision):
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     training = trainer(model, [KeepMasked(model, masks)], optimizer, precision)
     seen = []
-    training.run(3, lambda t: seen.extend(int((p[~masks[n]] != 0).sum()) for n, p in model.named_parameters() if n in masks))
+    training.run(
+        3,
+        lambda t: seen.extend(
+            int((p[~masks[n]] != 0).sum()) for n, p in model.named_parameters() if n in masks
+        ),
+    )
     assert seen == [0] * 6
     for name, parameter in model.named_parameters():
         kept = masks.get(name, torch.ones_like(parameter, dtype=torch.bool))
@@ -58,7 +75,11 @@ def test_zeros_hold_though_the_optimizer_remembers_gradients_from_before(optimiz
     training.run(1)
     training.hooks.append(KeepMasked(model, masks))
     training.run(2)
-    assert all(not parameter[~masks[name]].any() for name, parameter in model.named_parameters() if name in masks)
+    assert all(
+        not parameter[~masks[name]].any()
+        for name, parameter in model.named_parameters()
+        if name in masks
+    )
 
 
 def test_weights_are_zero_within_an_epoch_too():
@@ -97,7 +118,9 @@ def test_it_equals_training_the_remaining_weights_alone():
     x = torch.randn(20, 3)
     optimizers = [torch.optim.Adam(model.parameters(), lr=0.1) for model in (whole, part)]
     for _ in range(10):
-        for model, inputs, optimizer, callback in zip((whole, part), (x, x[:, [0, 2]]), optimizers, (keep, None), strict=True):
+        for model, inputs, optimizer, callback in zip(
+            (whole, part), (x, x[:, [0, 2]]), optimizers, (keep, None), strict=True
+        ):
             optimizer.zero_grad()
             model(inputs).square().sum().backward()
             if callback:

@@ -8,7 +8,14 @@ from mia_pruning.study.schema import SCHEMA
 from mia_pruning.training.loop import PRECISIONS, Recipe
 from mia_pruning.training.optimizers import OPTIMIZERS
 
-RECIPE = Recipe(batch_size=4, optimizer="sgd", learning_rate=0.1, weight_decay=0.0, momentum=0.0, precision="float32")
+RECIPE = Recipe(
+    batch_size=4,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=0.0,
+    momentum=0.0,
+    precision="float32",
+)
 
 
 def steps(name, recipe, n=2):

@@ -27,7 +27,9 @@ def test_constant_is_exactly_one(epochs):
 
 def test_every_group_gets_the_learning_rate():
     weights = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
-    optimizer = torch.optim.SGD([{"params": [weights[0]], "lr": 0.3}, {"params": [weights[1]]}], lr=0.1)
+    optimizer = torch.optim.SGD(
+        [{"params": [weights[0]], "lr": 0.3}, {"params": [weights[1]]}], lr=0.1
+    )
     set_learning_rate_(optimizer, 0.05)
     assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.05]
 

@@ -18,7 +18,15 @@ from mia_pruning.operations.gaps import read_missing
 from mia_pruning.operations.plan.printing import aligned
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.comparison import records, tables, words
-from mia_pruning.reporting.comparison.outcomes import EFFECT, MEASURED, NUMBER, Compared, compare_numbers, count, only_in_one
+from mia_pruning.reporting.comparison.outcomes import (
+    EFFECT,
+    MEASURED,
+    NUMBER,
+    Compared,
+    compare_numbers,
+    count,
+    only_in_one,
+)
 from mia_pruning.reporting.comparison.verdicts import VERDICT, Judged, compare_verdicts
 from mia_pruning.reporting.jobs import all_records, read_names
 from mia_pruning.reporting.report import environment
@@ -35,7 +43,11 @@ TABLES = {
     "verdicts": ([*VERDICT, "metric", "minus", "direction"], [*MEASURED, "threshold"]),
 }
 #: and the words that the page shows beside them
-WORDS = {"results": ["seeds"], "differences": [], "verdicts": ["verdict", "corrected", "reason", "headline"]}
+WORDS = {
+    "results": ["seeds"],
+    "differences": [],
+    "verdicts": ["verdict", "corrected", "reason", "headline"],
+}
 MOST_LISTED = 20
 
 
@@ -56,13 +68,27 @@ class Results:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="compare", description=__doc__)
-    parser.add_argument("a", type=Path, metavar="A", help="the results of a study, such as results/fashion")
-    parser.add_argument("b", type=Path, metavar="B", help="the results of another one, or of the same on another machine")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the page; by default compare_A_B.html beside the folder B")
+    parser.add_argument(
+        "a", type=Path, metavar="A", help="the results of a study, such as results/fashion"
+    )
+    parser.add_argument(
+        "b",
+        type=Path,
+        metavar="B",
+        help="the results of another one, or of the same on another machine",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page; by default compare_A_B.html beside the folder B",
+    )
     arguments = parser.parse_args()
     try:
         if arguments.a.resolve() == arguments.b.resolve():
-            raise StudyError(arguments.b, f"the same folder as {arguments.a}", "compare takes two studies")
+            raise StudyError(
+                arguments.b, f"the same folder as {arguments.a}", "compare takes two studies"
+            )
         a, b = read_results(arguments.a), read_results(arguments.b)
         output = arguments.output or b.folder.resolve().parent / f"compare_{a.name}_{b.name}.html"
         numbers = compare_numbers(a.results, b.results, NUMBER)
@@ -82,33 +108,54 @@ def main() -> int:
 def read_results(folder: Path) -> Results:
     """A study's tables and records."""
     if not folder.is_dir():
-        raise StudyError(folder, "no such folder", "compare takes the results of two studies, such as results/fashion")
-    read = {name: read_table(folder / f"{name}.csv", *columns, WORDS[name]) for name, columns in TABLES.items()}
+        raise StudyError(
+            folder,
+            "no such folder",
+            "compare takes the results of two studies, such as results/fashion",
+        )
+    read = {
+        name: read_table(folder / f"{name}.csv", *columns, WORDS[name])
+        for name, columns in TABLES.items()
+    }
     return Results(folder, **read, records=[*all_records(folder).values()])
 
 
 def read_table(path: Path, names: list[str], numbers: list[str], words: list[str]) -> pd.DataFrame:
     """The table with every bit of its numbers as it was written; empty names are empty strings, empty numbers NaN."""
     if not path.is_file():
-        raise StudyError(path, "there is no such file, so the study has not finished", "`make reproduce` resumes it")
+        raise StudyError(
+            path,
+            "there is no such file, so the study has not finished",
+            "`make reproduce` resumes it",
+        )
     try:
         text = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:
         raise StudyError(path, f"not a readable CSV file ({error})") from error
     if missing := [column for column in [*names, *numbers, *words] if column not in text.columns]:
-        raise StudyError(path, f"the columns {', '.join(missing)} are missing", f"it has {', '.join(text.columns)}")
+        raise StudyError(
+            path,
+            f"the columns {', '.join(missing)} are missing",
+            f"it has {', '.join(text.columns)}",
+        )
     if repeated := text[names][text.duplicated(names)].to_numpy().tolist():
-        raise StudyError(path, f"two rows of {', '.join(filter(None, repeated[0]))}", "allowed is one")
+        raise StudyError(
+            path, f"two rows of {', '.join(filter(None, repeated[0]))}", "allowed is one"
+        )
     try:
         read = {column: [float(cell or "nan") for cell in text[column]] for column in numbers}
     except ValueError as error:
         raise StudyError(path, error) from error
-    return text.assign(**read, **({"headline": text["headline"] == "True"} if "headline" in words else {}))
+    return text.assign(
+        **read, **({"headline": text["headline"] == "True"} if "headline" in words else {})
+    )
 
 
 def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[Judged]) -> str:
     """The page as HTML."""
-    experiments = [name for name in in_order(a.results, "experiment") if name in set(b.results["experiment"])]
+    experiments = [
+        name for name in in_order(a.results, "experiment") if name in set(b.results["experiment"])
+    ]
     headline = common_headline(a.results, b.results)
     settings = [records.settings_of(study.records) for study in (a, b)]
     effects = compare_numbers(a.differences, b.differences, EFFECT)
@@ -120,7 +167,9 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
             a=a,
             b=b,
             opening=[*words.opening(numbers, verdicts), *gaps(a), *gaps(b)],
-            independence=words.independence(*(records.splits(study.records) for study in (a, b)), experiments),
+            independence=words.independence(
+                *(records.splits(study.records) for study in (a, b)), experiments
+            ),
             absent=words.absent(only_in_one(a.results, b.results), numbers),
             confidence_percent=round(100 * CONFIDENCE),
             shown_as={name: {"colour": colour, "about": ""} for name, colour in colours.items()},
@@ -132,7 +181,9 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
                 "changed": tables.changed_verdicts(verdicts),
                 "judged_once": tables.judged_once(a.verdicts, b.verdicts),
                 "numbers": tables.every_number(numbers),
-                "facts": tables.side_by_side("facts", "What made them", facts(a), facts(b), what="record"),
+                "facts": tables.side_by_side(
+                    "facts", "What made them", facts(a), facts(b), what="record"
+                ),
                 "settings": tables.changed_settings(*(found or {} for found in settings)),
             },
         )
@@ -154,7 +205,10 @@ def common_headline(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, str]:
 
 def facts(study: Results) -> dict[str, str]:
     """What the study is and what made it."""
-    counted = {"seeds": set(study.results["seeds"]), "targets": {f"{n:g}" for n in study.results["n_targets"].dropna()}}
+    counted = {
+        "seeds": set(study.results["seeds"]),
+        "targets": {f"{n:g}" for n in study.results["n_targets"].dropna()},
+    }
     listed = {name: ", ".join(sorted(values - {""})) for name, values in counted.items()}
     return {"folder": str(study.folder), **listed, **records.machine_facts(study.records)}
 
@@ -163,15 +217,33 @@ def summary(a: Results, b: Results, numbers: list[Compared], verdicts: list[Judg
     """What the console shows."""
     counts = [[outcome, f"{n:,}"] for outcome, n in count(numbers).items()]
     changed = [described(each) for each in verdicts if each.changed("verdict", "corrected")]
-    more = [f"and {len(changed) - MOST_LISTED:,} more, on the page"] if len(changed) > MOST_LISTED else []
-    lines = [f"A: {a.folder}", f"B: {b.folder}", "", *words.opening(numbers, verdicts), *gaps(a), *gaps(b), "", aligned(counts)]
-    return "\n".join([*lines, *(["", "Verdicts that changed"] if changed else []), *changed[:MOST_LISTED], *more])
+    more = (
+        [f"and {len(changed) - MOST_LISTED:,} more, on the page"]
+        if len(changed) > MOST_LISTED
+        else []
+    )
+    lines = [
+        f"A: {a.folder}",
+        f"B: {b.folder}",
+        "",
+        *words.opening(numbers, verdicts),
+        *gaps(a),
+        *gaps(b),
+        "",
+        aligned(counts),
+    ]
+    return "\n".join(
+        [*lines, *(["", "Verdicts that changed"] if changed else []), *changed[:MOST_LISTED], *more]
+    )
 
 
 def described(judged: Judged) -> str:
     """A verdict that changed, in a line."""
     claim, *names = (readable(name) for name in judged.names.values() if name)
-    before, after = (f"{side['verdict'].iloc[0]} (corrected {side['corrected'].iloc[0]})" for side in (judged.a, judged.b))
+    before, after = (
+        f"{side['verdict'].iloc[0]} (corrected {side['corrected'].iloc[0]})"
+        for side in (judged.a, judged.b)
+    )
     return f"{claim} {', '.join(names)}: {before} -> {after}"
 
 

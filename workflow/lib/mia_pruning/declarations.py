@@ -62,7 +62,9 @@ class PlugIn:
     def place(self) -> str:
         """The key and value that name the plug-in in a study, and the place of its definition; for a message."""
         key = "solver" if self.kind == "solver" else "use"
-        return f"{key} = '{self.module}.{self.symbol}': {module_file(self.module)}, line {self.line}"
+        return (
+            f"{key} = '{self.module}.{self.symbol}': {module_file(self.module)}, line {self.line}"
+        )
 
     def load(self) -> Callable:
         """The function or class itself; this imports its module.
@@ -94,13 +96,21 @@ class PlugIn:
             method = getattr(loaded, name, None)
             if method is None or getattr(method, "__isabstractmethod__", False):
                 raise StudyError(
-                    self.place, f"it has no method {name}", f"this kind, {self.kind}, needs {name}({', '.join(arguments)})"
+                    self.place,
+                    f"it has no method {name}",
+                    f"this kind, {self.kind}, needs {name}({', '.join(arguments)})",
                 )
 
     def _check_inherited(self, loaded: type) -> None:
         """Compare the class with what its source text shows."""
-        options = {each.name for each in fields(loaded) if each.init} if is_dataclass(loaded) else set()
-        traits = {each.name for each in fields(self.traits) if getattr(loaded, each.name) != getattr(self.traits, each.name)}
+        options = (
+            {each.name for each in fields(loaded) if each.init} if is_dataclass(loaded) else set()
+        )
+        traits = {
+            each.name
+            for each in fields(self.traits)
+            if getattr(loaded, each.name) != getattr(self.traits, each.name)
+        }
         if hidden := sorted((options ^ set(self.options)) | traits):
             raise StudyError(
                 self.place,
@@ -131,30 +141,47 @@ class _Source:
 def read_plug_ins(kind: str, module: str, path: Path) -> list[PlugIn | Faulty]:
     """The definitions of a file that bear the decorator of a kind, in their order."""
     source = _parse(path)
-    definitions = [node for node in source.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    return [_read_plug_in(kind, module, node, source) for node in definitions if _is_marked(node, kind)]
+    definitions = [
+        node for node in source.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    return [
+        _read_plug_in(kind, module, node, source) for node in definitions if _is_marked(node, kind)
+    ]
 
 
 def _parse(path: Path) -> _Source:
     return _Source(path, ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
 
 
-def _read_plug_in(kind: str, module: str, node: ast.FunctionDef | ast.ClassDef, source: _Source) -> PlugIn | Faulty:
+def _read_plug_in(
+    kind: str, module: str, node: ast.FunctionDef | ast.ClassDef, source: _Source
+) -> PlugIn | Faulty:
     name = _snake_case(node.name)
     try:
-        return PlugIn(kind, name, module, node.name, *_declared(kind, module, node, source), node.lineno)
+        return PlugIn(
+            kind, name, module, node.name, *_declared(kind, module, node, source), node.lineno
+        )
     except ValueError as error:
         return Faulty(name, source.path, node.name, f"line {node.lineno}, {node.name}: {error}")
 
 
-def _declared(kind: str, module: str, node: ast.FunctionDef | ast.ClassDef, source: _Source) -> tuple[dict[str, Option], Traits]:
+def _declared(
+    kind: str, module: str, node: ast.FunctionDef | ast.ClassDef, source: _Source
+) -> tuple[dict[str, Option], Traits]:
     """Options and traits of a definition. Raise ValueError where it is no plug-in of its kind."""
     lineage = list(_lineage(node, source)) if isinstance(node, ast.ClassDef) else [node]
-    stated = {name: value for each in lineage for name, value in _stated(each, kind) if each is node or name not in NOT_INHERITED}
+    stated = {
+        name: value
+        for each in lineage
+        for name, value in _stated(each, kind)
+        if each is node or name not in NOT_INHERITED
+    }
     traits = make_traits(kind, stated)
     is_recorded = getattr(traits, "recorded", False)
     if is_recorded and module != RECORDED:
-        raise ValueError("the trait recorded is that of loss_trace, which the training loop records; allowed is to leave it out")
+        raise ValueError(
+            "the trait recorded is that of loss_trace, which the training loop records; allowed is to leave it out"
+        )
     if isinstance(node, ast.ClassDef):
         for each in lineage:
             _check_class(each, kind)
@@ -178,19 +205,27 @@ def _check_arguments(node: ast.FunctionDef, expected: tuple[str, ...] | None, wh
     """Compare the positional arguments with those that the caller passes."""
     found = tuple(argument.arg for argument in [*node.args.posonlyargs, *node.args.args])
     if expected is None:
-        raise ValueError(f"@{what} marks a class with the method {', '.join(METHODS[what])}; this is a function")
+        raise ValueError(
+            f"@{what} marks a class with the method {', '.join(METHODS[what])}; this is a function"
+        )
     if found != expected:
-        raise ValueError(f"its arguments are ({', '.join(found)}); those of this {what} must be ({', '.join(expected)})")
+        raise ValueError(
+            f"its arguments are ({', '.join(found)}); those of this {what} must be ({', '.join(expected)})"
+        )
 
 
 def _check_class(node: ast.ClassDef, kind: str) -> None:
     """Check the methods that the class defines itself, and that its body assigns no trait."""
     if kind not in METHODS:
-        raise ValueError(f"@{kind} marks a function of ({', '.join(ARGUMENTS[kind])}); this is a class")
+        raise ValueError(
+            f"@{kind} marks a function of ({', '.join(ARGUMENTS[kind])}); this is a class"
+        )
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and method.name in METHODS[kind]:
             _check_arguments(method, METHODS[kind][method.name], kind)
-    names = {target.id for item in node.body for target in _targets(item) if isinstance(target, ast.Name)}
+    names = {
+        target.id for item in node.body for target in _targets(item) if isinstance(target, ast.Name)
+    }
     if wrong := sorted(names & {trait.name for trait in fields(traits_of(kind))}):
         raise ValueError(f"{wrong[0]} is a trait, not an attribute; write @{kind}({wrong[0]}=...)")
 
@@ -205,7 +240,11 @@ def _targets(item: ast.stmt) -> list[ast.expr]:
 def _lineage(node: ast.ClassDef, source: _Source) -> Iterator[ast.ClassDef]:
     """Yield the base classes whose source is found, the most basic first, and then the class itself."""
     for base in reversed(node.bases):
-        found = _class_before(node.lineno, name_of(base), source) if isinstance(base, ast.Name) else None
+        found = (
+            _class_before(node.lineno, name_of(base), source)
+            if isinstance(base, ast.Name)
+            else None
+        )
         if found is not None:
             yield from _lineage(*found)
     yield node
@@ -219,20 +258,30 @@ def _class_before(line: float, name: str, source: _Source) -> tuple[ast.ClassDef
         for alias in item.names if isinstance(item, ast.ImportFrom) else []:
             if (alias.asname or alias.name) == name:
                 file = source_file(item.module or "", source.path, item.level)
-                return None if file is None else _class_before(float("inf"), alias.name, _parse(file))
+                return (
+                    None if file is None else _class_before(float("inf"), alias.name, _parse(file))
+                )
     return None
 
 
-def _options(node: ast.FunctionDef | ast.ClassDef, lineage: Sequence[ast.ClassDef]) -> dict[str, Option]:
+def _options(
+    node: ast.FunctionDef | ast.ClassDef, lineage: Sequence[ast.ClassDef]
+) -> dict[str, Option]:
     """The keyword-only arguments of a function, or the fields of a dataclass and of its base classes."""
     if isinstance(node, ast.FunctionDef):
         arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         declared = [(argument.arg, argument.annotation, default) for argument, default in arguments]
     else:
         if _fields(node) and not _is_marked(node, "dataclass"):
-            raise ValueError("its fields are no options yet; write @dataclass(frozen=True) below the decorator")
+            raise ValueError(
+                "its fields are no options yet; write @dataclass(frozen=True) below the decorator"
+            )
         owners = [each for each in lineage if _is_marked(each, "dataclass")]
-        declared = [(each.target.id, each.annotation, each.value) for owner in owners for each in _fields(owner)]
+        declared = [
+            (each.target.id, each.annotation, each.value)
+            for owner in owners
+            for each in _fields(owner)
+        ]
     return {name: read_option(name, annotation, default) for name, annotation, default in declared}
 
 
@@ -246,13 +295,17 @@ def _stated(node: ast.FunctionDef | ast.ClassDef, kind: str) -> Iterator[tuple[s
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and name_of(decorator.func) == kind:
             if decorator.args:
-                raise ValueError(f"@{kind} has the value {ast.unparse(decorator.args[0])}; allowed are traits, as trait=value")
+                raise ValueError(
+                    f"@{kind} has the value {ast.unparse(decorator.args[0])}; allowed are traits, as trait=value"
+                )
             for keyword in decorator.keywords:
                 try:
                     yield keyword.arg, ast.literal_eval(keyword.value)
                 except ValueError as error:
                     written = ast.unparse(keyword.value)
-                    raise ValueError(f"the trait {keyword.arg} is not written out: {written}") from error
+                    raise ValueError(
+                        f"the trait {keyword.arg} is not written out: {written}"
+                    ) from error
 
 
 def _is_marked(node: ast.FunctionDef | ast.ClassDef, decorator: str) -> bool:

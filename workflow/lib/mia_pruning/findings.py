@@ -142,7 +142,9 @@ class Study:
         who = {"attack": attack, "attacker": attacker}
         return len(self._rows("results", defence=defence, metric=metric, **who)) > 0
 
-    def difference(self, defence: str, minus: str, metric: str, attack: str = "", attacker: str = "") -> Row:
+    def difference(
+        self, defence: str, minus: str, metric: str, attack: str = "", attacker: str = ""
+    ) -> Row:
         """A metric of a defence minus that of another one, paired by target."""
         who = {"attack": attack, "attacker": attacker}
         return self._row("differences", defence=defence, minus=minus, metric=metric, **who)
@@ -151,7 +153,9 @@ class Study:
         """Rank correlation of the examples' exposure with that of the baseline, corrected for attenuation."""
         return self._row("exposure_correlation", defence=defence)
 
-    def verdict(self, claim: str, defence: str, attack: str, attacker: str, corrected: bool = True) -> str:
+    def verdict(
+        self, claim: str, defence: str, attack: str, attacker: str, corrected: bool = True
+    ) -> str:
         """The verdict on a claim, by default corrected for all comparisons of the claim."""
         names = {"claim": claim, "defence": defence, "attack": attack, "attacker": attacker}
         words = self._rows("verdicts", **names)["corrected" if corrected else "verdict"].unique()
@@ -159,7 +163,9 @@ class Study:
             raise self._ambiguous("verdicts", len(words), names)
         return str(words[0])
 
-    def count_verdicts(self, claim: str, defence: str, word: str, corrected: bool = True) -> tuple[int, int]:
+    def count_verdicts(
+        self, claim: str, defence: str, word: str, corrected: bool = True
+    ) -> tuple[int, int]:
         """The number of attacks with this verdict on a claim, and of all that judged it.
 
         The strongest attack is one of the others, so it is not counted.

@@ -44,7 +44,9 @@ class Option:
         """
         parts = self._alternatives
         types = [ast.unparse(part) for part in parts if name_of(part) != "Literal"]
-        words = ", ".join(str(word) for part in parts if name_of(part) == "Literal" for word in _words(part))
+        words = ", ".join(
+            str(word) for part in parts if name_of(part) == "Literal" for word in _words(part)
+        )
         typed = f"{' | '.join(types)} {self.range}".strip()
         if not words:
             return typed
@@ -58,7 +60,9 @@ class Option:
         """Raise ValueError if no study could use the option as it is declared."""
         for part in self._alternatives:
             if not _is_supported(part):
-                raise ValueError(f"the type of option {self.name} is {self.annotation}; allowed are {_ALLOWED_TYPES}")
+                raise ValueError(
+                    f"the type of option {self.name} is {self.annotation}; allowed are {_ALLOWED_TYPES}"
+                )
         conditions = _split(self.range)
         if not all(map(_CONDITION.fullmatch, conditions)):
             allowed = "allowed are >=, >, <= or <, a space and a number, joined by commas, such as '>= 1, < 9'"
@@ -67,7 +71,9 @@ class Option:
             problem = f"the range of option {self.name} is {self.range!r}, but its type is {self.annotation}"
             raise ValueError(f"{problem}; allowed is a range of int or float")
         if self.default is not REQUIRED and not self.accepts(self.default):
-            raise ValueError(f"the default of option {self.name} is {self.default!r}; allowed is {self.allowed}")
+            raise ValueError(
+                f"the default of option {self.name} is {self.default!r}; allowed is {self.allowed}"
+            )
 
     @property
     def _alternatives(self) -> list[ast.expr]:
@@ -80,11 +86,17 @@ class Option:
             return any(value == word and type(value) is type(word) for word in _words(part))
         if kind in _LISTS:
             is_list = isinstance(value, list | tuple) and len(value) > 0
-            return is_list and all(any(self._fits(item, each) for each in _parts(part.slice)) for item in value)
+            return is_list and all(
+                any(self._fits(item, each) for each in _parts(part.slice)) for item in value
+            )
         if kind in _NUMBERS:
             is_number = isinstance(value, _NUMBERS[kind]) and not isinstance(value, bool)
             return is_number and _is_finite(value) and self._in_range(value)
-        return isinstance(value, _OTHERS[kind]) if kind in _OTHERS else kind == "None" and value is None
+        return (
+            isinstance(value, _OTHERS[kind])
+            if kind in _OTHERS
+            else kind == "None" and value is None
+        )
 
     def _in_range(self, value: float) -> bool:
         conditions = [condition.split() for condition in _split(self.range)]
@@ -99,7 +111,9 @@ def read_option(name: str, annotation: ast.expr | None, default: ast.expr | None
     try:
         value = REQUIRED if default is None else ast.literal_eval(default)
     except ValueError as error:
-        raise ValueError(f"the default of option {name} is not written out: {ast.unparse(default)}") from error
+        raise ValueError(
+            f"the default of option {name} is not written out: {ast.unparse(default)}"
+        ) from error
     option = Option(name, ast.unparse(type_), range_, value)
     option.check()
     return option
@@ -134,9 +148,13 @@ def _split_annotated(name: str, annotation: ast.expr) -> tuple[ast.expr, str]:
     """The type and the range of `Annotated[type, range]`; any other annotation has no range."""
     if name_of(annotation) != "Annotated":
         return annotation, ""
-    parts = annotation.slice.elts if isinstance(getattr(annotation, "slice", None), ast.Tuple) else []
+    parts = (
+        annotation.slice.elts if isinstance(getattr(annotation, "slice", None), ast.Tuple) else []
+    )
     if len(parts) != 2 or not isinstance(getattr(parts[1], "value", None), str):
-        allowed = "allowed is a type and one range that is written out, such as Annotated[float, '>= 0']"
+        allowed = (
+            "allowed is a type and one range that is written out, such as Annotated[float, '>= 0']"
+        )
         raise ValueError(f"the annotation of option {name} is {ast.unparse(annotation)}; {allowed}")
     return parts[0], parts[1].value
 
@@ -163,7 +181,9 @@ def _is_supported(part: ast.expr) -> bool:
     """Whether values of this type can be written in a study and checked."""
     kind, is_generic = name_of(part), isinstance(part, ast.Subscript)
     if kind == "Literal":
-        return is_generic and all(isinstance(word, ast.Constant | ast.UnaryOp) for word in _listed(part))
+        return is_generic and all(
+            isinstance(word, ast.Constant | ast.UnaryOp) for word in _listed(part)
+        )
     if kind in _LISTS:
         return is_generic and all(map(_is_supported, _parts(part.slice)))
     return not is_generic and kind in (*_NUMBERS, *_OTHERS, "None")

@@ -18,7 +18,17 @@ from typing import Any
 
 from mia_pruning.modules import LIBRARY, imported_files
 
-VERSIONED = ("torch", "torchvision", "opacus", "numpy", "scipy", "pandas", "pillow", "snakemake", "matplotlib")
+VERSIONED = (
+    "torch",
+    "torchvision",
+    "opacus",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pillow",
+    "snakemake",
+    "matplotlib",
+)
 
 
 def code_digest(*files: str | Path) -> str:
@@ -40,7 +50,9 @@ def _parsed(path: Path, modified: int) -> tuple[str, tuple[Path, ...]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imports = imported_files(tree, path)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
+        if isinstance(
+            node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        ) and ast.get_docstring(node):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports))
 
@@ -48,7 +60,9 @@ def _parsed(path: Path, modified: int) -> tuple[str, tuple[Path, ...]]:
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
     """SHA-256, or another digest, of a file in hex."""
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(
+            file, lambda: hashlib.new(algorithm, usedforsecurity=False)
+        ).hexdigest()
 
 
 def file_digests(paths: Iterable[str]) -> dict[str, str]:
@@ -62,10 +76,14 @@ def fingerprint(content: Any) -> str:
     >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     True
     """
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[
+        :16
+    ]
 
 
-def record(*, rule: str, inputs: list[str], params: dict[str, Any], wildcards: dict[str, str]) -> dict[str, Any]:
+def record(
+    *, rule: str, inputs: list[str], params: dict[str, Any], wildcards: dict[str, str]
+) -> dict[str, Any]:
     """Everything that a reader needs to trace one result: rule, wildcards, parameters, inputs with hashes, code and machine."""
     return {
         "rule": rule,
@@ -116,7 +134,9 @@ def _version(package: str) -> str | None:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(LIBRARY), *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(LIBRARY), *arguments], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

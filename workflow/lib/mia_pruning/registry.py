@@ -82,7 +82,9 @@ def names_of(kind: str) -> list[str]:
 @cache
 def _survey(kind: str) -> dict[str, PlugIn | Faulty]:
     """Everything in the folder of a kind that is meant to be a plug-in, by name."""
-    found = [each for path in sorted(_folder(kind).glob("*.py")) for each in _read_built_in(kind, path)]
+    found = [
+        each for path in sorted(_folder(kind).glob("*.py")) for each in _read_built_in(kind, path)
+    ]
     counts = Counter(each.name for each in found)
     return {each.name: each if counts[each.name] == 1 else _ambiguous(each, kind) for each in found}
 
@@ -96,7 +98,9 @@ def _read_built_in(kind: str, path: Path) -> list[PlugIn | Faulty]:
 
 
 def _ambiguous(found: PlugIn | Faulty, kind: str) -> Faulty:
-    reason = f"the name {found.name} stands twice in this folder; each {kind} needs a name of its own"
+    reason = (
+        f"the name {found.name} stands twice in this folder; each {kind} needs a name of its own"
+    )
     return Faulty(found.name, _folder(kind), found.symbol, reason)
 
 
@@ -108,13 +112,17 @@ def find(kind: str, use: str, where: str) -> PlugIn:
     found = _find_dotted(kind, use, where) if "." in use else _survey(kind).get(use)
     if found is None:
         unreadable = "".join(f". {faulty}" for faulty in faults(kind).values() if not faulty.symbol)
-        raise StudyError(f"{where} = {use!r}", f"no such {kind}", f"{suggest(use, catalogue(kind))}{unreadable}")
+        raise StudyError(
+            f"{where} = {use!r}", f"no such {kind}", f"{suggest(use, catalogue(kind))}{unreadable}"
+        )
     if isinstance(found, Faulty):
         raise StudyError(f"{where} = {use!r}", found)
     return found
 
 
-def check_options(given: dict[str, Any], plug_ins: list[PlugIn], where: str, own: tuple[str, ...] = ()) -> dict[str, Any]:
+def check_options(
+    given: dict[str, Any], plug_ins: list[PlugIn], where: str, own: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """The options with their defaults filled in, taken from the union of what the plug-ins accept.
 
     own: the entry's other keys, to be offered to who mistypes one.
@@ -122,16 +130,28 @@ def check_options(given: dict[str, Any], plug_ins: list[PlugIn], where: str, own
     counts = Counter(name for plug_in in plug_ins for name in plug_in.options)
     if shared := [name for name, count in counts.items() if count > 1]:
         both = " and ".join(f"{plug_in.kind} {plug_in.name}" for plug_in in plug_ins)
-        raise StudyError(where, f"{both} share one entry and both have an option {shared[0]}", "allowed are different names")
+        raise StudyError(
+            where,
+            f"{both} share one entry and both have an option {shared[0]}",
+            "allowed are different names",
+        )
     accepted = {name: option for plug_in in plug_ins for name, option in plug_in.options.items()}
     for name, value in given.items():
         if name not in accepted:
             raise StudyError(f"{where}.{name}", "unknown key", suggest(name, [*own, *accepted]))
         if not accepted[name].accepts(value):
-            raise StudyError(f"{where}.{name} = {value!r}", allowed=f"allowed is {accepted[name].allowed}")
-    missing = [name for name, option in accepted.items() if option.default is REQUIRED and name not in given]
+            raise StudyError(
+                f"{where}.{name} = {value!r}", allowed=f"allowed is {accepted[name].allowed}"
+            )
+    missing = [
+        name
+        for name, option in accepted.items()
+        if option.default is REQUIRED and name not in given
+    ]
     if missing:
-        raise StudyError(f"{where}.{missing[0]}", "missing", f"it takes {accepted[missing[0]].allowed}")
+        raise StudyError(
+            f"{where}.{missing[0]}", "missing", f"it takes {accepted[missing[0]].allowed}"
+        )
     return {name: given.get(name, option.default) for name, option in accepted.items()}
 
 
@@ -160,9 +180,13 @@ def _find_dotted(kind: str, use: str, where: str) -> PlugIn | Faulty:
     try:
         found = {each.symbol: each for each in read_plug_ins(kind, module, Path(spec.origin))}
     except (OSError, ValueError, SyntaxError) as error:
-        raise StudyError(f"{where} = {use!r}", f"{spec.origin} cannot be read as a plug-in: {error}") from error
+        raise StudyError(
+            f"{where} = {use!r}", f"{spec.origin} cannot be read as a plug-in: {error}"
+        ) from error
     if name not in found:
-        raise StudyError(f"{where} = {use!r}", f"{spec.origin} has no {name!r} with the decorator @{kind}")
+        raise StudyError(
+            f"{where} = {use!r}", f"{spec.origin} has no {name!r} with the decorator @{kind}"
+        )
     return found[name]
 
 
@@ -173,7 +197,9 @@ def _find_module(module: str, place: str) -> importlib.machinery.ModuleSpec:
         absent = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "")
         if not absent:
             package = module.rpartition(".")[0]
-            raise StudyError(place, f"the package {package} cannot be imported: {type(error).__name__}: {error}") from error
+            raise StudyError(
+                place, f"the package {package} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
         spec = None
     if spec is None or spec.origin is None:
         raise StudyError(place, f"there is no module {module!r} on Python's path")

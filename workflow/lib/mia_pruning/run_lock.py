@@ -78,7 +78,9 @@ def _refusal(path: Path) -> StudyError:
     """Return who holds the lock and what to do about it."""
     fields = path.read_text(encoding="utf-8").split("\n")
     if len(fields) < 3:  # It was locked an instant ago.
-        return StudyError(path, "another run has just begun in this folder", "wait until it has ended")
+        return StudyError(
+            path, "another run has just begun in this folder", "wait until it has ended"
+        )
     pid, host, started = fields[:3]
     run = f"(process {pid} on {host}, started {started})"
     again = f"on {host}, then run the same command again"

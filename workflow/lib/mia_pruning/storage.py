@@ -46,7 +46,9 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise StudyError(path, f"not a readable JSON file ({error})", "delete it and run again") from error
+        raise StudyError(
+            path, f"not a readable JSON file ({error})", "delete it and run again"
+        ) from error
 
 
 def write_text(path: str | Path, content: str) -> None:
@@ -64,7 +66,9 @@ def read_array(path: str | Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise StudyError(path, f"not a readable array file ({error})", "delete it and run again") from error
+        raise StudyError(
+            path, f"not a readable array file ({error})", "delete it and run again"
+        ) from error
 
 
 def rows_per_chunk(row_bytes: int) -> int:
@@ -83,13 +87,17 @@ def read_chunks(path: str | Path) -> Iterator[np.ndarray]:
         file.seek(array.offset)
         for start in range(0, len(array), rows_per_chunk(row_bytes)):
             rows = min(rows_per_chunk(row_bytes), len(array) - start)
-            yield np.frombuffer(file.read(rows * row_bytes), array.dtype).reshape(rows, *array.shape[1:])
+            yield np.frombuffer(file.read(rows * row_bytes), array.dtype).reshape(
+                rows, *array.shape[1:]
+            )
 
 
 def write_chunks(path: str | Path, shape: tuple[int, ...], chunks: Iterable[np.ndarray]) -> None:
     """Rows of unsigned bytes, some at a time, as one array file of this shape; rows that are not given are zero."""
     with atomic(path) as temporary, temporary.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
         start = file.tell()
         for chunk in chunks:
             file.write(np.ascontiguousarray(chunk, dtype=np.uint8).data)
@@ -107,10 +115,14 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name != "provenance"}
     except (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise StudyError(path, f"not a readable npz file ({error})", "delete it and run again") from error
+        raise StudyError(
+            path, f"not a readable npz file ({error})", "delete it and run again"
+        ) from error
 
 
-def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> None:
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
@@ -128,7 +140,9 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             metadata = json.loads((file.metadata() or {}).get("json", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (SafetensorError, FileNotFoundError) as error:
-        raise StudyError(path, f"not a readable safetensors file ({error})", "delete it and run again") from error
+        raise StudyError(
+            path, f"not a readable safetensors file ({error})", "delete it and run again"
+        ) from error
 
 
 def write_table(path: str | Path, rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
@@ -145,7 +159,11 @@ def select(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     >>> select({"a/x": 1, "b/x": 2}, "a")
     {'x': 1}
     """
-    return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}/")}
+    return {
+        name[len(prefix) + 1 :]: tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f"{prefix}/")
+    }
 
 
 def under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:

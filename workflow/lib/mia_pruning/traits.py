@@ -40,14 +40,17 @@ class AttackTraits(Traits):
         (), "option, value, and the fewest shadow models that it needs with this value"
     )
     threshold_option: str = _trait(
-        "", "the option with the number of shadow models that set its threshold, if it reads no others"
+        "",
+        "the option with the number of shadow models that set its threshold, if it reads no others",
     )
 
     def __post_init__(self) -> None:
         rules = all(isinstance(rule, tuple) and len(rule) == 3 for rule in self.fewest_with_option)
         if not rules or not all(isinstance(fewest, int) for *_, fewest in self.fewest_with_option):
             allowed = "a tuple of (option, value, number)"
-            raise ValueError(f"trait fewest_with_option is {self.fewest_with_option!r}; allowed is {allowed}")
+            raise ValueError(
+                f"trait fewest_with_option is {self.fewest_with_option!r}; allowed is {allowed}"
+            )
         if not all(isinstance(probe, str) for probe in self.probes):
             raise ValueError(f"trait probes is {self.probes!r}; allowed is a tuple of names")
 
@@ -74,7 +77,9 @@ class SolverTraits(Traits):
     """Where a solver starts and what its masks depend on."""
 
     from_initial: bool = _trait(False, "starts from the untrained network")
-    reads_members: bool = _trait(True, "chooses masks by training examples, which a promise on the weights does not cover")
+    reads_members: bool = _trait(
+        True, "chooses masks by training examples, which a promise on the weights does not cover"
+    )
 
 
 @dataclass(frozen=True)

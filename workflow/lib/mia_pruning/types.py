@@ -143,4 +143,8 @@ class Signals:
         if self.membership is None:
             raise ValueError("the membership of these models is not known to the attacker")
         labels = np.broadcast_to(self.labels, self.candidates.shape)
-        return self.logits[self.candidates], labels[self.candidates], self.membership[self.candidates]
+        return (
+            self.logits[self.candidates],
+            labels[self.candidates],
+            self.membership[self.candidates],
+        )

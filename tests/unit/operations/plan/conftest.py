@@ -14,14 +14,26 @@ SETTINGS = {
         "e": {
             "dataset": "images",
             "model": {"use": "lenet5"},
-            "split": {"protocol": "pool", "examples": 400, "models": 4, "reference": 100, "test": 50},
+            "split": {
+                "protocol": "pool",
+                "examples": 400,
+                "models": 4,
+                "reference": 100,
+                "test": 50,
+            },
             "training": {"epochs": 10, "batch_size": 50, "test_every": 5, "models_per_job": 3},
         }
     },
     "objectives": {"erm": {"use": "erm"}},
     "constraints": {
         "none": {"use": "none"},
-        "admm": {"use": "cardinality", "solver": "admm", "compression": 10, "epochs": 4, "retrain_epochs": 6},
+        "admm": {
+            "use": "cardinality",
+            "solver": "admm",
+            "compression": 10,
+            "epochs": 4,
+            "retrain_epochs": 6,
+        },
     },
     "defences": {
         "baseline": {"objective": "erm", "constraint": "none"},
@@ -38,10 +50,21 @@ class KnownRates:
         return NetworkCounts(flops=100, parameter_bytes=1000, state_bytes=1200, widest_bytes=4)
 
     def training(self, settings, image_shape, n_classes):
-        return TrainingRates(1.0, 0.1, 0.01, 2.0, step_bytes=5000, example_bytes=100, optimizer_bytes=2000, carried_bytes=50)
+        return TrainingRates(
+            1.0,
+            0.1,
+            0.01,
+            2.0,
+            step_bytes=5000,
+            example_bytes=100,
+            optimizer_bytes=2000,
+            carried_bytes=50,
+        )
 
     def solver(self, settings, image_shape, n_classes):
-        return SolverCounts(settings["constraint"].get("epochs", 0), 0.0, mask_bytes=250, tensor_bytes=2000)
+        return SolverCounts(
+            settings["constraint"].get("epochs", 0), 0.0, mask_bytes=250, tensor_bytes=2000
+        )
 
     def attack(self, entry, probes, image_shape, n_classes):
         return 0.001

@@ -49,7 +49,11 @@ def counted(monkeypatch):
 
 @pytest.mark.parametrize("objective", registry.catalogue("objective"))
 def test_every_objective_is_measured_whatever_its_learning_rate(objective):
-    settings = {"model": MODEL, "objective": {"use": objective, **OBJECTIVES.get(objective, {})}, "training": TRAINING}
+    settings = {
+        "model": MODEL,
+        "objective": {"use": objective, **OBJECTIVES.get(objective, {})},
+        "training": TRAINING,
+    }
     rates = measure_training(settings, (16, 16, 1), 3, flops=10_000)
     assert rates.seconds_per_step > 0
     assert rates.seconds_per_answer > 0
@@ -60,11 +64,17 @@ def test_every_objective_is_measured_whatever_its_learning_rate(objective):
 
 @pytest.mark.parametrize("objective", registry.catalogue("objective"))
 def test_memory_of_a_batch_lies_on_the_line_through_two_smaller_ones(objective):
-    settings = {"model": MODEL, "objective": {"use": objective, **OBJECTIVES.get(objective, {})}, "training": TRAINING}
+    settings = {
+        "model": MODEL,
+        "objective": {"use": objective, **OBJECTIVES.get(objective, {})},
+        "training": TRAINING,
+    }
     fixed, per_example = measure_memory(settings, (16, 16, 1), 3, 64)
     trainer = calibration._trainer(settings, (16, 16, 1), 3, 256, 256)
     trainer.train_epoch(0)
-    assert fixed + 256 * per_example == pytest.approx(peak_bytes(lambda: trainer.train_epoch(1)), rel=0.15)
+    assert fixed + 256 * per_example == pytest.approx(
+        peak_bytes(lambda: trainer.train_epoch(1)), rel=0.15
+    )
 
 
 def test_memory_is_the_same_to_the_byte_each_time():
@@ -96,16 +106,24 @@ def test_rubbish_of_before_hides_nothing():
 def test_a_network_that_cannot_be_trained_is_named_in_a_sentence(monkeypatch):
     settings = {"model": MODEL, "objective": {"use": "erm"}, "training": TRAINING}
     monkeypatch.setattr(calibration, "_trainer", lambda *arguments: 1 / 0)
-    with pytest.raises(StudyError, match=r"model .*lenet5.*: a training step fails with ZeroDivisionError"):
+    with pytest.raises(
+        StudyError, match=r"model .*lenet5.*: a training step fails with ZeroDivisionError"
+    ):
         Machine().training(settings, (16, 16, 1), 3)
 
 
 def test_nothing_is_measured_twice_and_nothing_that_costs_nothing_matters(monkeypatch):
     measured = []
-    monkeypatch.setattr(calibration, "measure_training", lambda settings, *data: measured.append(settings))
+    monkeypatch.setattr(
+        calibration, "measure_training", lambda settings, *data: measured.append(settings)
+    )
     machine = Machine()
     for epochs, width in ((5, 8), (50, 8), (5, 16)):
-        settings = {"model": {**MODEL, "hidden": width}, "objective": {"use": "erm"}, "training": {**TRAINING, "epochs": epochs}}
+        settings = {
+            "model": {**MODEL, "hidden": width},
+            "objective": {"use": "erm"},
+            "training": {**TRAINING, "epochs": epochs},
+        }
         machine.training(settings, (16, 16, 1), 3)
     assert [settings["model"]["hidden"] for settings in measured] == [8, 16]
 
@@ -129,14 +147,18 @@ def test_every_probe_is_measured(probe):
 def test_a_probe_that_takes_no_more_time_with_more_examples_is_bounded_by_its_time(monkeypatch):
     monkeypatch.setattr(calibration, "seconds_of", lambda action: 3.0)
     settings = {"model": MODEL, "objective": {"use": "erm"}}
-    rates = measure_probe({"use": "distillation", "epochs": 20}, settings, (16, 16, 1), 3, flops=10_000)
+    rates = measure_probe(
+        {"use": "distillation", "epochs": 20}, settings, (16, 16, 1), 3, flops=10_000
+    )
     assert rates.seconds_per_example == rates.seconds_per_reference == pytest.approx(3.0 / 100)
 
 
 @pytest.mark.usefixtures("counted")
 def test_a_probe_that_trains_costs_more_with_more_to_train_on():
     settings = {"model": MODEL, "objective": {"use": "erm"}}
-    rates = measure_probe({"use": "distillation", "epochs": 20}, settings, (16, 16, 1), 3, flops=10_000)
+    rates = measure_probe(
+        {"use": "distillation", "epochs": 20}, settings, (16, 16, 1), 3, flops=10_000
+    )
     assert rates.seconds_per_reference > rates.seconds_per_example > 0
 
 
@@ -144,14 +166,20 @@ def test_a_probe_that_trains_costs_more_with_more_to_train_on():
 def test_an_attack_that_may_train_longer_is_expected_to_cost_more():
     options = {"use": "neural_network", "min_steps": 1, "batch_size": 50, "learning_rate": 0.001}
     short, long = (
-        measure_attack({**options, "precision": "float32", "epochs": epochs}, (8, 8, 1), 3, n_examples=200) for epochs in (4, 100)
+        measure_attack(
+            {**options, "precision": "float32", "epochs": epochs}, (8, 8, 1), 3, n_examples=200
+        )
+        for epochs in (4, 100)
     )
     assert long > 3 * short
 
 
 def test_answers_have_the_shape_of_the_studys_own_probe_and_options():
     traits = AttackTraits(probes=("mine", "noisy"))
-    probes = {"mine": {"use": "augmented", "n_copies": 17}, "noisy": {"use": "noisy", "deviations": [1, 2]}}
+    probes = {
+        "mine": {"use": "augmented", "n_copies": 17},
+        "noisy": {"use": "noisy", "deviations": [1, 2]},
+    }
     answers = made_up_signals(4, 20, (8, 8, 1), 4, traits, probes).probes
     assert answers["mine"].shape == (4, 20, 17, 4)
     assert answers["noisy"].shape == (4, 20, 2)

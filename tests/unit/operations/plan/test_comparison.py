@@ -16,7 +16,9 @@ def results(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\tmax_rss\tcpu_time\n5\t100.0\t{seconds}\n", encoding="utf-8")
         if ended:
-            storage.write_json(tmp_path / "erm" / "logs" / f"{name}.provenance.json", {"rule": "prune_models"})
+            storage.write_json(
+                tmp_path / "erm" / "logs" / f"{name}.provenance.json", {"rule": "prune_models"}
+            )
     return tmp_path
 
 
@@ -25,7 +27,10 @@ def test_benchmarks_are_summed_by_the_rule_in_the_record(results):
 
 
 def test_an_incomplete_run_is_compared_by_the_jobs_that_ran(results):
-    costs = [RuleCost("prune_models", 4, Cost(cpu_seconds=18.0)), RuleCost("query_models", 1, Cost(cpu_seconds=7.0))]
+    costs = [
+        RuleCost("prune_models", 4, Cost(cpu_seconds=18.0)),
+        RuleCost("query_models", 1, Cost(cpu_seconds=7.0)),
+    ]
     pruning, total = compare(costs, read_benchmarks(results))
     assert (pruning.rule, pruning.jobs, pruning.ratio) == ("prune_models", 2, 2.0)
     assert (total.estimated, total.measured) == (9.0, 4.5)

@@ -22,7 +22,9 @@ def costs_of(small_study, rates):
 
 def test_training_of_four_models_by_hand(costs_of):
     cost = costs_of()["train_targets"]
-    a_model = 10 * (4 * 1.0 + 200 * 0.1) + 2 * 50 * 0.01  # epochs of 4 steps and 200 members, then two tests of 50
+    a_model = (
+        10 * (4 * 1.0 + 200 * 0.1) + 2 * 50 * 0.01
+    )  # epochs of 4 steps and 200 members, then two tests of 50
     assert cost.models == 4
     assert cost.cpu_seconds == pytest.approx(4 * a_model + 2 * 2.0)
     assert cost.longest_seconds == pytest.approx(3 * a_model + 2.0)
@@ -50,7 +52,9 @@ def test_an_attack_learns_from_every_shadow_of_every_group(costs_of):
 
 def test_an_attack_is_measured_on_answers_of_the_studys_own_probe(costs_of, rates, monkeypatch):
     measured = []
-    monkeypatch.setattr(rates, "attack", lambda entry, probes, *data: measured.append(probes) or 0.001)
+    monkeypatch.setattr(
+        rates, "attack", lambda entry, probes, *data: measured.append(probes) or 0.001
+    )
     probe = {"use": "noisy", "deviations": [16], "n_copies": 3}
     costs_of({"attacks": {"mine": {"use": "label_only"}}, "probes": {"noisy": probe}})
     assert measured
@@ -61,14 +65,42 @@ def test_an_attack_is_measured_on_answers_of_the_studys_own_probe(costs_of, rate
     ("attacks", "n_jobs"),
     [
         ({"steep": {"use": "gradient_norm"}}, 2),
-        ({"steep": {"use": "gradient_norm"}, "steep_per_class": {"use": "gradient_norm", "per_class": True}}, 2),
-        ({"steep": {"use": "gradient_norm", "attackers": ["adaptive"], "defences": ["pruned"]}}, 1),
-        ({"steep": {"use": "gradient_norm", "attackers": ["dense_shadows"], "defences": ["pruned"]}}, 2),
-        ({"labels": {"use": "label_only"}}, 4),
-        ({"steep": {"use": "gradient_norm", "attackers": ["generated_shadows"], "defences": ["pruned"]}}, 2),
         (
             {
-                "steep": {"use": "gradient_norm", "attackers": ["adaptive"], "defences": ["pruned"]},
+                "steep": {"use": "gradient_norm"},
+                "steep_per_class": {"use": "gradient_norm", "per_class": True},
+            },
+            2,
+        ),
+        ({"steep": {"use": "gradient_norm", "attackers": ["adaptive"], "defences": ["pruned"]}}, 1),
+        (
+            {
+                "steep": {
+                    "use": "gradient_norm",
+                    "attackers": ["dense_shadows"],
+                    "defences": ["pruned"],
+                }
+            },
+            2,
+        ),
+        ({"labels": {"use": "label_only"}}, 4),
+        (
+            {
+                "steep": {
+                    "use": "gradient_norm",
+                    "attackers": ["generated_shadows"],
+                    "defences": ["pruned"],
+                }
+            },
+            2,
+        ),
+        (
+            {
+                "steep": {
+                    "use": "gradient_norm",
+                    "attackers": ["adaptive"],
+                    "defences": ["pruned"],
+                },
                 "loss": {"use": "loss", "attackers": ["generated_shadows"]},
             },
             1,
@@ -123,7 +155,9 @@ GENERATED = {"attacks": {"loss": {"use": "loss", "attackers": ["generated_shadow
 
 
 @pytest.mark.parametrize("examples", [None, 200])
-def test_shadow_models_on_generated_examples_are_trained_and_queried_as_others_are(examples, costs_of):
+def test_shadow_models_on_generated_examples_are_trained_and_queried_as_others_are(
+    examples, costs_of
+):
     generator = {"generator": {"models": 2, **({"examples": examples} if examples else {})}}
     jobs = {**JOBS, "generate_examples": 1}
     before = costs_of({"attacks": {"loss": {"use": "loss", "attackers": ["adaptive"]}}}, jobs)
@@ -136,7 +170,9 @@ def test_shadow_models_on_generated_examples_are_trained_and_queried_as_others_a
     assert after["query_models"].models == 2 * (4 + 2)
     more = after["query_models"].flops - before["query_models"].flops
     assert more == 2 * 2 * (n_pool + 150) * 100
-    assert after["evaluate_defence"].cpu_seconds == pytest.approx(before["evaluate_defence"].cpu_seconds)
+    assert after["evaluate_defence"].cpu_seconds == pytest.approx(
+        before["evaluate_defence"].cpu_seconds
+    )
     assert after["run_attack"].cpu_seconds == pytest.approx(3 * 2.0 + 2 * 2 * n_pool * 0.001)
 
 
@@ -168,7 +204,10 @@ def test_a_rule_that_is_not_known_costs_its_start(costs_of):
     ],
 )
 def test_twice_the_epochs_cost_twice_the_training(rule, key, costs_of):
-    once, twice = (costs_of({key: epochs, "experiments.e.training.test_every": 1000})[rule] for epochs in (50, 100))
+    once, twice = (
+        costs_of({key: epochs, "experiments.e.training.test_every": 1000})[rule]
+        for epochs in (50, 100)
+    )
     assert (twice.cpu_seconds - 4.0) / (once.cpu_seconds - 4.0) == pytest.approx(2, rel=0.01)
     assert twice.flops / once.flops == pytest.approx(2, rel=0.01)
 
@@ -181,21 +220,44 @@ def test_every_seed_costs_the_same_again(costs_of):
 
 
 def test_shadows_of_a_disjoint_split_are_trained_apart_and_attack_all_targets_at_once(costs_of):
-    split = {"protocol": "disjoint", "examples": 200, "models": 2, "shadow_examples": 400, "shadow_models": 6, "test": 50}
+    split = {
+        "protocol": "disjoint",
+        "examples": 200,
+        "models": 2,
+        "shadow_examples": 400,
+        "shadow_models": 6,
+        "test": 50,
+    }
     costs = costs_of({"experiments.e.split": split}, {**JOBS, "train_shadows": 2})
-    assert (costs["train_targets"].models, costs["train_shadows"].models, costs["prune_models"].models) == (2, 6, 8)
+    assert (
+        costs["train_targets"].models,
+        costs["train_shadows"].models,
+        costs["prune_models"].models,
+    ) == (2, 6, 8)
     assert costs["run_attack"].cpu_seconds == pytest.approx(3 * (6 * 400 * 0.001 + 2.0))
 
 
 def test_memory_of_a_job_grows_with_the_data_and_the_models_it_holds(costs_of):
     few = costs_of()["train_targets"].memory_bytes
-    assert costs_of({"experiments.e.split.test": 150})["train_targets"].memory_bytes >= few + 100 * 28 * 28
-    assert costs_of({"experiments.e.training.models_per_job": 1})["train_targets"].memory_bytes == few - 2 * 1250
-    assert costs_of({"experiments.e.training.batch_size": 90})["train_targets"].memory_bytes == few + 40 * 100
+    assert (
+        costs_of({"experiments.e.split.test": 150})["train_targets"].memory_bytes
+        >= few + 100 * 28 * 28
+    )
+    assert (
+        costs_of({"experiments.e.training.models_per_job": 1})["train_targets"].memory_bytes
+        == few - 2 * 1250
+    )
+    assert (
+        costs_of({"experiments.e.training.batch_size": 90})["train_targets"].memory_bytes
+        == few + 40 * 100
+    )
 
 
 def test_wall_time_is_shared_work_but_never_less_than_the_longest_chain():
-    shared, whole = Cost(cpu_seconds=40, longest_seconds=10), Cost(cpu_seconds=20, longest_seconds=20)
+    shared, whole = (
+        Cost(cpu_seconds=40, longest_seconds=10),
+        Cost(cpu_seconds=20, longest_seconds=20),
+    )
     costs = [RuleCost("a", 4, shared), RuleCost("b", 1, whole)]
     assert [wall_seconds(costs, cores) for cores in (1, 2, 100)] == [60, 30, 30]
 

@@ -4,7 +4,10 @@ from torch import nn
 
 from mia_pruning.operations.plan.counting import count_network, count_solver
 
-SETTINGS = {"model": {"use": "lenet5", "channels": [2, 3], "hidden": 8}, "objective": {"use": "erm"}}
+SETTINGS = {
+    "model": {"use": "lenet5", "channels": [2, 3], "hidden": 8},
+    "objective": {"use": "erm"},
+}
 ADMM = {"use": "cardinality", "solver": "admm", "compression": 4.0, "epochs": 5}
 LOTTERY = {"use": "cardinality", "solver": "magnitude", "compression": 4.0}
 
@@ -27,7 +30,9 @@ def test_counting_changes_no_weight():
 
 
 @pytest.mark.parametrize(("constraint", "epochs", "tensors"), [(ADMM, 5, 2), (LOTTERY, 0, 0)])
-def test_a_solver_keeps_a_byte_a_weight_and_admm_two_copies_of_the_weights(constraint, epochs, tensors):
+def test_a_solver_keeps_a_byte_a_weight_and_admm_two_copies_of_the_weights(
+    constraint, epochs, tensors
+):
     counts = count_solver({**SETTINGS, "constraint": constraint}, (16, 16, 1), 3)
     n_weights = 2 * 25 + 3 * 2 * 25 + 3 * 8 + 8 * 3
     assert counts.epochs == epochs

@@ -12,7 +12,10 @@ from mia_pruning.types import StudyError
 CPU = Device("cpu", 1.0)
 #: of the small study: the longest model is trained for 10 epochs of 4 steps and 200 members and tested twice
 A_MODEL = 10 * (4 * 1.0 + 200 * 0.1) + 2 * 50 * 0.01
-AUTO = {"experiments.e.training.models_per_job": "auto", "experiments.e.training.minutes_per_job": 2.1 * A_MODEL / 60}
+AUTO = {
+    "experiments.e.training.models_per_job": "auto",
+    "experiments.e.training.minutes_per_job": 2.1 * A_MODEL / 60,
+}
 
 
 def resources(study, rates):
@@ -25,7 +28,9 @@ def test_a_job_takes_the_models_that_fit_into_its_minutes(small_study, rates):
 
 def test_a_job_has_one_model_at_least_and_all_at_most(small_study, rates):
     sizes = [
-        lay_out(small_study({**AUTO, "experiments.e.training.minutes_per_job": minutes}), rates, CPU).models_per_job("e")
+        lay_out(
+            small_study({**AUTO, "experiments.e.training.minutes_per_job": minutes}), rates, CPU
+        ).models_per_job("e")
         for minutes in (0.001, 1e6)
     ]
     assert sizes == [1, 4]
@@ -64,7 +69,9 @@ def test_a_study_without_a_plan_says_how_to_get_one(small_study):
 
 
 def test_a_job_asks_for_its_largest_part_with_room(small_study, rates):
-    plan = request(Layout(small_study()), ["train_targets", "prune_models", "write_report"], rates, CPU)
+    plan = request(
+        Layout(small_study()), ["train_targets", "prune_models", "write_report"], rates, CPU
+    )
     train = plan.needs["train_targets"]["e"]
     assert train.seconds == pytest.approx(3 * A_MODEL + 2.0)
     assert plan.minutes("train_targets", "e", 1) > train.seconds / 60
@@ -75,14 +82,22 @@ def test_a_job_asks_for_its_largest_part_with_room(small_study, rates):
         < plan.memory_mb("train_targets", "e", 60)
         < 60 * 1.6 * train.memory_bytes / 1e6 + 700
     )
-    assert plan.needs["write_report"] == {"study": dataclasses.replace(train, memory_bytes=1_000_000, seconds=2.0)}
+    assert plan.needs["write_report"] == {
+        "study": dataclasses.replace(train, memory_bytes=1_000_000, seconds=2.0)
+    }
 
 
 def test_a_gpu_job_asks_for_operations_over_the_rate_and_for_the_driver(small_study, rates):
-    on_cpu, on_gpu = (request(Layout(small_study()), ["train_targets"], rates, device) for device in (CPU, Device("gpu", 1.0)))
+    on_cpu, on_gpu = (
+        request(Layout(small_study()), ["train_targets"], rates, device)
+        for device in (CPU, Device("gpu", 1.0))
+    )
     flops = 3 * 100 * (10 * 200 * 2.0 * 3 + 2 * 50)
     assert on_gpu.needs["train_targets"]["e"].seconds == pytest.approx(2.0 + flops / 1e12)
-    assert on_gpu.memory_mb("train_targets", "e", 1) == on_cpu.memory_mb("train_targets", "e", 1) + 3000
+    assert (
+        on_gpu.memory_mb("train_targets", "e", 1)
+        == on_cpu.memory_mb("train_targets", "e", 1) + 3000
+    )
 
 
 def test_a_plan_is_read_as_it_was_written(small_study, rates, tmp_path):
@@ -103,4 +118,6 @@ def test_a_plan_that_cannot_be_read_is_named(content, tmp_path):
 
 def test_a_rule_that_the_plan_does_not_know_is_named(small_study, rates):
     with pytest.raises(StudyError, match=r"no rule query_models of experiment e; run `make plan`"):
-        request(Layout(small_study()), ["train_targets"], rates, CPU).minutes("query_models", "e", 1)
+        request(Layout(small_study()), ["train_targets"], rates, CPU).minutes(
+            "query_models", "e", 1
+        )

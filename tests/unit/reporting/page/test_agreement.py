@@ -14,7 +14,13 @@ def planted(*rows, seed=0):
 
 
 def shares(attack, coverage, stability):
-    return (attack, np.nan, "coverage", coverage, 0.1), (attack, np.nan, "stability", stability, 0.0)
+    return (attack, np.nan, "coverage", coverage, 0.1), (
+        attack,
+        np.nan,
+        "stability",
+        stability,
+        0.0,
+    )
 
 
 def test_each_attack_has_a_row_with_the_attacks_that_are_most_and_least_alike():

@@ -11,7 +11,12 @@ CLAIM = {
     "number": "up to 13.6 %",
     "conditions": [{"metric": "attack_accuracy", "minus": "baseline", "below": 0.0}],
 }
-MATCHED = {**CLAIM, "id": "M", "number": OURS, "conditions": [{**CLAIM["conditions"][0], "minus": "matched_accuracy"}]}
+MATCHED = {
+    **CLAIM,
+    "id": "M",
+    "number": OURS,
+    "conditions": [{**CLAIM["conditions"][0], "minus": "matched_accuracy"}],
+}
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 STRONGEST = {"attack": "strongest", "attacker": "any"}
 NO_ATTACK = {"attack": "", "attacker": ""}
@@ -29,7 +34,15 @@ RESULTS = pd.DataFrame(
 )
 #: as paired: not the difference of any means
 DIFFERENCES = pd.DataFrame(
-    [{"experiment": "lenet5", "defence": "pruned", "minus": "baseline", "metric": "test_accuracy", "value": -0.002}]
+    [
+        {
+            "experiment": "lenet5",
+            "defence": "pruned",
+            "minus": "baseline",
+            "metric": "test_accuracy",
+            "value": -0.002,
+        }
+    ]
 ).assign(low=-0.004, high=0.0)
 
 
@@ -81,7 +94,15 @@ def test_the_answer_says_whether_pruning_beats_stopping_at_its_accuracy(verdict)
         verdict("net", "adaptive", -0.03, "supported", "supported", headline=True),
         verdict("net", "adaptive", -0.9, "supported", "supported", **of_matched),
         verdict("strongest", "any", -0.03, "supported", "supported", **of_matched),
-        verdict("strongest", "any", 0.0, "inconclusive", "inconclusive", **of_matched, defence="more_pruned"),
+        verdict(
+            "strongest",
+            "any",
+            0.0,
+            "inconclusive",
+            "inconclusive",
+            **of_matched,
+            defence="more_pruned",
+        ),
         verdict("net", "adaptive", 0.04, "refuted", "refuted", **of_matched, experiment="vgg16"),
         claims=(CLAIM, MATCHED),
     )
@@ -97,21 +118,38 @@ def test_only_an_effect_on_attacks_is_told_of_a_claim_with_other_conditions(verd
     by_net = verdict("net", "adaptive", -0.03, "supported", "supported", headline=True)
     counted = {**by_net, "metric": "compression", "minus": "", "value": 15.78}
     (effect, _) = answer(counted, by_net)
-    assert "lowered the accuracy of the net attack (-3.0 points, -5.0 to -1.0, from 0.600), with" in effect
+    assert (
+        "lowered the accuracy of the net attack (-3.0 points, -5.0 to -1.0, from 0.600), with"
+        in effect
+    )
 
 
 def test_where_nothing_was_tested_the_answer_gives_the_reason(verdict):
     reason = "the study has no defence named pruned"
     none = {"verdict": "not tested", "corrected": "not tested"}
-    rows = [verdict("", "", float("nan"), *none.values(), defence=name, reason=reason) for name in CLAIM["defences"]]
+    rows = [
+        verdict("", "", float("nan"), *none.values(), defence=name, reason=reason)
+        for name in CLAIM["defences"]
+    ]
     first, second = answer({**rows[0], "headline": True}, rows[1])
-    assert first == "On lenet5 nothing can be said of pruned: the study has no defence named pruned."
+    assert (
+        first == "On lenet5 nothing can be said of pruned: the study has no defence named pruned."
+    )
     assert second == "The paper's claims that were not tested: C1."
 
 
 def test_the_papers_claims_are_named_once_each_and_ours_not(verdict):
-    claims = {"claims": [{**CLAIM, "id": "A"}, {**CLAIM, "id": "B"}, {**CLAIM, "id": "ours", "number": OURS}]}
-    by_net = [verdict("net", "adaptive", 0.0, "supported", "refuted", headline=True, claim=claim) for claim in ("A", "A", "ours")]
+    claims = {
+        "claims": [
+            {**CLAIM, "id": "A"},
+            {**CLAIM, "id": "B"},
+            {**CLAIM, "id": "ours", "number": OURS},
+        ]
+    }
+    by_net = [
+        verdict("net", "adaptive", 0.0, "supported", "refuted", headline=True, claim=claim)
+        for claim in ("A", "A", "ours")
+    ]
     of_accuracy = verdict("", "", 0.0, "supported", "inconclusive", headline=True, claim="B")
     by_strongest = verdict("strongest", "any", 0.0, "supported", "supported", claim="A")
     assert tally(claims, pd.DataFrame([*by_net, of_accuracy, by_strongest])) == [
@@ -121,7 +159,10 @@ def test_the_papers_claims_are_named_once_each_and_ours_not(verdict):
 
 
 def test_claims_of_several_experiments_say_which(verdict):
-    rows = [verdict("net", "adaptive", 0.0, "refuted", "refuted", headline=True, experiment=name) for name in ("one", "two")]
+    rows = [
+        verdict("net", "adaptive", 0.0, "refuted", "refuted", headline=True, experiment=name)
+        for name in ("one", "two")
+    ]
     assert tally({"claims": [CLAIM]}, pd.DataFrame(rows)) == [
         "The paper's claims, each on its first defence and corrected, by the headline attack: refuted C1 on one, C1 on two."
     ]

@@ -12,7 +12,11 @@ CLAIM = {
     "defences": ["pruned", "more_pruned"],
     "conditions": [{"metric": "attack_accuracy", "minus": "baseline", "below": 0.0}],
 }
-MATCHED = {**CLAIM, "id": "M", "conditions": [{**CLAIM["conditions"][0], "minus": "matched_accuracy"}]}
+MATCHED = {
+    **CLAIM,
+    "id": "M",
+    "conditions": [{**CLAIM["conditions"][0], "minus": "matched_accuracy"}],
+}
 HEADLINE = {"attack": "net", "attacker": "adaptive"}
 STRONGEST = ("strongest", "any")
 RATES = {"pruned": 15.78, "more_pruned": 40.0}
@@ -22,7 +26,12 @@ def results(experiment="lenet5", rates=None):
     """The compression of each defence, and what the strongest attack reaches on the baseline."""
     about = {"experiment": experiment, "attack": "", "attacker": "", "metric": "compression"}
     rows = [{**about, "defence": name, "value": rate} for name, rate in (rates or RATES).items()]
-    attacked = {"experiment": experiment, "defence": "baseline", "attack": "strongest", "attacker": "any"}
+    attacked = {
+        "experiment": experiment,
+        "defence": "baseline",
+        "attack": "strongest",
+        "attacker": "any",
+    }
     measured = {"metric": "attack_accuracy", "value": 0.64, "low": 0.63, "high": 0.65}
     return pd.DataFrame([*rows, {**attacked, **measured}])
 
@@ -37,7 +46,13 @@ def differences(**changes):
 
 def said(*rows, claims=(CLAIM,), measured=None, changes=None):
     changed = differences() if changes is None else changes
-    return brief({"claims": claims}, pd.DataFrame(rows), results() if measured is None else measured, changed, HEADLINE)
+    return brief(
+        {"claims": claims},
+        pd.DataFrame(rows),
+        results() if measured is None else measured,
+        changed,
+        HEADLINE,
+    )
 
 
 @given(st.floats(-1, 1), st.floats(0, 1))
@@ -61,9 +76,14 @@ def test_the_corrected_interval_of_the_strongest_attack_decides(verdict):
 
 
 def test_without_a_strongest_attack_the_headline_attack_is_named(verdict):
-    rows = [verdict("net", "adaptive", value, "", "", defence=name) for name, value in zip(RATES, (0.05, 0.06), strict=True)]
+    rows = [
+        verdict("net", "adaptive", value, "", "", defence=name)
+        for name, value in zip(RATES, (0.05, 0.06), strict=True)
+    ]
     (sentence,) = said(*rows).sentences
-    assert sentence == ("Pruning raised the accuracy of the net attack where it kept one weight in 15.8 or in 40.")
+    assert sentence == (
+        "Pruning raised the accuracy of the net attack where it kept one weight in 15.8 or in 40."
+    )
 
 
 def test_the_second_sentence_sets_it_beside_networks_of_the_same_accuracy(verdict):
@@ -86,7 +106,10 @@ def test_the_second_sentence_sets_it_beside_networks_of_the_same_accuracy(verdic
     ("changes", "sentence"),
     [
         ({"pruned": -0.001}, "Test accuracy changed by -0.1 points (-0.3 to +0.1)"),
-        ({"pruned": -0.001, "more_pruned": 0.003}, "Test accuracy changed by between -0.1 points and +0.3 points"),
+        (
+            {"pruned": -0.001, "more_pruned": 0.003},
+            "Test accuracy changed by between -0.1 points and +0.3 points",
+        ),
     ],
 )
 def test_where_nothing_is_matched_the_second_sentence_is_the_cost(verdict, changes, sentence):
@@ -108,11 +131,17 @@ def test_several_experiments_are_counted(verdict):
         "Pruning lowered the accuracy of the strongest attack in 2 of 4 cases, was not shown to lower it in 1 of 4 cases, "
         "and raised it in 1 of 4 cases."
     ]
-    assert answer.numbers[0].about == "of guesses by the strongest attack are right without pruning on one; 50 % is chance"
+    assert (
+        answer.numbers[0].about
+        == "of guesses by the strongest attack are right without pruning on one; 50 % is chance"
+    )
 
 
 def test_networks_of_the_same_rate_are_told_apart_by_their_names(verdict):
-    rows = [verdict(*STRONGEST, value, "", "", defence=name) for name, value in zip(RATES, (-0.05, 0.0), strict=True)]
+    rows = [
+        verdict(*STRONGEST, value, "", "", defence=name)
+        for name, value in zip(RATES, (-0.05, 0.0), strict=True)
+    ]
     (sentence,) = said(*rows, measured=results(rates=dict.fromkeys(RATES, 5.0))).sentences
     assert sentence == (
         "Pruning lowered the accuracy of the strongest attack under pruned, and was not shown to lower it under more pruned."
@@ -131,13 +160,27 @@ def test_the_three_numbers_are_of_the_claims_first_network(verdict):
 
 def test_where_nothing_was_tested_the_answer_is_that_it_cannot_be_told(verdict):
     reason = "the study has no defence named pruned"
-    row = verdict("", "", float("nan"), "not tested", "not tested", headline=True, reason=reason, metric="", minus="")
+    row = verdict(
+        "",
+        "",
+        float("nan"),
+        "not tested",
+        "not tested",
+        headline=True,
+        reason=reason,
+        metric="",
+        minus="",
+    )
     answer = said(row)
-    assert answer.sentences == [f"This study cannot say whether pruning lowers the accuracy of attacks: {reason}."]
+    assert answer.sentences == [
+        f"This study cannot say whether pruning lowers the accuracy of attacks: {reason}."
+    ]
     assert answer.numbers == []
 
 
 def test_without_verdicts_the_answer_says_so(verdict):
     columns = pd.DataFrame([verdict(*STRONGEST, 0.0, "", "")]).iloc[:0]
     answer = brief({"claims": [CLAIM]}, columns, results(), differences(), HEADLINE)
-    assert answer.sentences == ["This study cannot say whether pruning lowers the accuracy of attacks: it has no verdicts."]
+    assert answer.sentences == [
+        "This study cannot say whether pruning lowers the accuracy of attacks: it has no verdicts."
+    ]

@@ -18,7 +18,14 @@ COUNTS = {
 
 def row(defence, metric, value, attack="", attacker="", half=0.01):
     interval = {"value": value, "low": value - half, "high": value + half}
-    return {"experiment": "lenet5", "defence": defence, "metric": metric, "attack": attack, "attacker": attacker, **interval}
+    return {
+        "experiment": "lenet5",
+        "defence": defence,
+        "metric": metric,
+        "attack": attack,
+        "attacker": attacker,
+        **interval,
+    }
 
 
 RESULTS = pd.DataFrame(
@@ -54,7 +61,10 @@ def test_the_overview_has_the_columns_that_some_defence_has_and_gaps_where_one_h
 
 def test_bars_compare_the_values_of_a_column():
     table = overview(RESULTS, HEADLINE)
-    shares = {label: [cells[column].share for cells in table.rows] for column, label in enumerate(labels(table))}
+    shares = {
+        label: [cells[column].share for cells in table.rows]
+        for column, label in enumerate(labels(table))
+    }
     assert shares["test accuracy"] == [1.0, 0.5]
     assert shares["attack accuracy, net"] == [1.0, 0.0]  # 0.6 and 0.49: what exceeds guessing
 
@@ -62,7 +72,10 @@ def test_bars_compare_the_values_of_a_column():
 def test_in_the_matrix_a_bar_is_what_exceeds_guessing_and_the_strongest_comes_first():
     table = privacy_matrix(RESULTS)
     assert labels(table)[2:] == ["strongest, any", "net, adaptive"]
-    assert [[cell.share for cell in cells[2:]] for cells in table.rows] == [[0.5, pytest.approx(0.2)], [None, 0.0]]
+    assert [[cell.share for cell in cells[2:]] for cells in table.rows] == [
+        [0.5, pytest.approx(0.2)],
+        [None, 0.0],
+    ]
     assert table.rows[0][3].hint == "0.590 to 0.610"
 
 
@@ -73,7 +86,9 @@ def test_an_attack_below_correctness_is_marked_with_what_correctness_reaches():
     ]
     results = pd.concat([RESULTS, pd.DataFrame(further)])
     table = privacy_matrix(results, "gap")
-    (of_baseline, of_pruned) = [dict(zip(labels(table), cells, strict=True)) for cells in table.rows]
+    (of_baseline, of_pruned) = [
+        dict(zip(labels(table), cells, strict=True)) for cells in table.rows
+    ]
     assert of_baseline["net, adaptive"].text == "0.600 †"
     assert of_baseline["net, adaptive"].hint == "0.590 to 0.610; below correctness, 0.620"
     assert of_baseline["gap, adaptive"].text == "0.620"
@@ -84,7 +99,9 @@ def test_an_attack_below_correctness_is_marked_with_what_correctness_reaches():
 
 def test_a_rate_that_non_members_do_not_resolve_says_so():
     counts = {**COUNTS, "false_positives": 3}
-    operating = pd.DataFrame([{**counts, "defence": name, "allowed_fpr": 0.01} for name in ("baseline", "pruned")])
+    operating = pd.DataFrame(
+        [{**counts, "defence": name, "allowed_fpr": 0.01} for name in ("baseline", "pruned")]
+    )
     table = every_attack(RESULTS, operating)
     column = labels(table).index("TPR at 1 % FPR")
     found = {(cells[1].text, cells[2].text): cells[column].text for cells in table.rows}
@@ -95,9 +112,14 @@ def test_a_rate_that_non_members_do_not_resolve_says_so():
 
 def test_a_rate_that_the_population_does_not_resolve_names_the_size_that_would():
     counts = {**COUNTS, "false_positives": 3}
-    by_seed = [{**counts, "defence": "baseline", "allowed_fpr": 0.01, "population_needed": n} for n in (1000, 1250)]
+    by_seed = [
+        {**counts, "defence": "baseline", "allowed_fpr": 0.01, "population_needed": n}
+        for n in (1000, 1250)
+    ]
     table = every_attack(RESULTS, pd.DataFrame(by_seed))
-    cells = next(cells for cells in table.rows if (cells[1].text, cells[2].text) == ("baseline", "net"))
+    cells = next(
+        cells for cells in table.rows if (cells[1].text, cells[2].text) == ("baseline", "net")
+    )
     found = cells[labels(table).index("TPR at 1 % FPR")].text
     assert found == "0.050 (0.040 to 0.060) at 0.0075; population below 1,250"
 
@@ -115,12 +137,21 @@ def test_the_precision_is_that_of_all_seeds_together_where_the_rate_is_resolved(
     said = " / ".join(f"{value:.2g}" for value in wanted)
     assert measured["precision at 1 % FPR"] == f"at least {said}"
     (not_resolved,) = [row for row in shown if (row["defence"], row["attack"]) == ("pruned", "net")]
-    assert not_resolved["precision at 1 % FPR"] == not_resolved["precision at its own threshold"] == ""
+    assert (
+        not_resolved["precision at 1 % FPR"] == not_resolved["precision at its own threshold"] == ""
+    )
 
 
 def test_changes_are_those_against_the_baseline():
-    rows = [row("pruned", "attack_accuracy", -0.02, "net", "adaptive"), row("pruned", "test_accuracy", 0.01)]
-    differences = pd.DataFrame([*({**r, "minus": "baseline"} for r in rows), {**rows[0], "minus": "min_max", "value": 9.0}])
+    rows = [
+        row("pruned", "attack_accuracy", -0.02, "net", "adaptive"),
+        row("pruned", "test_accuracy", 0.01),
+    ]
+    differences = pd.DataFrame(
+        [*({**r, "minus": "baseline"} for r in rows), {**rows[0], "minus": "min_max", "value": 9.0}]
+    )
     table = changes(differences, HEADLINE)
     assert labels(table) == ["experiment", "defence", "test accuracy", "attack accuracy"]
-    assert texts(table) == [["lenet5", "pruned", "+1.0 points (+0.0 to +2.0)", "-2.0 points (-3.0 to -1.0)"]]
+    assert texts(table) == [
+        ["lenet5", "pruned", "+1.0 points (+0.0 to +2.0)", "-2.0 points (-3.0 to -1.0)"]
+    ]

@@ -44,7 +44,9 @@ def test_a_claim_on_another_measure_has_the_verdict_of_its_strongest_attack_too(
     assert only_line(*rows).by == "the strongest attack"
 
 
-def test_without_a_strongest_attack_a_line_has_the_corrected_verdict_of_the_headline_attack(verdict):
+def test_without_a_strongest_attack_a_line_has_the_corrected_verdict_of_the_headline_attack(
+    verdict,
+):
     line = only_line(verdict("net", "adaptive", -0.015, SUPPORTED, INCONCLUSIVE, headline=True))
     assert (line.verdict, line.by) == (INCONCLUSIVE, "the net attack")
 
@@ -54,11 +56,30 @@ def test_the_bar_shows_what_the_verdict_says(low, width, threshold, below):
     """A claim is supported only where all of its bar lies in the shaded part, and refuted only where none does."""
     direction = "below" if below else "at_least"
     outcome = side(low, low + width, **{direction: threshold})
-    ends = {"corrected_low": low, "corrected_high": low + width, "value": low, "low": low, "high": low + width}
-    about = {"claim": "C1", "experiment": "e", "defence": "pruned", "reason": "", "metric": "auc", "minus": "baseline"}
+    ends = {
+        "corrected_low": low,
+        "corrected_high": low + width,
+        "value": low,
+        "low": low,
+        "high": low + width,
+    }
+    about = {
+        "claim": "C1",
+        "experiment": "e",
+        "defence": "pruned",
+        "reason": "",
+        "metric": "auc",
+        "minus": "baseline",
+    }
     judged = dict.fromkeys(("verdict", "corrected", "outcome", "corrected_outcome"), outcome)
     sizes = {"n_targets": 8.0, "n_examples": 10.0, "seeds": "0", "n_intervals": 2}
-    rest = {"attack": "net", "attacker": "adaptive", "headline": True, "threshold": threshold, "direction": direction}
+    rest = {
+        "attack": "net",
+        "attacker": "adaptive",
+        "headline": True,
+        "threshold": threshold,
+        "direction": direction,
+    }
     (measured,) = only_line({**about, **ends, **judged, **sizes, **rest}).measured
     bar, rounded = measured.bar, 0.2
     if outcome == SUPPORTED:
@@ -67,22 +88,38 @@ def test_the_bar_shows_what_the_verdict_says(low, width, threshold, below):
         assert bar.high <= bar.holds_from + rounded or bar.low >= bar.holds_to - rounded
     if outcome == INCONCLUSIVE:
         assert (
-            bar.low - rounded <= bar.holds_from <= bar.high + rounded or bar.low - rounded <= bar.holds_to <= bar.high + rounded
+            bar.low - rounded <= bar.holds_from <= bar.high + rounded
+            or bar.low - rounded <= bar.holds_to <= bar.high + rounded
         )
 
 
 def test_conditions_of_a_claim_are_told_apart_and_what_is_counted_has_no_bar(verdict):
     """Known answer: the claim is inconclusive for one of its three conditions is."""
     by_strongest = verdict(*STRONGEST, -0.05, SUPPORTED, INCONCLUSIVE)
-    rival = {**by_strongest, "minus": "min_max", "value": -0.01, "corrected_low": -0.03, "corrected_high": 0.01}
+    rival = {
+        **by_strongest,
+        "minus": "min_max",
+        "value": -0.01,
+        "corrected_low": -0.03,
+        "corrected_high": 0.01,
+    }
     counted = dict.fromkeys(("value", "low", "high", "corrected_low", "corrected_high"), 15.78)
-    rate = {**by_strongest, **counted, "metric": "compression", "minus": "", "direction": "at_least", "threshold": 10.0}
+    rate = {
+        **by_strongest,
+        **counted,
+        "metric": "compression",
+        "minus": "",
+        "direction": "at_least",
+        "threshold": 10.0,
+    }
     rows = [
         {**by_strongest, "corrected_outcome": SUPPORTED},
         {**rival, "corrected_outcome": INCONCLUSIVE},
         {**rate, "corrected_outcome": SUPPORTED},
     ]
-    line = only_line(*[verdict("net", "adaptive", -0.05, SUPPORTED, SUPPORTED, headline=True), *rows])
+    line = only_line(
+        *[verdict("net", "adaptive", -0.05, SUPPORTED, SUPPORTED, headline=True), *rows]
+    )
     assert [(one.value, one.interval, one.of, one.bar is None) for one in line.measured] == [
         ("-5.0", "-7.0 to -3.0", "attack accuracy, to baseline", False),
         ("-1.0", "-3.0 to +1.0", "attack accuracy, to min max", False),
@@ -93,18 +130,31 @@ def test_conditions_of_a_claim_are_told_apart_and_what_is_counted_has_no_bar(ver
 
 def test_what_was_not_tested_gives_its_reason_and_no_number(verdict):
     reason = "the study has no defence named pruned"
-    line = only_line(verdict("", "", float("nan"), "not tested", "not tested", headline=True, reason=reason))
+    line = only_line(
+        verdict("", "", float("nan"), "not tested", "not tested", headline=True, reason=reason)
+    )
     assert (line.verdict, line.reason, line.measured) == ("not tested", reason, [])
 
 
 def test_the_papers_claims_are_apart_from_ours_in_each_experiment(verdict):
     rows = [
-        verdict("net", "adaptive", -0.05, SUPPORTED, said, headline=True, experiment=experiment, claim=claim)
+        verdict(
+            "net",
+            "adaptive",
+            -0.05,
+            SUPPORTED,
+            said,
+            headline=True,
+            experiment=experiment,
+            claim=claim,
+        )
         for experiment, said in (("one", SUPPORTED), ("two", REFUTED))
         for claim in ("C1", "O")
     ]
     shown = made(*rows, claims=(CLAIM, CONTROL)).experiments
-    assert [(name, [(group.heading, group.tally) for group in groups]) for name, groups in shown] == [
+    assert [
+        (name, [(group.heading, group.tally) for group in groups]) for name, groups in shown
+    ] == [
         ("one", [("The paper's claims", "1 supported"), ("Our controls", "1 supported")]),
         ("two", [("The paper's claims", "1 refuted"), ("Our controls", "1 refuted")]),
     ]

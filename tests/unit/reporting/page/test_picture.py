@@ -22,7 +22,9 @@ SCREENS = (0, 1)
 def documented(study):
     """A documented study's pictures."""
     configured = complete(read_yaml(ROOT / FILES[study]))
-    results = pd.read_csv(ROOT / "docs" / "findings" / study / "results.csv", keep_default_na=False, na_values=[""])
+    results = pd.read_csv(
+        ROOT / "docs" / "findings" / study / "results.csv", keep_default_na=False, na_values=[""]
+    )
     results[["attack", "attacker"]] = results[["attack", "attacker"]].astype(object).fillna("")
     whole = pd.concat([results, rates(configured, results["experiment"][0])], ignore_index=True)
     whole["frontier"] = whole["defence"].isin(configured["frontier"])
@@ -31,7 +33,10 @@ def documented(study):
 
 def rates(configured, experiment):
     """The compression that each defence was asked for, which the documents do not keep."""
-    constraints = {name: configured["constraints"][pair["constraint"]] for name, pair in configured["defences"].items()}
+    constraints = {
+        name: configured["constraints"][pair["constraint"]]
+        for name, pair in configured["defences"].items()
+    }
     values = {name: constraint.get("compression", 1.0) for name, constraint in constraints.items()}
     table = pd.DataFrame({"defence": [*values], "value": [*values.values()]})
     named = {"experiment": experiment, "attack": "", "attacker": "", "metric": "compression"}
@@ -39,12 +44,17 @@ def rates(configured, experiment):
 
 
 def dots(picture):
-    return [Box(one.x - RADIUS, one.y - RADIUS, one.x + RADIUS, one.y + RADIUS) for one in picture.points]
+    return [
+        Box(one.x - RADIUS, one.y - RADIUS, one.x + RADIUS, one.y + RADIUS)
+        for one in picture.points
+    ]
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("study", FILES)
-def test_every_defence_is_named_in_its_place_and_no_name_is_over_another_or_over_a_point(study, screen):
+def test_every_defence_is_named_in_its_place_and_no_name_is_over_another_or_over_a_point(
+    study, screen
+):
     picture = documented(study)[screen]
     boxes = [point.box for point in picture.points]
     assert picture.unnamed == []
@@ -63,7 +73,10 @@ def test_no_line_to_a_name_crosses_another(study, screen):
 def test_the_default_study_joins_what_was_pruned_at_several_rates_and_what_was_trained_for_longer():
     wide, _ = documented("fashion")
     places = {point.name: (point.x, point.y) for point in wide.points}
-    joined = [(look, [next(name for name, at in places.items() if at == corner) for corner in line]) for look, line in wide.joins]
+    joined = [
+        (look, [next(name for name, at in places.items() if at == corner) for corner in line])
+        for look, line in wide.joins
+    ]
     assert joined == [
         ("dense", ["stopped 5", "stopped 10", "baseline", "baseline continued"]),
         ("pruned", ["mia pruning 5x", "mia pruning", "mia pruning 40x"]),
@@ -85,14 +98,24 @@ SETTINGS = {
 
 def test_a_family_differs_in_the_rate_alone():
     rates = {"p40": 40.0, "p5": 5.0, "other": 5.0, "game": 5.0}
-    shown = pd.DataFrame({"defence": [*rates], "compression": [*rates.values()]}).assign(frontier=False, test_accuracy=0.8)
+    shown = pd.DataFrame({"defence": [*rates], "compression": [*rates.values()]}).assign(
+        frontier=False, test_accuracy=0.8
+    )
     assert families(shown, SETTINGS) == [("pruned", ["p5", "p40"])]
 
 
 def planted(*points):
     """defence, test accuracy, attack accuracy"""
     rows = [
-        {"experiment": "e", "defence": name, "metric": metric, "value": value, "low": value, "high": value, **attack}
+        {
+            "experiment": "e",
+            "defence": name,
+            "metric": metric,
+            "value": value,
+            "low": value,
+            "high": value,
+            **attack,
+        }
         for name, accuracy, attacked in points
         for metric, value, attack in [
             ("test_accuracy", accuracy, {"attack": "", "attacker": ""}),
@@ -119,7 +142,9 @@ def test_without_an_attack_there_is_no_picture():
 
 
 def test_of_hundreds_of_defences_the_claims_are_named_and_the_others_counted():
-    crowd = [(f"copy_{number}", 0.8 + 0.0002 * number, 0.6 + 0.0001 * number) for number in range(300)]
+    crowd = [
+        (f"copy_{number}", 0.8 + 0.0002 * number, 0.6 + 0.0001 * number) for number in range(300)
+    ]
     results = planted(*crowd, ("p5", 0.81, 0.6), ("baseline", 0.8, 0.65))
     for picture in pictures("e", results, SETTINGS, STRONGEST, first=["p5"]):
         named = [point.name for point in picture.points if point.box]
@@ -129,7 +154,11 @@ def test_of_hundreds_of_defences_the_claims_are_named_and_the_others_counted():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 400), st.floats(10, 120)), min_size=1, max_size=14))
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 500), st.floats(0, 400), st.floats(10, 120)), min_size=1, max_size=14
+    )
+)
 def test_whatever_the_points_names_that_are_placed_overlap_nothing(points):
     frame = Box(0, 0, 500, 400)
     asked = [Named(x, y, width, 14) for x, y, width in points]

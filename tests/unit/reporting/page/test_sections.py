@@ -18,12 +18,16 @@ def drawn(tmp_path, monkeypatch):
     """A function that pretends that these figures were drawn, by their traits, and gives them by section."""
 
     def draw(**traits):
-        known = {name: SimpleNamespace(traits=FigureTraits(**stated)) for name, stated in traits.items()}
+        known = {
+            name: SimpleNamespace(traits=FigureTraits(**stated)) for name, stated in traits.items()
+        }
         monkeypatch.setattr(figures, "catalogue", lambda kind: known)
         for name in traits:
             for suffix, text in (("svg", "<svg/>"), ("csv", "a\n1\n"), ("json", DRAWN)):
                 (tmp_path / f"{name}.{suffix}").write_text(text, encoding="utf-8")
-        return figures.figures_by_section({name: str(tmp_path / f"{name}.svg") for name in traits}, "8 targets")
+        return figures.figures_by_section(
+            {name: str(tmp_path / f"{name}.svg") for name in traits}, "8 targets"
+        )
 
     return draw
 
@@ -40,13 +44,20 @@ def test_a_figure_is_in_the_section_that_it_names_in_its_order_under_its_heading
         "theory": ["early", "late"],
     }
     first, second = found["theory"]
-    assert (first.heading, first.columns, first.finding, second.heading) == ("T1", "what it holds", "It is so.", "T2")
+    assert (first.heading, first.columns, first.finding, second.heading) == (
+        "T1",
+        "what it holds",
+        "It is so.",
+        "T2",
+    )
     assert found["privacy"][0].heading == "a plain"
 
 
 def test_a_section_that_the_page_has_not_is_refused(drawn):
     drawn(mine={"section": "thoery"})
-    with pytest.raises(ValueError, match=r"the figure mine is of section 'thoery'.*did you mean 'theory'"):
+    with pytest.raises(
+        ValueError, match=r"the figure mine is of section 'thoery'.*did you mean 'theory'"
+    ):
         figures.check_sections(["privacy", "theory"])
     figures.check_sections(["thoery"])
 

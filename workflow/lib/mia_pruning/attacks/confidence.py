@@ -8,7 +8,9 @@ from mia_pruning.types import Signals
 
 
 @attack
-def confidence(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False) -> np.ndarray:
+def confidence(
+    targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False
+) -> np.ndarray:
     return threshold_attack(top_confidence, targets, shadows, per_class=per_class)
 
 

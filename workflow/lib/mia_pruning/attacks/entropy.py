@@ -8,7 +8,9 @@ from mia_pruning.types import Signals
 
 
 @attack
-def entropy(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False) -> np.ndarray:
+def entropy(
+    targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False
+) -> np.ndarray:
     return threshold_attack(negative_entropy, targets, shadows, per_class=per_class)
 
 

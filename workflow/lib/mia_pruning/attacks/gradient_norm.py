@@ -8,9 +8,13 @@ from mia_pruning.types import Signals
 
 
 @attack(probes=("gradient_norm",))
-def gradient_norm(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False) -> np.ndarray:
+def gradient_norm(
+    targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False
+) -> np.ndarray:
     """The loss's gradient in all weights is short: minus the logarithm of its Euclidean norm."""
-    return against_thresholds(_shortness(targets), _shortness(shadows), targets, shadows, per_class=per_class)
+    return against_thresholds(
+        _shortness(targets), _shortness(shadows), targets, shadows, per_class=per_class
+    )
 
 
 def _shortness(signals: Signals) -> np.ndarray:

@@ -103,7 +103,9 @@ def _trained(
     return network
 
 
-def _fit(network: nn.Module, rows: list[Tensor], rng: np.random.Generator, fitting: Fitting) -> None:
+def _fit(
+    network: nn.Module, rows: list[Tensor], rng: np.random.Generator, fitting: Fitting
+) -> None:
     """Train the network, in place, on rows whose last tensor is the membership (n_rows,)."""
     n_rows = len(rows[-1])
     n_epochs = fitting.n_epochs(n_rows)

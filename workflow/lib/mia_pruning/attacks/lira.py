@@ -21,26 +21,45 @@ LEAST_DEVIATION = 1e-6
 Deviation = Callable[[Moments], float | np.ndarray]
 
 
-@attack(title="LiRA, online", by_example=True, inside=True, fewest_with_option=(("variance", "per_example", 6),))
+@attack(
+    title="LiRA, online",
+    by_example=True,
+    inside=True,
+    fewest_with_option=(("variance", "per_example", 6),),
+)
 def lira_online(
-    targets: Signals, shadows: Signals, rng: np.random.Generator, *, variance: Literal["pooled", "per_example"] = "pooled"
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    variance: Literal["pooled", "per_example"] = "pooled",
 ) -> np.ndarray:
     """The log of the ratio of both normal densities."""
 
     def make(references: References) -> Score:
-        inside_deviation, outside_deviation = (_deviation(of, variance) for of in (references.inside, references.outside))
+        inside_deviation, outside_deviation = (
+            _deviation(of, variance) for of in (references.inside, references.outside)
+        )
 
         def score(answer: np.ndarray, _: np.ndarray, others: References) -> np.ndarray:
-            return _log_density(answer, others.inside, inside_deviation) - _log_density(answer, others.outside, outside_deviation)
+            return _log_density(answer, others.inside, inside_deviation) - _log_density(
+                answer, others.outside, outside_deviation
+            )
 
         return score
 
     return scores_by_references(targets, shadows, answers, make)
 
 
-@attack(title="LiRA, offline", by_example=True, fewest_with_option=(("variance", "per_example", 6),))
+@attack(
+    title="LiRA, offline", by_example=True, fewest_with_option=(("variance", "per_example", 6),)
+)
 def lira_offline(
-    targets: Signals, shadows: Signals, rng: np.random.Generator, *, variance: Literal["pooled", "per_example"] = "pooled"
+    targets: Signals,
+    shadows: Signals,
+    rng: np.random.Generator,
+    *,
+    variance: Literal["pooled", "per_example"] = "pooled",
 ) -> np.ndarray:
     """How many deviations the answer lies above those of shadows that were not trained on the example."""
     return scores_by_references(targets, shadows, answers, offline(variance))

@@ -20,7 +20,9 @@ from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
 
-@attack(title="LiRA, online, augmented queries", by_example=True, inside=True, probes=("augmented",))
+@attack(
+    title="LiRA, online, augmented queries", by_example=True, inside=True, probes=("augmented",)
+)
 def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
     """The best part on the shadow models, or the learned combination, minus its threshold.
 
@@ -91,11 +93,18 @@ def _with_copies(signals: Signals) -> np.ndarray:
     """(n_models, n_examples, 1 + n_copies), model by model, so that no copy of all logits is made."""
     asked = zip(signals.logits, signals.probes["augmented"], strict=True)
     labels = signals.labels[:, np.newaxis]
-    return np.stack([answers(np.concatenate([plain[:, np.newaxis], copies], axis=1), labels) for plain, copies in asked])
+    return np.stack(
+        [
+            answers(np.concatenate([plain[:, np.newaxis], copies], axis=1), labels)
+            for plain, copies in asked
+        ]
+    )
 
 
 def _of_both_releases(signals: Signals) -> np.ndarray:
-    return np.stack([answers(logits, signals.labels) for logits in (signals.logits, signals.dense)], axis=-1)
+    return np.stack(
+        [answers(logits, signals.labels) for logits in (signals.logits, signals.dense)], axis=-1
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,9 @@ class Side:
 
 
 def _sums(values: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return chosen.sum(axis=0)[:, np.newaxis], np.einsum("mek,me->ek", values, chosen.astype(values.dtype))
+    return chosen.sum(axis=0)[:, np.newaxis], np.einsum(
+        "mek,me->ek", values, chosen.astype(values.dtype)
+    )
 
 
 def _mean(count: np.ndarray, total: np.ndarray) -> np.ndarray:

@@ -8,7 +8,9 @@ from mia_pruning.types import Signals
 
 
 @attack
-def loss(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False) -> np.ndarray:
+def loss(
+    targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False
+) -> np.ndarray:
     return threshold_attack(label_log_odds, targets, shadows, per_class=per_class)
 
 
@@ -20,4 +22,8 @@ def label_log_odds(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndar
     is_label = np.arange(log_probabilities.shape[-1]) == np.asarray(labels)[..., np.newaxis]
     others = np.where(is_label, -np.inf, log_probabilities)
     largest = others.max(axis=-1, keepdims=True)
-    return of_label(log_probabilities, labels) - largest[..., 0] - np.log(np.exp(others - largest).sum(axis=-1))
+    return (
+        of_label(log_probabilities, labels)
+        - largest[..., 0]
+        - np.log(np.exp(others - largest).sum(axis=-1))
+    )

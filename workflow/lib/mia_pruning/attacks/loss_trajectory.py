@@ -35,7 +35,9 @@ def loss_trajectory(
     asked = zip(targets.logits, targets.probes["distillation"], strict=True)
     of_targets = [[_inputs(own, targets.labels, of_student)] for own, of_student in asked]
     fitting = Fitting(epochs, min_steps, batch_size, learning_rate)
-    return learnt_scores(lambda: TrajectoryNetwork(known.shape[1]), [known], members, of_targets, rng, fitting)
+    return learnt_scores(
+        lambda: TrajectoryNetwork(known.shape[1]), [known], members, of_targets, rng, fitting
+    )
 
 
 def _inputs(logits: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> Tensor:
@@ -49,7 +51,11 @@ class TrajectoryNetwork(nn.Module):
 
     def __init__(self, n_inputs: int) -> None:
         super().__init__()
-        hidden = [layer for a, b in pairwise((n_inputs, *WIDTHS)) for layer in (nn.Linear(a, b), nn.ReLU())]
+        hidden = [
+            layer
+            for a, b in pairwise((n_inputs, *WIDTHS))
+            for layer in (nn.Linear(a, b), nn.ReLU())
+        ]
         self.layers = nn.Sequential(nn.BatchNorm1d(n_inputs), *hidden, nn.Linear(WIDTHS[-1], 1))
 
     def forward(self, trajectory: Tensor) -> Tensor:

@@ -8,7 +8,9 @@ from mia_pruning.types import Signals
 
 
 @attack
-def modified_entropy(targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = True) -> np.ndarray:
+def modified_entropy(
+    targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = True
+) -> np.ndarray:
     return threshold_attack(negative_modified_entropy, targets, shadows, per_class=per_class)
 
 
@@ -26,5 +28,7 @@ def _log_one_minus(log_probabilities: np.ndarray) -> np.ndarray:
     """log(1 - p), for the top class as the log of the sum of the others, so that it does not end where p rounds to 1."""
     ordered = np.sort(log_probabilities, axis=-1)
     of_top = np.logaddexp.reduce(ordered[..., :-1], axis=-1)[..., np.newaxis]
-    is_top = np.arange(log_probabilities.shape[-1]) == log_probabilities.argmax(axis=-1)[..., np.newaxis]
+    is_top = (
+        np.arange(log_probabilities.shape[-1]) == log_probabilities.argmax(axis=-1)[..., np.newaxis]
+    )
     return np.where(is_top, of_top, np.log1p(-np.exp(np.minimum(log_probabilities, np.log(0.5)))))

@@ -48,7 +48,10 @@ def neural_network(
         standardised = ((features - centre) / deviation).astype(np.float32)
         return [torch.from_numpy(standardised), torch.from_numpy(of_labels.astype(np.int64))]
 
-    of_targets = [inputs(label_first(of_one_model, targets.labels), targets.labels) for of_one_model in targets.logits]
+    of_targets = [
+        inputs(label_first(of_one_model, targets.labels), targets.labels)
+        for of_one_model in targets.logits
+    ]
 
     def make_network() -> InferenceNetwork:
         return InferenceNetwork(logits.shape[-1])

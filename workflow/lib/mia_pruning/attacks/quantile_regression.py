@@ -44,15 +44,24 @@ def quantile_regression(
     """
     seed = int(rng.integers(1 << 31))
     of_population = _flat(targets.population_images)
-    pixels = PCA(min(n_components, *of_population.shape), svd_solver="randomized", random_state=seed).fit(of_population)
+    pixels = PCA(
+        min(n_components, *of_population.shape), svd_solver="randomized", random_state=seed
+    ).fit(of_population)
     described = [
         np.column_stack([pixels.transform(_flat(images)), labels])
-        for images, labels in ((targets.population_images, targets.population_labels), (targets.images, targets.labels))
+        for images, labels in (
+            (targets.population_images, targets.population_labels),
+            (targets.images, targets.labels),
+        )
     ]
 
     def margins(signals: Signals, row: int) -> tuple[np.ndarray, ...]:
-        on_population = label_log_odds(signals.population[row].astype(np.float64), signals.population_labels)
-        median, high = (_regressed(*described, on_population, level, n_trees, seed) for level in (0.5, quantile))
+        on_population = label_log_odds(
+            signals.population[row].astype(np.float64), signals.population_labels
+        )
+        median, high = (
+            _regressed(*described, on_population, level, n_trees, seed) for level in (0.5, quantile)
+        )
         on_pool = label_log_odds(signals.logits[row].astype(np.float64), signals.labels)
         excess = on_pool - median
         return on_pool, excess, excess / np.maximum(high - median, LEAST_SPREAD)
@@ -60,7 +69,8 @@ def quantile_regression(
     n_asked = min(n_threshold_shadows, len(shadows.logits))
     asked = shadows.of_models(slice(n_asked), shadows.membership[:n_asked])
     of_targets, of_shadows = (
-        np.moveaxis([margins(signals, row) for row in range(len(signals.logits))], 1, 0) for signals in (targets, asked)
+        np.moveaxis([margins(signals, row) for row in range(len(signals.logits))], 1, 0)
+        for signals in (targets, asked)
     )
     names = ("margin", "margin above its median", "the same over its spread")
     parts = [Part(*part) for part in zip(names, of_targets, of_shadows, strict=True)]
@@ -71,7 +81,9 @@ def _flat(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
-def _regressed(known: np.ndarray, asked: np.ndarray, values: np.ndarray, level: float, n_trees: int, seed: int) -> np.ndarray:
+def _regressed(
+    known: np.ndarray, asked: np.ndarray, values: np.ndarray, level: float, n_trees: int, seed: int
+) -> np.ndarray:
     """The quantile's prediction at `asked`. The label, the last column, is a category; beyond what trees tell apart, a number."""
     trees = HistGradientBoostingRegressor(
         loss="quantile",

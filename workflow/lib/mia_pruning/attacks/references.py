@@ -33,17 +33,25 @@ class Moments:
         return cls(chosen.sum(axis=0), kept.sum(axis=0), np.einsum("me,me->e", kept, kept))
 
     def __sub__(self, other: "Moments") -> "Moments":
-        return Moments(self.count - other.count, self.total - other.total, self.squares - other.squares)
+        return Moments(
+            self.count - other.count, self.total - other.total, self.squares - other.squares
+        )
 
     @property
     def mean(self) -> np.ndarray:
         """NaN where there are no models."""
-        return np.divide(self.total, self.count, out=np.full(self.total.shape, np.nan), where=self.count > 0)
+        return np.divide(
+            self.total, self.count, out=np.full(self.total.shape, np.nan), where=self.count > 0
+        )
 
     @property
     def deviations(self) -> np.ndarray:
         """The sum of squared deviations from the mean."""
-        return np.maximum(self.squares - np.where(self.count > 0, self.total, 0.0) ** 2 / np.maximum(self.count, 1), 0.0)
+        return np.maximum(
+            self.squares
+            - np.where(self.count > 0, self.total, 0.0) ** 2 / np.maximum(self.count, 1),
+            0.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -57,10 +65,18 @@ class References:
     @classmethod
     def of(cls, values: np.ndarray, membership: np.ndarray, population: np.ndarray) -> "References":
         everywhere = np.ones(population.shape, dtype=bool)
-        return cls(Moments.of(values, membership), Moments.of(values, ~membership), Moments.of(population, everywhere))
+        return cls(
+            Moments.of(values, membership),
+            Moments.of(values, ~membership),
+            Moments.of(population, everywhere),
+        )
 
     def __sub__(self, other: "References") -> "References":
-        return References(self.inside - other.inside, self.outside - other.outside, self.population - other.population)
+        return References(
+            self.inside - other.inside,
+            self.outside - other.outside,
+            self.population - other.population,
+        )
 
 
 #: a model's values on the pool (n_examples,) and on the population (n_population,), and the references -> scores (n_examples,)
@@ -70,7 +86,10 @@ Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def scores_by_references(
-    targets: Signals, shadows: Signals, statistic: Statistic, make_score: Callable[[References], Score]
+    targets: Signals,
+    shadows: Signals,
+    statistic: Statistic,
+    make_score: Callable[[References], Score],
 ) -> np.ndarray:
     """Scores (n_targets, n_examples) less the threshold of the highest balanced accuracy on the shadows; NaN where none is known.
 
@@ -82,7 +101,10 @@ def scores_by_references(
 
 
 def raw_scores(
-    targets: Signals, shadows: Signals, statistic: Statistic, make_score: Callable[[References], Score]
+    targets: Signals,
+    shadows: Signals,
+    statistic: Statistic,
+    make_score: Callable[[References], Score],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of targets and of shadows, (n_models, n_examples) each, without a threshold.
 
@@ -92,13 +114,16 @@ def raw_scores(
     references = References.of(values, shadows.membership, population)
     score = make_score(references)
     attacked = zip(*_values(targets, statistic), strict=True)
-    scores = np.stack([score(of_pool, of_population, references) for of_pool, of_population in attacked])
+    scores = np.stack(
+        [score(of_pool, of_population, references) for of_pool, of_population in attacked]
+    )
     of_shadows = np.stack(
         [
             score(
                 values[row],
                 population[row],
-                references - References.of(*(a[left_out] for a in (values, shadows.membership, population))),
+                references
+                - References.of(*(a[left_out] for a in (values, shadows.membership, population))),
             )
             for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates))
         ]
@@ -107,7 +132,9 @@ def raw_scores(
     return scores, of_shadows
 
 
-def check_enough(scores: np.ndarray, targets: Signals, of_shadows: np.ndarray, shadows: Signals) -> None:
+def check_enough(
+    scores: np.ndarray, targets: Signals, of_shadows: np.ndarray, shadows: Signals
+) -> None:
     """Refuse shadows that leave a candidate of a target without a score (NaN), or all of the shadows' own."""
     too_few = f"{len(of_shadows)} shadow models are too few"
     unscored = np.isnan(scores[targets.candidates]).mean()
@@ -128,7 +155,9 @@ def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndar
     values = np.stack([statistic(logits, signals.labels) for logits in signals.logits])
     if signals.population is None:
         return values, np.empty((len(values), 0))
-    return values, np.stack([statistic(logits, signals.population_labels) for logits in signals.population])
+    return values, np.stack(
+        [statistic(logits, signals.population_labels) for logits in signals.population]
+    )
 
 
 def pairs(membership: np.ndarray, candidates: np.ndarray) -> list[list[int]]:
@@ -138,7 +167,15 @@ def pairs(membership: np.ndarray, candidates: np.ndarray) -> list[list[int]]:
     >>> pairs(halves, np.ones_like(halves))
     [[0, 1], [1, 0], [2]]
     """
-    trained, not_trained, could = (np.packbits(rows, axis=1) for rows in (membership, candidates & ~membership, candidates))
-    found = {(inside.tobytes(), both.tobytes()): row for row, (inside, both) in enumerate(zip(trained, could, strict=True))}
-    twins = [found.get((outside.tobytes(), both.tobytes())) for outside, both in zip(not_trained, could, strict=True)]
+    trained, not_trained, could = (
+        np.packbits(rows, axis=1) for rows in (membership, candidates & ~membership, candidates)
+    )
+    found = {
+        (inside.tobytes(), both.tobytes()): row
+        for row, (inside, both) in enumerate(zip(trained, could, strict=True))
+    }
+    twins = [
+        found.get((outside.tobytes(), both.tobytes()))
+        for outside, both in zip(not_trained, could, strict=True)
+    ]
     return [[row] if twin in (None, row) else [row, twin] for row, twin in enumerate(twins)]

@@ -74,7 +74,13 @@ def rmia_offline(
     return _guesses(targets, shadows, Kind(softmax, gamma), a, temperature)
 
 
-@attack(title="RMIA, online, augmented queries", by_example=True, inside=True, population=True, probes=("augmented",))
+@attack(
+    title="RMIA, online, augmented queries",
+    by_example=True,
+    inside=True,
+    population=True,
+    probes=("augmented",),
+)
 def rmia_online_augmented(
     targets: Signals,
     shadows: Signals,
@@ -89,7 +95,12 @@ def rmia_online_augmented(
     return _guesses(targets, shadows, kind, 1.0, temperature)
 
 
-@attack(title="RMIA, offline, augmented queries", by_example=True, population=True, probes=("augmented",))
+@attack(
+    title="RMIA, offline, augmented queries",
+    by_example=True,
+    population=True,
+    probes=("augmented",),
+)
 def rmia_offline_augmented(
     targets: Signals,
     shadows: Signals,

@@ -98,7 +98,9 @@ class TokenNetwork(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm1d(3)
         self.embed = nn.Sequential(nn.Linear(3, WIDTH), nn.GELU())
-        layer = nn.TransformerEncoderLayer(WIDTH, N_HEADS, FEEDFORWARD, DROPOUT, activation="gelu", batch_first=True)
+        layer = nn.TransformerEncoderLayer(
+            WIDTH, N_HEADS, FEEDFORWARD, DROPOUT, activation="gelu", batch_first=True
+        )
         self.layers = nn.TransformerEncoder(layer, N_LAYERS, enable_nested_tensor=False)
         self.last = nn.Linear(WIDTH, 1)
 

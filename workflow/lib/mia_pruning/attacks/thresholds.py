@@ -11,24 +11,38 @@ from mia_pruning.types import Signals
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def threshold_attack(statistic: Statistic, targets: Signals, shadows: Signals, *, per_class: bool) -> np.ndarray:
+def threshold_attack(
+    statistic: Statistic, targets: Signals, shadows: Signals, *, per_class: bool
+) -> np.ndarray:
     """The statistic less the threshold that maximises balanced accuracy on the shadow models, one for all or one for each class.
 
     statistic: (log probabilities (..., n_classes), labels (...)) -> (...), higher = member.
     """
     logits, labels, members = shadows.known_rows()
     values = statistic(log_softmax(logits.astype(np.float64), axis=-1), labels)
-    thresholds = class_thresholds(values, labels, members, targets.logits.shape[-1], per_class=per_class)
-    return statistic(log_softmax(targets.logits.astype(np.float64), axis=-1), targets.labels) - thresholds[targets.labels]
+    thresholds = class_thresholds(
+        values, labels, members, targets.logits.shape[-1], per_class=per_class
+    )
+    return (
+        statistic(log_softmax(targets.logits.astype(np.float64), axis=-1), targets.labels)
+        - thresholds[targets.labels]
+    )
 
 
 def against_thresholds(
-    values: np.ndarray, of_shadows: np.ndarray, targets: Signals, shadows: Signals, *, per_class: bool
+    values: np.ndarray,
+    of_shadows: np.ndarray,
+    targets: Signals,
+    shadows: Signals,
+    *,
+    per_class: bool,
 ) -> np.ndarray:
     """values (n_targets, n_examples) less thresholds that are set on those of the shadows (n_shadows, n_examples)."""
     known, n_classes = shadows.candidates, targets.logits.shape[-1]
     labels = np.broadcast_to(shadows.labels, known.shape)[known]
-    thresholds = class_thresholds(of_shadows[known], labels, shadows.membership[known], n_classes, per_class=per_class)
+    thresholds = class_thresholds(
+        of_shadows[known], labels, shadows.membership[known], n_classes, per_class=per_class
+    )
     return values - thresholds[targets.labels]
 
 

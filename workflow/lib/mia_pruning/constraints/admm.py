@@ -49,9 +49,16 @@ class Admm(Solver):
     def n_steps(self) -> int:
         return ceil(self.epochs / self.step_epochs)
 
-    def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> "AdmmPenalty":
+    def start(
+        self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator
+    ) -> "AdmmPenalty":
         shares = np.array_split(np.arange(self.n_steps), len(self.rho))
-        schedule = [rho for rho, share in zip(self.rho, shares, strict=True) for _ in share for _ in range(self.step_epochs)]
+        schedule = [
+            rho
+            for rho, share in zip(self.rho, shares, strict=True)
+            for _ in share
+            for _ in range(self.step_epochs)
+        ]
         return AdmmPenalty(task.model, sparsity_set, schedule[: self.epochs], self.step_epochs)
 
 
@@ -63,13 +70,21 @@ class AdmmPenalty(Callback):
 
     passes = 0.0
 
-    def __init__(self, model: nn.Module, sparsity_set: SparsitySet, rho_schedule: Sequence[float], step_epochs: int = 1) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        sparsity_set: SparsitySet,
+        rho_schedule: Sequence[float],
+        step_epochs: int = 1,
+    ) -> None:
         self.sparsity_set = sparsity_set
         self.step_epochs = step_epochs
         self.rho_schedule = list(rho_schedule)
         self.rho = self.rho_schedule[0]
         weights = prunable_weights(model)
-        budgets = sparsity_set.budgets({name: tuple(weight.shape) for name, weight in weights.items()})
+        budgets = sparsity_set.budgets(
+            {name: tuple(weight.shape) for name, weight in weights.items()}
+        )
         self.weights = {name: weight for name, weight in weights.items() if name in budgets}
         self.z = self._project({name: weight.detach() for name, weight in self.weights.items()})
         self.u = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
@@ -105,11 +120,20 @@ class AdmmPenalty(Callback):
 
     def masks(self) -> dict[str, Tensor]:
         """The masks of the hard projection of W."""
-        return self.sparsity_set.masks({name: weight.detach() for name, weight in self.weights.items()})
+        return self.sparsity_set.masks(
+            {name: weight.detach() for name, weight in self.weights.items()}
+        )
 
     def tensors(self) -> dict[str, Tensor]:
-        rows = {f"residuals/{name}": torch.tensor(rows, dtype=torch.float64) for name, rows in self.residuals.items()}
-        return {**{f"z/{n}": z for n, z in self.z.items()}, **{f"u/{n}": u for n, u in self.u.items()}, **rows}
+        rows = {
+            f"residuals/{name}": torch.tensor(rows, dtype=torch.float64)
+            for name, rows in self.residuals.items()
+        }
+        return {
+            **{f"z/{n}": z for n, z in self.z.items()},
+            **{f"u/{n}": u for n, u in self.u.items()},
+            **rows,
+        }
 
     def state(self) -> dict[str, Tensor]:
         return {"rho": torch.tensor(self.rho, dtype=torch.float64), **self.tensors()}

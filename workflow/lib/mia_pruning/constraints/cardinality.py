@@ -32,12 +32,19 @@ class Cardinality:
         if (self.compression is None) == (self.keep is None):
             raise StudyError("compression and keep", "one of them is needed, and not both")
         if self.allocation not in ALLOCATIONS:
-            raise StudyError(f"allocation = {self.allocation!r}", allowed=f"allowed is one of {', '.join(ALLOCATIONS)}")
+            raise StudyError(
+                f"allocation = {self.allocation!r}",
+                allowed=f"allowed is one of {', '.join(ALLOCATIONS)}",
+            )
 
     def budgets(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         """alpha_i of each layer. Raises StudyError if a layer would be empty."""
         given = self.keep is not None
-        budgets = _given(self.keep, shapes) if given else ALLOCATIONS[self.allocation](shapes, self.compression)
+        budgets = (
+            _given(self.keep, shapes)
+            if given
+            else ALLOCATIONS[self.allocation](shapes, self.compression)
+        )
         empty = [name for name, budget in budgets.items() if budget < 1]
         if empty:
             raise StudyError(
@@ -75,7 +82,11 @@ def uniform(shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[s
     >>> uniform({"a": (10, 10), "b": (4, 5)}, 10.0)
     {'a': 10, 'b': 2}
     """
-    return _rounded({name: math.prod(shape) / compression for name, shape in shapes.items()}, shapes, compression)
+    return _rounded(
+        {name: math.prod(shape) / compression for name, shape in shapes.items()},
+        shapes,
+        compression,
+    )
 
 
 def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[str, int]:
@@ -96,14 +107,19 @@ def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], compression: float) -> di
         dense |= full
         if len(dense) == len(shapes):
             break
-    real = {name: math.prod(shape) if name in dense else scale * sum(shape) for name, shape in shapes.items()}
+    real = {
+        name: math.prod(shape) if name in dense else scale * sum(shape)
+        for name, shape in shapes.items()
+    }
     return _rounded(real, shapes, compression)
 
 
 ALLOCATIONS = {"erdos_renyi": erdos_renyi, "uniform": uniform}
 
 
-def _rounded(real: dict[str, float], shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[str, int]:
+def _rounded(
+    real: dict[str, float], shapes: Mapping[str, tuple[int, ...]], compression: float
+) -> dict[str, int]:
     """Whole budgets by largest remainder, so that their sum is the whole number nearest below weights / compression."""
     budgets = {name: math.floor(value + 1e-9) for name, value in real.items()}
     total = math.floor(sum(math.prod(shape) for shape in shapes.values()) / compression + 1e-9)
@@ -120,4 +136,7 @@ def _given(keep: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]]) -> 
             raise StudyError(f"keep.{layer}", "no such layer", f"the model has {', '.join(layers)}")
         if not isinstance(fraction, int | float) or not 0 < fraction <= 1:
             raise StudyError(f"keep.{layer} = {fraction!r}", allowed="allowed is > 0, <= 1")
-    return {name: math.floor(math.prod(shapes[name]) * keep.get(layer, 1.0) + 1e-9) for layer, name in layers.items()}
+    return {
+        name: math.floor(math.prod(shapes[name]) * keep.get(layer, 1.0) + 1e-9)
+        for layer, name in layers.items()
+    }

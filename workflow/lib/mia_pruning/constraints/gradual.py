@@ -38,9 +38,16 @@ class Narrowing(Callback):
     def __init__(self, model: nn.Module, sparsity_set: SparsitySet, epochs: int) -> None:
         self.model, self.sparsity_set, self.epochs = model, sparsity_set, epochs
         weights = prunable_weights(model)
-        self.budgets = sparsity_set.budgets({name: tuple(weight.shape) for name, weight in weights.items()})
+        self.budgets = sparsity_set.budgets(
+            {name: tuple(weight.shape) for name, weight in weights.items()}
+        )
         self.weights = {name: weight for name, weight in weights.items() if name in self.budgets}
-        self._hold({name: torch.ones_like(weight, dtype=torch.bool) for name, weight in self.weights.items()})
+        self._hold(
+            {
+                name: torch.ones_like(weight, dtype=torch.bool)
+                for name, weight in self.weights.items()
+            }
+        )
 
     def on_gradients(self) -> None:
         self._keeper.on_gradients()
@@ -50,7 +57,10 @@ class Narrowing(Callback):
 
     def on_epoch(self, epoch: int) -> None:
         progress = (epoch + 1) / self.epochs
-        counts = {name: n_kept(weight.numel(), self.budgets[name], progress) for name, weight in self.weights.items()}
+        counts = {
+            name: n_kept(weight.numel(), self.budgets[name], progress)
+            for name, weight in self.weights.items()
+        }
         self._hold({name: largest(score, counts[name]) for name, score in self._scores().items()})
 
     def masks(self) -> dict[str, Tensor]:

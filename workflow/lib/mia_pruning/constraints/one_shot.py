@@ -16,7 +16,11 @@ class Magnitude(Solver):
     """Project the trained weights once."""
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
-        return Found(sparsity_set.masks({name: weight.detach() for name, weight in prunable_weights(task.model).items()}))
+        return Found(
+            sparsity_set.masks(
+                {name: weight.detach() for name, weight in prunable_weights(task.model).items()}
+            )
+        )
 
 
 @solver(title="random pruning", reads_members=False)

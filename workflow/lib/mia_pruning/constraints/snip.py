@@ -32,17 +32,24 @@ class Snip(Solver):
         super().check(plan, retrain_epochs)
         in_an_epoch = math.ceil(plan.n_members / plan.batch_size)
         if self.n_batches > in_an_epoch:
-            raise StudyError(f"n_batches = {self.n_batches}", allowed=f"allowed is at most the {in_an_epoch} of an epoch")
+            raise StudyError(
+                f"n_batches = {self.n_batches}",
+                allowed=f"allowed is at most the {in_an_epoch} of an epoch",
+            )
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         batches = list(itertools.islice(task.data.batches(task.batch_size, rng), self.n_batches))
         with torch.random.fork_rng(devices=[]):  # for whatever draws in the network
             torch.manual_seed(int(rng.integers(1 << 63)))
             sensitivities = connection_sensitivity(task.model, batches)
-        return Found(sparsity_set.masks(sensitivities), passes=sum(len(labels) for _, labels in batches))
+        return Found(
+            sparsity_set.masks(sensitivities), passes=sum(len(labels) for _, labels in batches)
+        )
 
 
-def connection_sensitivity(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+def connection_sensitivity(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
+) -> dict[str, Tensor]:
     """|g w| of each prunable weight w, by layer, where g is the gradient of the cross-entropy summed over all batches.
 
     The network runs as in training; its mode, gradients and running statistics are left as they were.
@@ -58,4 +65,7 @@ def connection_sensitivity(model: nn.Module, batches: Iterable[tuple[Tensor, Ten
         loss = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
         torch._foreach_add_(totals, torch.autograd.grad(loss, list(weights.values())))
     model.train(was_training)
-    return {name: (total * weight.detach()).abs() for (name, weight), total in zip(weights.items(), totals, strict=True)}
+    return {
+        name: (total * weight.detach()).abs()
+        for (name, weight), total in zip(weights.items(), totals, strict=True)
+    }

@@ -49,12 +49,17 @@ class Solver(ABC):
         """Raise StudyError if this cannot work in a study; called before the first job."""
         if self.rewind_epochs is not None and self.rewind_epochs > plan.epochs:
             raise StudyError(
-                f"rewind_epochs = {self.rewind_epochs}", allowed=f"allowed is at most training.epochs = {plan.epochs}"
+                f"rewind_epochs = {self.rewind_epochs}",
+                allowed=f"allowed is at most training.epochs = {plan.epochs}",
             )
-        leaves_untrained = self.rewind_epochs is not None or (self.from_initial and self.epochs == 0)
+        leaves_untrained = self.rewind_epochs is not None or (
+            self.from_initial and self.epochs == 0
+        )
         if leaves_untrained and retrain_epochs == 0:
             raise StudyError(
-                "retrain_epochs = 0", "this solver ends with a network that has yet to be trained", "allowed is >= 1"
+                "retrain_epochs = 0",
+                "this solver ends with a network that has yet to be trained",
+                "allowed is >= 1",
             )
 
     @abstractmethod
@@ -79,10 +84,16 @@ class Found(Callback):
 def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that constraints concern, by name, in the model's order."""
     parameters = dict(model.named_parameters())
-    return {name: parameters[name] for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})}
+    return {
+        name: parameters[name]
+        for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})
+    }
 
 
 def make_constraint(settings: Mapping[str, Any]) -> tuple[SparsitySet, Solver]:
     """The sparsity set and the solver of a `constraints` entry."""
-    plug_ins = find("constraint", settings["use"], "use"), find("solver", settings["solver"], "solver")
+    plug_ins = (
+        find("constraint", settings["use"], "use"),
+        find("solver", settings["solver"], "solver"),
+    )
     return tuple(plug_in.load()(**options_of(plug_in, dict(settings))) for plug_in in plug_ins)

@@ -42,7 +42,9 @@ def arrays(
     notes = () if dtype == np.uint8 else (FLOATS_NOTE,)
 
     def load(work: Path) -> Loaded:
-        pixels = (chunk.reshape(-1, *image_shape) for array in image_arrays for chunk in _pixels(array))
+        pixels = (
+            chunk.reshape(-1, *image_shape) for array in image_arrays for chunk in _pixels(array)
+        )
         storage.write_chunks(work / "images.npy", (targets.size, *image_shape), pixels)
         return Loaded(work / "images.npy", targets, notes=notes)
 
@@ -66,13 +68,22 @@ def _opened(
     if suffix not in (".npz", ".npy"):
         raise StudyError(f"file = {file!r}", allowed="allowed is an .npz or .npy file")
     if (suffix == ".npy") != (label_file is not None):
-        needs = "the labels of an .npy file are needed" if suffix == ".npy" else "an .npz file has its labels under a key"
+        needs = (
+            "the labels of an .npy file are needed"
+            if suffix == ".npy"
+            else "an .npz file has its labels under a key"
+        )
         raise StudyError(f"label_file = {label_file!r}", needs)
     if suffix == ".npy":
         return open_arrays(Path(file), [None]), open_arrays(Path(str(label_file)), [None])
-    image_keys, label_keys = ([keys] if isinstance(keys, str) else list(keys) for keys in (images, labels))
+    image_keys, label_keys = (
+        [keys] if isinstance(keys, str) else list(keys) for keys in (images, labels)
+    )
     if len(image_keys) != len(label_keys):
-        raise StudyError(f"labels = {label_keys}", f"{len(image_keys)} keys are needed, one for each of images = {image_keys}")
+        raise StudyError(
+            f"labels = {label_keys}",
+            f"{len(image_keys)} keys are needed, one for each of images = {image_keys}",
+        )
     return open_arrays(Path(file), image_keys), open_arrays(Path(file), label_keys)
 
 
@@ -80,9 +91,15 @@ def _check_images(arrays: Sequence[StoredArray]) -> None:
     first = arrays[0]
     for array in arrays:
         if array.dtype != np.uint8 and array.dtype.kind != "f":
-            raise StudyError(array, f"pixels are {array.dtype}", "allowed is uint8, or floats in [0, 1]")
+            raise StudyError(
+                array, f"pixels are {array.dtype}", "allowed is uint8, or floats in [0, 1]"
+            )
         if len(array.shape) not in (3, 4):
-            raise StudyError(array, f"images have shape {array.shape}", "allowed is n x height x width (x channels)")
+            raise StudyError(
+                array,
+                f"images have shape {array.shape}",
+                "allowed is n x height x width (x channels)",
+            )
         if 0 in array.shape:
             raise StudyError(array, f"images have shape {array.shape}", "no size may be 0")
         if array.shape[1:] != first.shape[1:] or array.dtype != first.dtype:
@@ -96,9 +113,14 @@ def _check_images(arrays: Sequence[StoredArray]) -> None:
 def _check_lengths(images: Iterable[StoredArray], labels: Iterable[StoredArray]) -> None:
     for image_array, label_array in zip(images, labels, strict=True):
         if len(label_array.shape) != 1:
-            raise StudyError(label_array, f"labels have shape {label_array.shape}", "allowed is one axis")
+            raise StudyError(
+                label_array, f"labels have shape {label_array.shape}", "allowed is one axis"
+            )
         if image_array.shape[0] != label_array.shape[0]:
-            raise StudyError(label_array, f"{label_array.shape[0]} labels for the {image_array.shape[0]} images of {image_array}")
+            raise StudyError(
+                label_array,
+                f"{label_array.shape[0]} labels for the {image_array.shape[0]} images of {image_array}",
+            )
 
 
 def _integers(array: StoredArray) -> np.ndarray:
@@ -107,26 +129,40 @@ def _integers(array: StoredArray) -> np.ndarray:
     return np.concatenate(list(array.chunks())).astype(np.int64)
 
 
-def _class_names(given: str | Sequence[str] | None, file: Path, targets: np.ndarray) -> tuple[str, ...]:
+def _class_names(
+    given: str | Sequence[str] | None, file: Path, targets: np.ndarray
+) -> tuple[str, ...]:
     if given is None:
         return tuple(map(str, range(max(0, targets.max()) + 1)))
     if not isinstance(given, str):
         return tuple(given)
     if file.suffix != ".npz":
-        raise StudyError(f"class_names = {given!r}", f"{file} has no keys", "allowed is a list of names")
+        raise StudyError(
+            f"class_names = {given!r}", f"{file} has no keys", "allowed is a list of names"
+        )
     (array,) = open_arrays(file, [given])
     if array.dtype.kind != "U" or len(array.shape) != 1:
-        raise StudyError(array, f"class names are {array.dtype} {array.shape}", "allowed is one axis of strings")
+        raise StudyError(
+            array, f"class names are {array.dtype} {array.shape}", "allowed is one axis of strings"
+        )
     return tuple(map(str, np.concatenate(list(array.chunks()))))
 
 
-def _check_labels(targets: np.ndarray, names: Sequence[str], arrays: Sequence[StoredArray], *, are_named: bool) -> None:
+def _check_labels(
+    targets: np.ndarray, names: Sequence[str], arrays: Sequence[StoredArray], *, are_named: bool
+) -> None:
     """A class may lack examples only where classes are named: else a stray 255 would be a class of its own."""
     where = " and ".join(map(str, arrays))
     if len(set(names)) != len(names) or len(names) < 2:
-        raise StudyError("class_names", ", ".join(names), "at least 2 are needed, each of them once")
+        raise StudyError(
+            "class_names", ", ".join(names), "at least 2 are needed, each of them once"
+        )
     if targets.min() < 0 or targets.max() >= len(names):
-        raise StudyError(where, f"labels lie in {targets.min()}..{targets.max()}", f"allowed is 0..{len(names) - 1}")
+        raise StudyError(
+            where,
+            f"labels lie in {targets.min()}..{targets.max()}",
+            f"allowed is 0..{len(names) - 1}",
+        )
     counts = np.bincount(targets, minlength=len(names))
     if not are_named and not counts.all():
         raise StudyError(
@@ -148,5 +184,9 @@ def _rounded(floats: np.ndarray, where: str) -> np.ndarray:
         raise StudyError(where, "a pixel is NaN or infinite", "allowed is [0, 1]")
     low, high = floats.min(), floats.max()
     if low < 0 or high > 1:
-        raise StudyError(where, f"a pixel is {(low if low < 0 else high):g}", "allowed is uint8, or floats in [0, 1]")
+        raise StudyError(
+            where,
+            f"a pixel is {(low if low < 0 else high):g}",
+            "allowed is uint8, or floats in [0, 1]",
+        )
     return np.rint(255 * floats).astype(np.uint8)

@@ -18,7 +18,12 @@ MIRRORS = ("https://www.cs.toronto.edu/~kriz/",)
 
 
 def cifar_source(
-    reader: str, folder: Path, part: str, archive: Archive, digests: Mapping[Path, str], **description: Any
+    reader: str,
+    folder: Path,
+    part: str,
+    archive: Archive,
+    digests: Mapping[Path, str],
+    **description: Any,
 ) -> DatasetSource:
     """50,000 training and 10,000 test images of 32 x 32 x 3. reader: torchvision's class. digests: of the files below `folder`.
 
@@ -29,8 +34,13 @@ def cifar_source(
     def load(work: Path) -> Loaded:
         from torchvision import datasets
 
-        parts = [getattr(datasets, reader)(folder, train=name == "train") for name in parts_of(part)]
-        return Loaded(np.concatenate([p.data for p in parts]), np.concatenate([np.array(p.targets) for p in parts]))
+        parts = [
+            getattr(datasets, reader)(folder, train=name == "train") for name in parts_of(part)
+        ]
+        return Loaded(
+            np.concatenate([p.data for p in parts]),
+            np.concatenate([np.array(p.targets) for p in parts]),
+        )
 
     return DatasetSource(
         files=files,

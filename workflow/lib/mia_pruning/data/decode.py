@@ -44,7 +44,11 @@ def decode(
     mark = fingerprint([identity, resolution, rows])
     array, progress = work / f"{mark}.npy", work / f"{mark}.jsonl"
     done = _resumed(array, progress, shape)
-    todo = ((start, names[start : start + rows]) for start in range(0, len(names), rows) if start not in done)
+    todo = (
+        (start, names[start : start + rows])
+        for start in range(0, len(names), rows)
+        if start not in done
+    )
     with _mapper() as run, progress.open("a", encoding="utf-8") as notes:
         for start, failed in run(partial(_decode_chunk, folder, array, resolution), todo):
             if failed and not skip:
@@ -53,7 +57,9 @@ def decode(
             notes.write(json.dumps([start, failed]) + "\n")
             notes.flush()
             if len(done) % CHUNKS_PER_MESSAGE == 0:
-                logger.info("decoded %d of %d images", min(len(done) * rows, len(names)), len(names))
+                logger.info(
+                    "decoded %d of %d images", min(len(done) * rows, len(names)), len(names)
+                )
     failed = {name: reason for start in sorted(done) for name, reason in done[start].items()}
     return (_without(array, names, failed, work) if failed else array), failed
 
@@ -78,8 +84,14 @@ def _resumed(array: Path, progress: Path, shape: tuple[int, ...]) -> dict[int, d
     if not array.is_file():
         storage.write_text(progress, "")
         storage.write_chunks(array, shape, ())
-    complete = [line for line in progress.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    storage.write_text(progress, "".join(complete))  # a line that a kill cut off would spoil the next
+    complete = [
+        line
+        for line in progress.read_text(encoding="utf-8").splitlines(keepends=True)
+        if line.endswith("\n")
+    ]
+    storage.write_text(
+        progress, "".join(complete)
+    )  # a line that a kill cut off would spoil the next
     return dict(map(json.loads, complete))
 
 
@@ -92,7 +104,9 @@ def _mapper() -> Iterator[Callable[..., Iterable[Any]]]:
         yield pool.imap_unordered
 
 
-def _decode_chunk(folder: Path, array: Path, resolution: int, chunk: tuple[int, Sequence[str]]) -> Done:
+def _decode_chunk(
+    folder: Path, array: Path, resolution: int, chunk: tuple[int, Sequence[str]]
+) -> Done:
     """Decode the files of a chunk into the rows from `start` on; the row of a file that does not decode stays black."""
     start, names = chunk
     images = np.zeros((len(names), resolution, resolution, 3), np.uint8)
@@ -127,7 +141,9 @@ def _without(array: Path, names: Sequence[str], failed: dict[str, str], work: Pa
     """A copy of the array file without the rows that failed."""
     kept = [name not in failed for name in names]
     resolution = storage.read_array(array).shape[1]
-    storage.write_chunks(work / "kept.npy", (sum(kept), resolution, resolution, 3), _kept(array, iter(kept)))
+    storage.write_chunks(
+        work / "kept.npy", (sum(kept), resolution, resolution, 3), _kept(array, iter(kept))
+    )
     return work / "kept.npy"
 
 

@@ -48,7 +48,9 @@ def download(urls: Sequence[str], target: Path, digest: str) -> None:
 def _refuse_damaged(target: Path, digest: str) -> None:
     if (found := digest_like(digest, target)) != digest:
         raise StudyError(
-            f"{target} is damaged or altered", f"it has {found}, published is {digest}", "delete it, and it is downloaded again"
+            f"{target} is damaged or altered",
+            f"it has {found}, published is {digest}",
+            "delete it, and it is downloaded again",
         )
 
 
@@ -88,8 +90,12 @@ def _attempt(url: str, file: IO[bytes], part: Path, digest: str) -> str | None:
 
 def _append_rest(url: str, file: IO[bytes]) -> None:
     """Append what is missing. A server that does not know ranges sends all, which replaces what is there."""
-    headers = {"User-Agent": "mia-pruning"} | ({"Range": f"bytes={file.tell()}-"} if file.tell() else {})
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS) as response:
+    headers = {"User-Agent": "mia-pruning"} | (
+        {"Range": f"bytes={file.tell()}-"} if file.tell() else {}
+    )
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS
+    ) as response:
         if response.status != http.HTTPStatus.PARTIAL_CONTENT:
             _empty(file)
         expected, start = response.length, file.tell()

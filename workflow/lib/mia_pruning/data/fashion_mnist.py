@@ -17,10 +17,22 @@ SHA256 = {
 MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
 #: of the gzipped file, as published, and of its content
 DIGESTS = {
-    "train-images-idx3-ubyte": ("md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d", "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a"),
-    "train-labels-idx1-ubyte": ("md5:25c81989df183df01b3e8a0aad5dffbe", "md5:9018921c3c673c538a1fc5bad174d6f9"),
-    "t10k-images-idx3-ubyte": ("md5:bef4ecab320f06d8554ea6380940ec79", "md5:8181f5470baa50b63fa0f6fddb340f0a"),
-    "t10k-labels-idx1-ubyte": ("md5:bb300cfdad3c16e7a12a480ee83cd310", "md5:15d484375f8d13e6eb1aabb0c3f46965"),
+    "train-images-idx3-ubyte": (
+        "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    ),
+    "train-labels-idx1-ubyte": (
+        "md5:25c81989df183df01b3e8a0aad5dffbe",
+        "md5:9018921c3c673c538a1fc5bad174d6f9",
+    ),
+    "t10k-images-idx3-ubyte": (
+        "md5:bef4ecab320f06d8554ea6380940ec79",
+        "md5:8181f5470baa50b63fa0f6fddb340f0a",
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "md5:bb300cfdad3c16e7a12a480ee83cd310",
+        "md5:15d484375f8d13e6eb1aabb0c3f46965",
+    ),
 }
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -50,5 +62,10 @@ def fashion_mnist_t10k(*, folder: str | None = None) -> DatasetSource:
 def fashion_mnist(*, folder: str | None = None, part: str = "all") -> DatasetSource:
     """70,000 images of 28 x 28 x 1 in 10 classes (Xiao, Rasul, Vollgraf 2017), 60,000 for training and 10,000 for test."""
     raw = data_folder(folder) / "FashionMNIST" / "raw"
-    description = {"name": f"Fashion-MNIST, {part}", "class_names": CLASSES, "licence": LICENCE, "citation": CITATION}
+    description = {
+        "name": f"Fashion-MNIST, {part}",
+        "class_names": CLASSES,
+        "licence": LICENCE,
+        "citation": CITATION,
+    }
     return idx_source(raw, part, DIGESTS, MIRRORS, **description)

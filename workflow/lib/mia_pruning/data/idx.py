@@ -21,21 +21,32 @@ FILES = {
 
 
 def idx_source(
-    folder: Path, part: str, digests: Mapping[str, tuple[str, str]], mirrors: tuple[str, ...], **description: Any
+    folder: Path,
+    part: str,
+    digests: Mapping[str, tuple[str, str]],
+    mirrors: tuple[str, ...],
+    **description: Any,
 ) -> DatasetSource:
     """60,000 training and 10,000 test images of 28 x 28 x 1, as torchvision lays them out in `folder`.
 
     digests maps each file to the digest of its gzipped archive and its own. part: `all`, `train` or `test`.
     """
-    files = [(folder / images, folder / labels) for images, labels in map(FILES.__getitem__, parts_of(part))]
+    files = [
+        (folder / images, folder / labels)
+        for images, labels in map(FILES.__getitem__, parts_of(part))
+    ]
     checked = {path: digests[path.name][1] for pair in files for path in pair}
 
     def fetch() -> None:
         for path, digest in checked.items():
-            bring(Archive(f"{path.name}.gz", digests[path.name][0], mirrors), folder, {path: digest})
+            bring(
+                Archive(f"{path.name}.gz", digests[path.name][0], mirrors), folder, {path: digest}
+            )
 
     def load(work: Path) -> Loaded:
-        images, labels = (np.concatenate([read_idx(path) for path in paths]) for paths in zip(*files, strict=True))
+        images, labels = (
+            np.concatenate([read_idx(path) for path in paths]) for paths in zip(*files, strict=True)
+        )
         return Loaded(images[..., np.newaxis], labels)
 
     n_examples = sum(COUNTS[name] for name in parts_of(part))

@@ -36,28 +36,50 @@ class ImageTree:
     def load(self, resolution: int, undecodable: str, work: Path) -> Loaded:
         """The examples: the centre square of each image, resized to the resolution."""
         skip = undecodable == "skip"
-        images, failed = decode(self.folder, self.names, self.identity(), resolution=resolution, skip=skip, work=work)
+        images, failed = decode(
+            self.folder, self.names, self.identity(), resolution=resolution, skip=skip, work=work
+        )
         kept = np.array([name not in failed for name in self.names])
-        notes = (f"each image is its centre square, its shorter side resized to {resolution} pixels",)
+        notes = (
+            f"each image is its centre square, its shorter side resized to {resolution} pixels",
+        )
         return Loaded(images, self.labels[kept], tuple(failed), notes, self.classes)
 
 
-def list_tree(folder: Path, n_classes: int | None = None, per_class: int | None = None) -> ImageTree:
+def list_tree(
+    folder: Path, n_classes: int | None = None, per_class: int | None = None
+) -> ImageTree:
     """The first images of the first classes of a folder, all by default. Refuses a class with too few."""
     if not folder.is_dir():
         raise StudyError(folder, "there is no such folder")
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    classes = sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith(".")
+    )
     if len(classes) < max(2, n_classes or 0):
-        raise StudyError(folder, f"holds {len(classes)} folders of classes, needed are {max(2, n_classes or 0)}")
+        raise StudyError(
+            folder, f"holds {len(classes)} folders of classes, needed are {max(2, n_classes or 0)}"
+        )
     files = {name: _images(folder / name, per_class) for name in classes[:n_classes]}
     names = tuple(f"{name}/{file}" for name, images in files.items() for file in images)
-    return ImageTree(folder, tuple(files), names, np.repeat(np.arange(len(files)), list(map(len, files.values()))))
+    return ImageTree(
+        folder,
+        tuple(files),
+        names,
+        np.repeat(np.arange(len(files)), list(map(len, files.values()))),
+    )
 
 
 def _images(folder: Path, wanted: int | None) -> Sequence[str]:
-    found = sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and _is_image(entry.name))
+    found = sorted(
+        entry.name for entry in os.scandir(folder) if entry.is_file() and _is_image(entry.name)
+    )
     if len(found) < (wanted or 1):
-        raise StudyError(folder, f"holds {len(found)} images ({', '.join(SUFFIXES)}), needed are {wanted or 'some'}")
+        raise StudyError(
+            folder,
+            f"holds {len(found)} images ({', '.join(SUFFIXES)}), needed are {wanted or 'some'}",
+        )
     return found[:wanted]
 
 
@@ -67,4 +89,6 @@ def _is_image(name: str) -> bool:
 
 def check_undecodable(undecodable: str) -> None:
     if undecodable not in UNDECODABLE:
-        raise StudyError(f"undecodable = {undecodable!r}", allowed=f"allowed is one of {', '.join(UNDECODABLE)}")
+        raise StudyError(
+            f"undecodable = {undecodable!r}", allowed=f"allowed is one of {', '.join(UNDECODABLE)}"
+        )

@@ -29,7 +29,11 @@ def imagenet(
     """
     check_undecodable(undecodable)
     if classes is not None and per_class is None:
-        raise StudyError("per_class", "missing", f"classes = {classes} needs it (1 to 732), because classes differ in size")
+        raise StudyError(
+            "per_class",
+            "missing",
+            f"classes = {classes} needs it (1 to 732), because classes differ in size",
+        )
     root = Path(folder) if folder else data_folder(None) / "imagenet"
     n_classes = classes or N_CLASSES
     n_examples = n_classes * per_class if per_class else N_EXAMPLES
@@ -65,5 +69,7 @@ def _listed(train: Path, n_classes: int, per_class: int | None, n_examples: int)
         )
     tree = list_tree(train, n_classes, per_class)
     if len(tree.names) != n_examples:
-        raise StudyError(train, f"holds {len(tree.names)} images", f"ImageNet's training set has {n_examples}")
+        raise StudyError(
+            train, f"holds {len(tree.names)} images", f"ImageNet's training set has {n_examples}"
+        )
     return tree

@@ -8,10 +8,22 @@ from mia_pruning.types import DatasetSource
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 #: of the gzipped file, as published, and of its content
 DIGESTS = {
-    "train-images-idx3-ubyte": ("md5:f68b3c2dcbeaaa9fbdd348bbdeb94873", "md5:6bbc9ace898e44ae57da46a324031adb"),
-    "train-labels-idx1-ubyte": ("md5:d53e105ee54ea40749a09fcbcd1e9432", "md5:a25bea736e30d166cdddb491f175f624"),
-    "t10k-images-idx3-ubyte": ("md5:9fb629c4189551a2d022fa330f9573f3", "md5:2646ac647ad5339dbf082846283269ea"),
-    "t10k-labels-idx1-ubyte": ("md5:ec29112dd5afa0611ce80d1b7f02629c", "md5:27ae3e4e09519cfbb04c329615203637"),
+    "train-images-idx3-ubyte": (
+        "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "md5:6bbc9ace898e44ae57da46a324031adb",
+    ),
+    "train-labels-idx1-ubyte": (
+        "md5:d53e105ee54ea40749a09fcbcd1e9432",
+        "md5:a25bea736e30d166cdddb491f175f624",
+    ),
+    "t10k-images-idx3-ubyte": (
+        "md5:9fb629c4189551a2d022fa330f9573f3",
+        "md5:2646ac647ad5339dbf082846283269ea",
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "md5:ec29112dd5afa0611ce80d1b7f02629c",
+        "md5:27ae3e4e09519cfbb04c329615203637",
+    ),
 }
 
 

@@ -35,14 +35,20 @@ def check_contents(images: np.ndarray, loaded: Loaded, source: DatasetSource) ->
     labels = loaded.labels
     expected = (source.n_examples - len(loaded.skipped), *source.image_shape)
     if images.shape != expected or images.dtype != np.uint8:
-        raise StudyError(source.name, f"images are {images.dtype} {images.shape}, promised were uint8 {expected}")
+        raise StudyError(
+            source.name, f"images are {images.dtype} {images.shape}, promised were uint8 {expected}"
+        )
     if labels.shape != expected[:1]:
         raise StudyError(source.name, f"{labels.shape[0]} labels for {images.shape[0]} images")
     if not labels.size:
-        raise StudyError(source.name, f"no example is left of {source.n_examples}, all were skipped")
+        raise StudyError(
+            source.name, f"no example is left of {source.n_examples}, all were skipped"
+        )
     if labels.min() < 0 or labels.max() >= len(source.class_names):
         raise StudyError(
-            source.name, f"labels lie in {labels.min()}..{labels.max()}", f"allowed is 0..{len(source.class_names) - 1}"
+            source.name,
+            f"labels lie in {labels.min()}..{labels.max()}",
+            f"allowed is 0..{len(source.class_names) - 1}",
         )
 
 
@@ -70,7 +76,12 @@ def value_counts(images: np.ndarray) -> np.ndarray:
     >>> value_counts(np.array([[[[7, 0]]], [[[7, 1]]]], dtype=np.uint8))[:, [0, 1, 7]].tolist()
     [[0, 0, 2], [1, 1, 0]]
     """
-    return np.stack([np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(images.shape[-1])])
+    return np.stack(
+        [
+            np.bincount(images[..., channel].ravel(), minlength=256)
+            for channel in range(images.shape[-1])
+        ]
+    )
 
 
 def moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

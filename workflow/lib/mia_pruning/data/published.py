@@ -57,7 +57,11 @@ def bring(archive: Archive, folder: Path, files: Mapping[Path, str]) -> None:
 
 def _unpack(packed: Path, missing: Iterable[Path]) -> None:
     for path in missing:
-        with _member(packed, path) as content, storage.atomic(path) as temporary, temporary.open("wb") as file:
+        with (
+            _member(packed, path) as content,
+            storage.atomic(path) as temporary,
+            temporary.open("wb") as file,
+        ):
             shutil.copyfileobj(content, file)
 
 

@@ -47,7 +47,9 @@ class Split:
             raise StudyError("split", "twins are not complementary")
         shadows = self.candidates[~self.is_target].any(axis=0)
         if (shadows & self.candidates[self.is_target].any(axis=0)).any():
-            raise StudyError("split", "shadow models share examples with the targets of a disjoint split")
+            raise StudyError(
+                "split", "shadow models share examples with the targets of a disjoint split"
+            )
 
     @property
     def examples(self) -> np.ndarray:
@@ -68,22 +70,34 @@ def check_size(split: dict[str, Any], n_examples: int, where: str) -> None:
     models = ["models", "shadow_models"] if split["protocol"] == "disjoint" else ["models"]
     for key in [*pools, *models]:
         if split[key] % 2:
-            raise StudyError(f"{where}.{key} = {split[key]}", "models come in complementary pairs, so it must be even")
+            raise StudyError(
+                f"{where}.{key} = {split[key]}",
+                "models come in complementary pairs, so it must be even",
+            )
     if split["protocol"] == "pool" and split["models"] < 4:
-        raise StudyError(f"{where}.models = {split['models']}", "the pool protocol needs at least 4, two pairs")
+        raise StudyError(
+            f"{where}.models = {split['models']}", "the pool protocol needs at least 4, two pairs"
+        )
     needed = sum(split[key] for key in [*pools, "reference", "test"])
     if needed > n_examples:
         parts = " + ".join(f"{key} {split[key]}" for key in [*pools, "reference", "test"])
         raise StudyError(where, f"{parts} = {needed} examples, but the data set has {n_examples}")
 
 
-def make_split(split: dict[str, Any], labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator) -> Split:
+def make_split(
+    split: dict[str, Any], labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator
+) -> Split:
     """Fill the matrix by the protocol of a checked `split` section.
 
     labels (n,) of the whole data set; usable (u,) indices that may be used (one copy of each duplicate).
     """
     disjoint = split["protocol"] == "disjoint"
-    sizes = [split["examples"], split["shadow_examples"] if disjoint else 0, split["reference"], split["test"]]
+    sizes = [
+        split["examples"],
+        split["shadow_examples"] if disjoint else 0,
+        split["reference"],
+        split["test"],
+    ]
     targets, shadows, reference, test = stratified_parts(labels, usable, sizes, rng)
     membership = _halve(split["models"], labels[targets], rng)
     candidates = np.ones_like(membership)
@@ -97,13 +111,17 @@ def make_split(split: dict[str, Any], labels: np.ndarray, usable: np.ndarray, rn
     return Split(pool, reference, test, candidates, membership, is_target)
 
 
-def stratified_parts(labels: np.ndarray, usable: np.ndarray, sizes: list[int], rng: np.random.Generator) -> list[np.ndarray]:
+def stratified_parts(
+    labels: np.ndarray, usable: np.ndarray, sizes: list[int], rng: np.random.Generator
+) -> list[np.ndarray]:
     """Disjoint parts of the usable examples with the classes in equal proportion: to within one example where classes are equal.
 
     Each class is shuffled and spread evenly over [0, 1); cutting that line at the cumulated sizes cuts each class alike.
     """
     if sum(sizes) > usable.size:
-        raise StudyError("split", f"{sum(sizes)} examples are needed, but only {usable.size} are distinct")
+        raise StudyError(
+            "split", f"{sum(sizes)} examples are needed, but only {usable.size} are distinct"
+        )
     shuffled = rng.permutation(usable)
     position = np.empty(usable.size)
     for label in np.unique(labels[usable]):

@@ -41,7 +41,9 @@ class StoredArray:
             row_bytes = self.dtype.itemsize * int(np.prod(row_shape))
             for start in range(0, self.shape[0], rows_per_chunk(row_bytes)):
                 rows = min(rows_per_chunk(row_bytes), self.shape[0] - start)
-                yield np.frombuffer(content.read(rows * row_bytes), self.dtype).reshape(rows, *row_shape)
+                yield np.frombuffer(content.read(rows * row_bytes), self.dtype).reshape(
+                    rows, *row_shape
+                )
 
 
 def open_arrays(file: Path, keys: Sequence[str | None]) -> list[StoredArray]:
@@ -55,7 +57,11 @@ def _open(file: Path, key: str | None) -> StoredArray:
     with _content(file, key) as content:
         shape, fortran, dtype = _read_header(content)
     if dtype.hasobject:
-        raise StudyError(_place(file, key), "holds Python objects, which are never unpickled", "allowed are numbers and strings")
+        raise StudyError(
+            _place(file, key),
+            "holds Python objects, which are never unpickled",
+            "allowed are numbers and strings",
+        )
     return StoredArray(file, key, shape, dtype, fortran)
 
 
@@ -65,7 +71,9 @@ def _place(file: Path, key: str | None) -> str:
 
 def _read_header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     major, _ = np.lib.format.read_magic(content)
-    reader = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    reader = (
+        np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    )
     return reader(content)
 
 

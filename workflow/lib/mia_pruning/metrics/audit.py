@@ -10,7 +10,9 @@ from scipy.stats import beta, binom
 LARGEST_EPSILON = 50.0
 
 
-def one_run_bound(n_canaries: int, n_guesses: int, n_correct: int, delta: float, confidence: float = 0.95) -> float:
+def one_run_bound(
+    n_canaries: int, n_guesses: int, n_correct: int, delta: float, confidence: float = 0.95
+) -> float:
     """The lower bound on epsilon from one training run (Steinke et al. 2023, theorem 5.2).
 
     Of n_canaries examples, each a member with probability 1/2, n_guesses are guessed, n_correct of them rightly. How many are
@@ -27,7 +29,9 @@ def one_run_bound(n_canaries: int, n_guesses: int, n_correct: int, delta: float,
     return _largest_refuted(excess)
 
 
-def one_run_p_value(n_canaries: int, n_guesses: int, n_correct: int, epsilon: float, delta: float) -> float:
+def one_run_p_value(
+    n_canaries: int, n_guesses: int, n_correct: int, epsilon: float, delta: float
+) -> float:
     """The probability of so many right guesses or more if training were (epsilon, delta)-private."""
     right = binom(n_guesses, 1 / (1 + np.exp(-epsilon)))
     tail = right.sf(n_correct - 1)
@@ -61,7 +65,11 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
 
 def most_true_positives(fpr: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
     """The true-positive rate that no attack on an (epsilon, delta)-private model exceeds."""
-    return np.clip(np.minimum(np.exp(epsilon) * fpr + delta, 1 - np.exp(-epsilon) * (1 - delta - fpr)), 0.0, 1.0)
+    return np.clip(
+        np.minimum(np.exp(epsilon) * fpr + delta, 1 - np.exp(-epsilon) * (1 - delta - fpr)),
+        0.0,
+        1.0,
+    )
 
 
 def most_accuracy(epsilon: float, delta: float) -> float:

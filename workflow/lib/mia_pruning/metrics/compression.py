@@ -7,7 +7,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 def count_weights(weights: dict[str, Tensor]) -> tuple[int, int]:
     """All and non-zero entries of these tensors."""
-    return sum(w.numel() for w in weights.values()), sum(int(w.count_nonzero()) for w in weights.values())
+    return sum(w.numel() for w in weights.values()), sum(
+        int(w.count_nonzero()) for w in weights.values()
+    )
 
 
 def dense_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:
@@ -17,14 +19,20 @@ def dense_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str
     with counter, torch.no_grad():
         model.eval()(torch.zeros(1, channels, height, width))
     model.train(was_training)
-    counts = {name.split(".", 1)[1]: sum(c.values()) for name, c in counter.get_flop_counts().items() if "." in name}
+    counts = {
+        name.split(".", 1)[1]: sum(c.values())
+        for name, c in counter.get_flop_counts().items()
+        if "." in name
+    }
     leaves = {name for name, module in model.named_modules() if not list(module.children())}
     return {name: count for name, count in counts.items() if name in leaves}
 
 
 def sparse_flops(flops: dict[str, int], weights: dict[str, Tensor]) -> int:
     """Operations that remain if a zero weight costs none: each layer's count times its density."""
-    return round(sum(count * _density(weights.get(f"{layer}.weight")) for layer, count in flops.items()))
+    return round(
+        sum(count * _density(weights.get(f"{layer}.weight")) for layer, count in flops.items())
+    )
 
 
 def _density(weight: Tensor | None) -> float:

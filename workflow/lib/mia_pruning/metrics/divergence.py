@@ -28,7 +28,9 @@ def js_divergence(statistic: np.ndarray, members: np.ndarray, weights: np.ndarra
     n_members, n_others = p.sum(axis=1, keepdims=True), q.sum(axis=1, keepdims=True)
     mixture = (p / n_members + q / n_others) / 2
     halves = (_entropy(p) + _entropy(q)) / 2
-    bias = ((p > 0).sum(axis=1) - 1) / (4 * n_members[:, 0]) + ((q > 0).sum(axis=1) - 1) / (4 * n_others[:, 0])
+    bias = ((p > 0).sum(axis=1) - 1) / (4 * n_members[:, 0]) + ((q > 0).sum(axis=1) - 1) / (
+        4 * n_others[:, 0]
+    )
     bias -= ((mixture > 0).sum(axis=1) - 1) / (2 * (n_members + n_others)[:, 0])
     return -xlogy(mixture, mixture).sum(axis=1) - halves - bias
 
@@ -53,13 +55,19 @@ def accuracy_bound(divergence: float) -> float:
     uncertainty = LOG_2 - min(max(divergence, 0.0), LOG_2)
     if uncertainty >= LOG_2:
         return 0.5
-    return 1 - brentq(lambda error: -xlogy(error, error) - xlogy(1 - error, 1 - error) - uncertainty, 0.0, 0.5)
+    return 1 - brentq(
+        lambda error: -xlogy(error, error) - xlogy(1 - error, 1 - error) - uncertainty, 0.0, 0.5
+    )
 
 
-def _counts(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _counts(
+    statistic: np.ndarray, members: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted counts (n_replicates, N_BINS) of members and of non-members; the bins are the pooled sample's quantiles."""
     edges = np.quantile(statistic, np.linspace(0, 1, N_BINS + 1)[1:-1])
-    is_in = (np.searchsorted(edges, statistic, side="right")[:, np.newaxis] == np.arange(N_BINS)).astype(np.float32)
+    is_in = (
+        np.searchsorted(edges, statistic, side="right")[:, np.newaxis] == np.arange(N_BINS)
+    ).astype(np.float32)
     counts = [(weights * chosen) @ is_in for chosen in (members, ~members)]
     return counts[0].astype(np.float64), counts[1].astype(np.float64)
 
@@ -71,8 +79,13 @@ def _entropy(counts: np.ndarray) -> np.ndarray:
 
 def _gain(p: np.ndarray, q: np.ndarray, held_p: np.ndarray, held_q: np.ndarray) -> np.ndarray:
     """The gain on held-out counts of the model fitted to p and q, half an example added to each bin."""
-    share_p, share_q = ((counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True) for counts in (p, q))
-    log_member, log_other = np.log(share_p / (share_p + share_q)), np.log(share_q / (share_p + share_q))
+    share_p, share_q = (
+        (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True) for counts in (p, q)
+    )
+    log_member, log_other = (
+        np.log(share_p / (share_p + share_q)),
+        np.log(share_q / (share_p + share_q)),
+    )
     return (_mean(log_member, held_p) + _mean(log_other, held_q)) / 2
 
 

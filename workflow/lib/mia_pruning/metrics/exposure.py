@@ -61,5 +61,7 @@ def halves(pairs: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     [[0, 1, 4], [2, 3]]
     """
     whole = list(dict.fromkeys(tuple(sorted(pair)) for pair in pairs))
-    first, second = (np.array([row for pair in whole[start::2] for row in pair], dtype=int) for start in (0, 1))
+    first, second = (
+        np.array([row for pair in whole[start::2] for row in pair], dtype=int) for start in (0, 1)
+    )
     return first, second

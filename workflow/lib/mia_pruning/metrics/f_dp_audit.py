@@ -93,7 +93,9 @@ def approximate(epsilons: Sequence[float], deltas: Sequence[float]) -> Least:
     return least
 
 
-def least_total(n_canaries: int, n_guesses: int, n_correct: int, level: float, least: Least) -> np.ndarray:
+def least_total(
+    n_canaries: int, n_guesses: int, n_correct: int, level: float, least: Least
+) -> np.ndarray:
     """The least total mass of a distribution of right guesses that reaches n_correct with probability `level`.
 
     Above 1 there is no such distribution. The shape is that of what `least` returns.
@@ -107,7 +109,9 @@ def least_total(n_canaries: int, n_guesses: int, n_correct: int, level: float, l
     return (right + wrong) * n_canaries / n_guesses
 
 
-def refutes(n_canaries: int, n_guesses: int, n_correct: int, least: Least, confidence: float = CONFIDENCE) -> bool:
+def refutes(
+    n_canaries: int, n_guesses: int, n_correct: int, least: Least, confidence: float = CONFIDENCE
+) -> bool:
     """True where so many right guesses are less likely than 1 - confidence under the promise.
 
     >>> refutes(100, 100, 60, gaussian(0.0)), refutes(100, 100, 59, gaussian(0.0))
@@ -118,7 +122,9 @@ def refutes(n_canaries: int, n_guesses: int, n_correct: int, least: Least, confi
 
 
 @lru_cache(maxsize=4096)
-def gaussian_bound(n_canaries: int, n_guesses: int, n_correct: int, confidence: float = CONFIDENCE) -> float:
+def gaussian_bound(
+    n_canaries: int, n_guesses: int, n_correct: int, confidence: float = CONFIDENCE
+) -> float:
     """The largest mu that is refuted, to within 0.0001 from below; 0 where none is.
 
     >>> round(gaussian_bound(1000, 200, 150), 3), gaussian_bound(1000, 200, 100)
@@ -146,7 +152,9 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
         return 0.0
 
     def excess(epsilon: float) -> float:
-        return ndtr(mu / 2 - epsilon / mu) - np.exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)) - delta
+        return (
+            ndtr(mu / 2 - epsilon / mu) - np.exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)) - delta
+        )
 
     return 0.0 if excess(0.0) <= 0 else float(brentq(excess, 0.0, mu**2 + 40 * mu))
 

@@ -61,7 +61,9 @@ class Replicates:
         if n_targets == 1:
             return 0.0, examples, examples
         targets = float(self.per_target.var(ddof=1)) / n_targets
-        cells = float(self.both_drawn.var(ddof=1)) - targets * (n_targets - 1) / n_targets - examples
+        cells = (
+            float(self.both_drawn.var(ddof=1)) - targets * (n_targets - 1) / n_targets - examples
+        )
         return targets, examples, max(targets + examples - max(cells, 0.0), targets, examples)
 
 
@@ -76,7 +78,9 @@ class Interval:
     degrees_of_freedom: float
 
 
-def draw(n_targets: int, n_pool: int, n_test: int, n_replicates: int, rng: np.random.Generator) -> Draws:
+def draw(
+    n_targets: int, n_pool: int, n_test: int, n_replicates: int, rng: np.random.Generator
+) -> Draws:
     return Draws(*(_resampled(size, n_replicates, rng) for size in (n_targets, n_pool, n_test)))
 
 
@@ -100,11 +104,27 @@ def interval(runs: list[Replicates], bounds: tuple[float, float]) -> Interval:
     """
     estimate = float(np.mean([run.per_target.mean() for run in runs]))
     parts = [run.variances() for run in runs]
-    variance = sum(whole - examples for _, examples, whole in parts) + sum(np.sqrt(examples) for _, examples, _ in parts) ** 2
-    uncertain = sum(targets**2 / (run.per_target.size - 1) for run, (targets, *_) in zip(runs, parts, strict=True) if targets > 0)
-    error, freedom = float(np.sqrt(variance)) / len(runs), variance**2 / uncertain if uncertain > 0 else np.inf
+    variance = (
+        sum(whole - examples for _, examples, whole in parts)
+        + sum(np.sqrt(examples) for _, examples, _ in parts) ** 2
+    )
+    uncertain = sum(
+        targets**2 / (run.per_target.size - 1)
+        for run, (targets, *_) in zip(runs, parts, strict=True)
+        if targets > 0
+    )
+    error, freedom = (
+        float(np.sqrt(variance)) / len(runs),
+        variance**2 / uncertain if uncertain > 0 else np.inf,
+    )
     half = quantile(freedom) * error
-    return Interval(estimate, max(estimate - half, bounds[0]), min(estimate + half, bounds[1]), error, float(freedom))
+    return Interval(
+        estimate,
+        max(estimate - half, bounds[0]),
+        min(estimate + half, bounds[1]),
+        error,
+        float(freedom),
+    )
 
 
 def quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:

@@ -34,7 +34,9 @@ class WeightedRoc:
         """
         false_positive, true_positive = self.rates
         n_allowed = (false_positive <= fpr).sum(axis=1)
-        last = np.take_along_axis(true_positive, np.maximum(n_allowed - 1, 0)[:, np.newaxis], axis=1)[:, 0]
+        last = np.take_along_axis(
+            true_positive, np.maximum(n_allowed - 1, 0)[:, np.newaxis], axis=1
+        )[:, 0]
         return np.where(n_allowed > 0, last, 0.0)
 
 
@@ -65,7 +67,9 @@ def auc(scores: np.ndarray, members: np.ndarray) -> float:
     """
     check_scores(scores, members)
     inside, outside = np.sort(scores[members]), np.sort(scores[~members])
-    n_below, n_up_to = (np.searchsorted(outside, inside, side=side).sum() for side in ("left", "right"))
+    n_below, n_up_to = (
+        np.searchsorted(outside, inside, side=side).sum() for side in ("left", "right")
+    )
     return float((n_below + n_up_to) / 2 / (inside.size * outside.size))
 
 
@@ -81,7 +85,9 @@ def balanced_accuracy(scores: np.ndarray, members: np.ndarray, weights: np.ndarr
 def check_scores(scores: np.ndarray, members: np.ndarray) -> None:
     """Refuse what would give a number without meaning."""
     if not np.isfinite(scores).all():
-        raise ValueError(f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite")
+        raise ValueError(
+            f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite"
+        )
     if members.all() or not members.any():
         raise ValueError("membership has one class only: members and non-members are both needed")
 
@@ -96,10 +102,14 @@ def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
     order = np.argsort(-scores, kind="stable")
     ordered, is_member = scores[order], members[order]
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    advantage = np.cumsum(is_member)[ends] / members.sum() - np.cumsum(~is_member)[ends] / (~members).sum()
+    advantage = (
+        np.cumsum(is_member)[ends] / members.sum() - np.cumsum(~is_member)[ends] / (~members).sum()
+    )
     best = int(np.argmax(np.append(0.0, advantage)))
     values = ordered[ends]
     midway = (values[:-1] + values[1:]) / 2
-    between = np.where(midway < values[:-1], midway, values[1:])  # neighbouring numbers have none between them
+    between = np.where(
+        midway < values[:-1], midway, values[1:]
+    )  # neighbouring numbers have none between them
     edges = np.concatenate([[values[0] + 1.0], between, [values[-1] - 1.0]])
     return float(edges[best])

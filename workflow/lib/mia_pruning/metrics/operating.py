@@ -36,7 +36,12 @@ class Counts:
     others: int
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+        return Counts(
+            *(
+                mine + its
+                for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)
+            )
+        )
 
     @property
     def tpr(self) -> float:
@@ -111,4 +116,9 @@ def threshold_within(fpr: float, scores: np.ndarray, members: np.ndarray) -> flo
 def above(threshold: float, scores: np.ndarray, members: np.ndarray) -> Counts:
     check_scores(scores, members)
     taken = scores > threshold
-    return Counts(int((taken & members).sum()), int(members.sum()), int((taken & ~members).sum()), int((~members).sum()))
+    return Counts(
+        int((taken & members).sum()),
+        int(members.sum()),
+        int((taken & ~members).sum()),
+        int((~members).sum()),
+    )

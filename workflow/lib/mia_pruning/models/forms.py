@@ -12,13 +12,21 @@ def check_form(form: str, n_inputs: int) -> None:
     if form not in FORMS:
         raise StudyError(f"form = {form!r}", allowed=f"allowed is one of {', '.join(FORMS)}")
     if form == "imagenet" and n_inputs != 3:
-        raise StudyError(f"form = {form!r}", f"it takes images of 3 channels, these have {n_inputs}", "allowed here is 'cifar'")
+        raise StudyError(
+            f"form = {form!r}",
+            f"it takes images of 3 channels, these have {n_inputs}",
+            "allowed here is 'cifar'",
+        )
 
 
 def check_one_width(width: float) -> None:
     """Raises StudyError if a width is asked of a network that torchvision has in one width."""
     if width != 1:
-        raise StudyError(f"width = {width}", "form 'imagenet' is torchvision's network, which has one width", "allowed is 1.0")
+        raise StudyError(
+            f"width = {width}",
+            "form 'imagenet' is torchvision's network, which has one width",
+            "allowed is 1.0",
+        )
 
 
 def scaled(n_channels: int, width: float) -> int:

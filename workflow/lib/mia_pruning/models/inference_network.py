@@ -34,4 +34,6 @@ class InferenceNetwork(nn.Module):
 
 
 def _layers(*widths: int) -> nn.Sequential:
-    return nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())))
+    return nn.Sequential(
+        *(layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU()))
+    )

@@ -9,7 +9,15 @@ from mia_pruning.models.forms import check_form, initialise_
 from mia_pruning.registry import model
 
 #: expansion, channels, blocks and first stride of each stage
-CIFAR_STAGES = [[1, 16, 1, 1], [6, 24, 2, 1], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]]
+CIFAR_STAGES = [
+    [1, 16, 1, 1],
+    [6, 24, 2, 1],
+    [6, 32, 3, 2],
+    [6, 64, 4, 2],
+    [6, 96, 3, 1],
+    [6, 160, 3, 2],
+    [6, 320, 1, 1],
+]
 
 
 @model(title="MobileNetV2")
@@ -36,7 +44,9 @@ def mobilenet_v2(
 
 
 def _cifar(n_inputs: int, n_classes: int, width: float) -> nn.Module:
-    network = torchvision.models.MobileNetV2(n_classes, width_mult=width, inverted_residual_setting=CIFAR_STAGES)
+    network = torchvision.models.MobileNetV2(
+        n_classes, width_mult=width, inverted_residual_setting=CIFAR_STAGES
+    )
     stem = network.features[0]
     stem[0] = nn.Conv2d(n_inputs, stem[0].out_channels, kernel_size=3, padding=1, bias=False)
     initialise_(stem)

@@ -53,9 +53,13 @@ def _cifar(n_inputs: int, n_classes: int, width: float) -> nn.Module:
     )
     for number, (n, stride) in enumerate(STAGES, start=1):
         n_outputs = scaled(n, width)
-        layers[f"layer{number}"] = nn.Sequential(_block(n_channels, n_outputs, stride), _block(n_outputs, n_outputs, 1))
+        layers[f"layer{number}"] = nn.Sequential(
+            _block(n_channels, n_outputs, stride), _block(n_outputs, n_outputs, 1)
+        )
         n_channels = n_outputs
-    layers.update(avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(n_channels, n_classes))
+    layers.update(
+        avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(n_channels, n_classes)
+    )
     network = nn.Sequential(layers)
     initialise_(network)
     return network
@@ -66,4 +70,6 @@ def _block(n_inputs: int, n_outputs: int, stride: int) -> ResidualBlock:
     if stride == 1 and n_inputs == n_outputs:
         return ResidualBlock(n_inputs, n_outputs)
     projection = nn.Conv2d(n_inputs, n_outputs, kernel_size=1, stride=stride, bias=False)
-    return ResidualBlock(n_inputs, n_outputs, stride, nn.Sequential(projection, nn.BatchNorm2d(n_outputs)))
+    return ResidualBlock(
+        n_inputs, n_outputs, stride, nn.Sequential(projection, nn.BatchNorm2d(n_outputs))
+    )

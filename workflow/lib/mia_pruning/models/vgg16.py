@@ -41,12 +41,16 @@ def _cifar(n_inputs: int, n_classes: int, width: float) -> nn.Module:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for block, channels in enumerate(BLOCKS, start=1):
         for position, n_outputs in enumerate((scaled(n, width) for n in channels), start=1):
-            layers[f"conv{block}_{position}"] = nn.Conv2d(n_inputs, n_outputs, kernel_size=3, padding=1)
+            layers[f"conv{block}_{position}"] = nn.Conv2d(
+                n_inputs, n_outputs, kernel_size=3, padding=1
+            )
             layers[f"norm{block}_{position}"] = nn.BatchNorm2d(n_outputs)
             layers[f"relu{block}_{position}"] = nn.ReLU(inplace=True)
             n_inputs = n_outputs
         layers[f"pool{block}"] = nn.MaxPool2d(2, ceil_mode=True)
-    layers.update(average=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(n_inputs, n_classes))
+    layers.update(
+        average=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(n_inputs, n_classes)
+    )
     network = nn.Sequential(layers)
     initialise_(network)
     return network

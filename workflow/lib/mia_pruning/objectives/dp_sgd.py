@@ -54,9 +54,15 @@ class DpSgd(Erm):
         if (self.noise is None) == (self.epsilon is None):
             raise StudyError("noise and epsilon", "one of them is needed, and not both")
         if (self.epochs is None) != (self.epsilon is None):
-            raise StudyError("epochs", "it is needed with epsilon, and only then: the epochs in which epsilon may be spent")
+            raise StudyError(
+                "epochs",
+                "it is needed with epsilon, and only then: the epochs in which epsilon may be spent",
+            )
         if self.accountant not in ACCOUNTANTS:
-            raise StudyError(f"accountant = {self.accountant!r}", allowed=f"allowed is one of {', '.join(ACCOUNTANTS)}")
+            raise StudyError(
+                f"accountant = {self.accountant!r}",
+                allowed=f"allowed is one of {', '.join(ACCOUNTANTS)}",
+            )
 
     def adapt(self, network: nn.Module) -> nn.Module:
         """Batch normalisation mixes examples, so group normalisation stands in its place; nothing works in place.
@@ -77,9 +83,15 @@ class DpSgd(Erm):
                 "allowed is float32",
             )
         if plan.batch_size > plan.n_members:
-            raise StudyError(f"batch_size = {plan.batch_size}", allowed=f"allowed is at most the {plan.n_members} members")
+            raise StudyError(
+                f"batch_size = {plan.batch_size}",
+                allowed=f"allowed is at most the {plan.n_members} members",
+            )
         if self.delta >= 1 / plan.n_members:
-            raise StudyError(f"delta = {self.delta}", allowed=f"allowed is less than 1 / members = {1 / plan.n_members:.2g}")
+            raise StudyError(
+                f"delta = {self.delta}",
+                allowed=f"allowed is less than 1 / members = {1 / plan.n_members:.2g}",
+            )
         self.noise_for(plan.n_members, plan.batch_size)
 
     def noise_for(self, n_members: int, batch_size: int) -> float:
@@ -88,10 +100,13 @@ class DpSgd(Erm):
             return self.noise
         steps = self.epochs * n_steps(n_members, batch_size)
         try:
-            return _least_noise(self.epsilon, self.delta, batch_size / n_members, steps, self.accountant)
+            return _least_noise(
+                self.epsilon, self.delta, batch_size / n_members, steps, self.accountant
+            )
         except (ValueError, RuntimeError) as error:
             raise StudyError(
-                f"epsilon = {self.epsilon}", f"no noise reaches it in {self.epochs} epochs at delta = {self.delta} ({error})"
+                f"epsilon = {self.epsilon}",
+                f"no noise reaches it in {self.epochs} epochs at delta = {self.delta} ({error})",
             ) from error
 
     def start(self, task: Task) -> "PrivatePursuit":
@@ -103,7 +118,9 @@ class DpSgd(Erm):
         curve: epsilon of the same steps at other deltas; empty where epsilon exceeds LARGEST_AUDITED.
         """
         accountant = create_accountant(self.accountant)
-        accountant.history = [(noise, rate, int(steps)) for noise, rate, steps in carried["spent"].tolist()]
+        accountant.history = [
+            (noise, rate, int(steps)) for noise, rate, steps in carried["spent"].tolist()
+        ]
         epsilon = float(accountant.get_epsilon(delta=self.delta))
         return {
             "epsilon": epsilon,
@@ -111,7 +128,10 @@ class DpSgd(Erm):
             "curve": _curve(accountant) if epsilon <= LARGEST_AUDITED else [],
             "accountant": self.accountant,
             "clip": self.clip,
-            "phases": [dict(zip(("noise", "sample_rate", "steps"), entry, strict=True)) for entry in accountant.history],
+            "phases": [
+                dict(zip(("noise", "sample_rate", "steps"), entry, strict=True))
+                for entry in accountant.history
+            ],
         }
 
 
@@ -122,8 +142,12 @@ class ExampleNorms(GradSampleModuleFastGradientClipping):
     channels-last ones are wrong by tens of per cent, and what is clipped by them is longer than clip.
     """
 
-    def capture_activations_hook(self, module: nn.Module, forward_input: list[Tensor], _forward_output: Tensor) -> None:
-        super().capture_activations_hook(module, [values.contiguous() for values in forward_input], _forward_output)
+    def capture_activations_hook(
+        self, module: nn.Module, forward_input: list[Tensor], _forward_output: Tensor
+    ) -> None:
+        super().capture_activations_hook(
+            module, [values.contiguous() for values in forward_input], _forward_output
+        )
 
 
 class PrivatePursuit(Pursuit):
@@ -147,11 +171,17 @@ class PrivatePursuit(Pursuit):
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """As many batches as an epoch has; an example may be in several, in one or in none."""
         for _ in range(n_steps(len(self.task.data), self.task.batch_size)):
-            yield self.task.data.batch(np.flatnonzero(rng.random(len(self.task.data)) < self.rate), rng)
+            yield self.task.data.batch(
+                np.flatnonzero(rng.random(len(self.task.data)) < self.rate), rng
+            )
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """An empty batch does not go through the network, whose hooks would wait for a backward pass that never comes."""
-        logits = self.task.model(images) if len(labels) else images.new_zeros((0, max(self.task.n_classes, 1)))
+        logits = (
+            self.task.model(images)
+            if len(labels)
+            else images.new_zeros((0, max(self.task.n_classes, 1)))
+        )
         self._losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
         return self._losses.sum() / max(len(labels), 1), logits
 
@@ -160,7 +190,9 @@ class PrivatePursuit(Pursuit):
         if len(self._losses):
             with warnings.catch_warnings():  # torch says that images need no gradient, which is so
                 warnings.filterwarnings("ignore", message="Full backward hook is firing")
-                DPTensorFastGradientClipping(self.hooked, self.private, self._losses, "mean").backward()
+                DPTensorFastGradientClipping(
+                    self.hooked, self.private, self._losses, "mean"
+                ).backward()
         else:
             for parameter in self.task.model.parameters():
                 parameter.grad = torch.zeros_like(parameter)
@@ -182,15 +214,23 @@ class PrivatePursuit(Pursuit):
 
 
 @cache
-def _least_noise(epsilon: float, delta: float, sample_rate: float, steps: int, accountant: str) -> float:
+def _least_noise(
+    epsilon: float, delta: float, sample_rate: float, steps: int, accountant: str
+) -> float:
     return get_noise_multiplier(
-        target_epsilon=epsilon, target_delta=delta, sample_rate=sample_rate, steps=steps, accountant=accountant
+        target_epsilon=epsilon,
+        target_delta=delta,
+        sample_rate=sample_rate,
+        steps=steps,
+        accountant=accountant,
     )
 
 
 def _curve(accountant: IAccountant) -> list[dict[str, float]]:
     """epsilon at each of CURVE_DELTAS; 0 where the accountant's bound is below it."""
-    with warnings.catch_warnings():  # the last Renyi order that is tried gives a valid, looser bound
+    with (
+        warnings.catch_warnings()
+    ):  # the last Renyi order that is tried gives a valid, looser bound
         warnings.filterwarnings("ignore", message="Optimal order is the")
         epsilons = [float(accountant.get_epsilon(delta=delta)) for delta in CURVE_DELTAS]
     pairs = zip(epsilons, CURVE_DELTAS, strict=True)

@@ -18,4 +18,6 @@ class LabelSmoothing(Objective):
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = model(images)
-        return nn.functional.cross_entropy(logits.float(), labels, label_smoothing=self.smoothing), logits
+        return nn.functional.cross_entropy(
+            logits.float(), labels, label_smoothing=self.smoothing
+        ), logits

@@ -38,7 +38,11 @@ class MinMax(Objective):
 
     def check(self, plan: Plan) -> None:
         if plan.n_reference == 0:
-            raise StudyError("use = 'min_max'", "the game needs a reference set, but split.reference = 0", "allowed is >= 1")
+            raise StudyError(
+                "use = 'min_max'",
+                "the game needs a reference set, but split.reference = 0",
+                "allowed is >= 1",
+            )
 
     def start(self, task: Task) -> "MinMaxGame":
         return MinMaxGame(self, task)
@@ -54,7 +58,9 @@ class MinMaxGame(Pursuit):
         # A forward pass on the reference set in every inference step, and on fresh members in all but the last.
         self.passes = 1.0 + FORWARD * (2 * objective.inference_steps - 1)
         self.inference = _inference_network(task)
-        self.inference_optimizer = torch.optim.Adam(self.inference.parameters(), lr=objective.inference_learning_rate, fused=True)
+        self.inference_optimizer = torch.optim.Adam(
+            self.inference.parameters(), lr=objective.inference_learning_rate, fused=True
+        )
         self._gains: list[Tensor] = []
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
@@ -78,11 +84,20 @@ class MinMaxGame(Pursuit):
         self._gains = []
 
     def tensors(self) -> dict[str, Tensor]:
-        return {f"inference/{name}": value.detach().cpu().clone() for name, value in self.inference.state_dict().items()}
+        return {
+            f"inference/{name}": value.detach().cpu().clone()
+            for name, value in self.inference.state_dict().items()
+        }
 
     def state(self) -> dict[str, Tensor]:
-        optimizer = {f"optimizer/{name}": value for name, value in optimizer_state(self.inference_optimizer).items()}
-        return {**{f"inference/{name}": value for name, value in self.inference.state_dict().items()}, **optimizer}
+        optimizer = {
+            f"optimizer/{name}": value
+            for name, value in optimizer_state(self.inference_optimizer).items()
+        }
+        return {
+            **{f"inference/{name}": value for name, value in self.inference.state_dict().items()},
+            **optimizer,
+        }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.inference.load_state_dict(_under(state, "inference/"))
@@ -131,10 +146,16 @@ def _inference_network(task: Task) -> InferenceNetwork:
     return network.to(task.data.device)
 
 
-def _endless(data: ResidentData, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def _endless(
+    data: ResidentData, batch_size: int, rng: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         yield from data.batches(batch_size, rng)
 
 
 def _under(tensors, prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

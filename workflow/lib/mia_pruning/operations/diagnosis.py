@@ -31,7 +31,9 @@ class Lost:
     not_begun: tuple[str, ...]
 
 
-def find_missing(study: Study, outputs: Iterable[Output], failed: Sequence[Begun], began: float) -> Missing:
+def find_missing(
+    study: Study, outputs: Iterable[Output], failed: Sequence[Begun], began: float
+) -> Missing:
     """Return what the results of a study lack.
 
     outputs: all files of the study. failed: jobs that began and did not end well.
@@ -134,8 +136,12 @@ def _gaps(lost: Iterable[Lost]) -> Iterator[Gap]:
     """Those that are lost to the same, joined: to jobs of the same rules that gave the same reasons."""
     alike: dict[frozenset[tuple[str, str]], list[Lost]] = {}
     for each in lost:
-        alike.setdefault(frozenset((failure.job.split()[0], failure.reason) for failure in each.failures), []).append(each)
+        alike.setdefault(
+            frozenset((failure.job.split()[0], failure.reason) for failure in each.failures), []
+        ).append(each)
     for group in alike.values():
         failures = dict.fromkeys(failure for each in group for failure in each.failures)
         not_begun = {rule for each in group for rule in each.not_begun}
-        yield Gap(tuple(each.combination for each in group), tuple(failures), tuple(sorted(not_begun)))
+        yield Gap(
+            tuple(each.combination for each in group), tuple(failures), tuple(sorted(not_begun))
+        )

@@ -70,7 +70,10 @@ class Missing:
         for experiment, _, defence in sorted(self.combinations):
             names = lacking.setdefault(experiment, [])
             names += [defence] if defence not in names else []
-        return {name: [*names, *([MATCHED] if set(names) & set(frontier) else [])] for name, names in lacking.items()}
+        return {
+            name: [*names, *([MATCHED] if set(names) & set(frontier) else [])]
+            for name, names in lacking.items()
+        }
 
     def write(self, path: Path) -> None:
         storage.write_json(path, asdict(self))
@@ -97,8 +100,14 @@ def describe(gap: Gap) -> str:
     'admm on e, seed 0: prune_models s e 0 erm admm targets_0 stopped: no (a.log). Never begun because of it: query_models.'
     """
     what = "; ".join(_cut(_listed(gap.combinations), "such"))
-    because = "; ".join(_cut([f"{of.job} {of.reason} ({of.log})" for of in gap.failures], "jobs likewise"))
-    waited = f" Never begun{' because of it' if gap.failures else ''}: {', '.join(gap.not_begun)}." if gap.not_begun else ""
+    because = "; ".join(
+        _cut([f"{of.job} {of.reason} ({of.log})" for of in gap.failures], "jobs likewise")
+    )
+    waited = (
+        f" Never begun{' because of it' if gap.failures else ''}: {', '.join(gap.not_begun)}."
+        if gap.not_begun
+        else ""
+    )
     return f"{what}: {because or 'no job of it left a log that says why, so see the newest of .snakemake/log'}.{waited}"
 
 

@@ -41,7 +41,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="reproduce", description=__doc__)
     parser.add_argument("study", type=Path, help="the study's YAML file")
     parser.add_argument("--cores", default="all", help="of this machine, without a profile")
-    parser.add_argument("--profile", type=Path, help="a Snakemake profile of a cluster, such as profiles/slurm")
+    parser.add_argument(
+        "--profile", type=Path, help="a Snakemake profile of a cluster, such as profiles/slurm"
+    )
     arguments = parser.parse_args()
     started = time.monotonic()
     end_on_signals()
@@ -105,7 +107,10 @@ def reproduce(file: Path, study: Study, where: list[str], started: float) -> int
     ended = run(file, where)
     if not ended.code:
         return conclude(file, results, before, started)
-    print(f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/", file=sys.stderr)
+    print(
+        f"\nThe study did not finish. The same command goes on where it stopped; logs: {results}/**/logs/",
+        file=sys.stderr,
+    )
     if ended.code > 0 and not ended.interrupted:
         try:
             report_partially(file, study, where, began, started)
@@ -114,7 +119,9 @@ def reproduce(file: Path, study: Study, where: list[str], started: float) -> int
     return ended.code
 
 
-def report_partially(file: Path, study: Study, where: list[str], began: float, started: float) -> None:
+def report_partially(
+    file: Path, study: Study, where: list[str], began: float, started: float
+) -> None:
     """Make the report of what there is, where the whole would have been made, and print what is missing and why."""
     results = RESULTS / study.name
     report, gaps = results / "report.html", results / MISSING
@@ -122,14 +129,19 @@ def report_partially(file: Path, study: Study, where: list[str], began: float, s
     try:
         if read_study(file).identity != study.identity:
             raise StudyError(
-                file, "it was changed during the run, so there is no partial report", "undo the change, or start again"
+                file,
+                "it was changed during the run, so there is no partial report",
+                "undo the change, or start again",
             )
         missing = find_missing(study, read_outputs(file), failed, began)
     except StudyError as error:
         print(error, file=sys.stderr)
         return
     if not missing.gaps:
-        print(f"Every combination is whole; what failed is of the report itself.{_reasons(failed)}", file=sys.stderr)
+        print(
+            f"Every combination is whole; what failed is of the report itself.{_reasons(failed)}",
+            file=sys.stderr,
+        )
         return
     missing.write(gaps)
     if missing.leaves_nothing:
@@ -139,7 +151,9 @@ def report_partially(file: Path, study: Study, where: list[str], began: float, s
         print("Making the report of what there is.", file=sys.stderr, flush=True)
         before, now = _modified(report), time.time()
         if run(file, where, gaps).code or conclude(file, results, before, started, gaps):
-            print(f"It could not be made.{_reasons(read_begun(results, since=now))}", file=sys.stderr)
+            print(
+                f"It could not be made.{_reasons(read_begun(results, since=now))}", file=sys.stderr
+            )
     print("", *missing.sentences(), sep="\n", file=sys.stderr)
 
 
@@ -160,7 +174,9 @@ def _environment(gaps: Path | None) -> dict[str, str]:
     return {**os.environ, **({LEFT_OUT: str(gaps)} if gaps else {})}
 
 
-def conclude(file: Path, results: Path, before: float, started: float, gaps: Path | None = None) -> int:
+def conclude(
+    file: Path, results: Path, before: float, started: float, gaps: Path | None = None
+) -> int:
     """Make Snakemake's own report if ours is newer, then print the summary. Returns the exit code.
 
     before: when our report had been changed last as the command began.
@@ -168,11 +184,16 @@ def conclude(file: Path, results: Path, before: float, started: float, gaps: Pat
     report, engine_report = results / "report.html", results / "snakemake_report.html"
     if _modified(engine_report) < _modified(report):
         command = [*SNAKEMAKE, "--report", str(engine_report), *_configured(file)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment(gaps))
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=_environment(gaps)
+        )
         if done.returncode:
             print(f"Snakemake's own report failed:\n{done.stderr}", file=sys.stderr)
             return done.returncode
-    print(summary(results, unchanged=before == _modified(report), seconds=time.monotonic() - started), flush=True)
+    print(
+        summary(results, unchanged=before == _modified(report), seconds=time.monotonic() - started),
+        flush=True,
+    )
     return 0
 
 

@@ -91,7 +91,9 @@ class Resources:
             return self.needs[rule][experiment or WHOLE_STUDY]
         except KeyError:
             raise StudyError(
-                NAME, f"it has no rule {rule} of experiment {experiment}", "run `make plan` for the study as it is"
+                NAME,
+                f"it has no rule {rule} of experiment {experiment}",
+                "run `make plan` for the study as it is",
             ) from None
 
     def models_per_job(self, study: Study) -> dict[str, int]:
@@ -127,7 +129,9 @@ def read_resources(path: Path) -> Resources | None:
         return Resources(content["study"], content["device"], needs, batchings)
     except (KeyError, TypeError, AttributeError) as error:
         raise StudyError(
-            path, f"not a plan that this version understands ({error})", "delete it and run `make plan` again"
+            path,
+            f"not a plan that this version understands ({error})",
+            "delete it and run `make plan` again",
         ) from error
 
 

@@ -20,11 +20,31 @@ from mia_pruning.study.reading import read_yaml
 from mia_pruning.types import StudyError
 
 #: file systems that only the machine itself sees, unless it exports them
-LOCAL_FILE_SYSTEMS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "ramfs", "overlay", "aufs"}
+LOCAL_FILE_SYSTEMS = {
+    "ext2",
+    "ext3",
+    "ext4",
+    "xfs",
+    "btrfs",
+    "zfs",
+    "f2fs",
+    "tmpfs",
+    "ramfs",
+    "overlay",
+    "aufs",
+}
 #: that a node may take to say whether it sees a file, in seconds
 PATIENCE = 30
 #: a step of a second on one node, away from this folder
-ASKING = ["srun", "--quiet", "--time=1", "--ntasks=1", "--mem=50", "--chdir=/", f"--immediate={PATIENCE}"]
+ASKING = [
+    "srun",
+    "--quiet",
+    "--time=1",
+    "--ntasks=1",
+    "--mem=50",
+    "--chdir=/",
+    f"--immediate={PATIENCE}",
+]
 
 
 @dataclass(frozen=True)
@@ -58,10 +78,14 @@ class Profile:
         rules = self.settings.get("set-resources") or {}
         if not isinstance(rules, Mapping):
             raise StudyError(
-                f"{self.file}, set-resources = {rules!r}", allowed="allowed is a mapping of rules to their resources"
+                f"{self.file}, set-resources = {rules!r}",
+                allowed="allowed is a mapping of rules to their resources",
             )
         for rule, resources in rules.items():
-            named[f"set-resources.{rule}"] = {**default, **self._resources(f"set-resources.{rule}", resources)}
+            named[f"set-resources.{rule}"] = {
+                **default,
+                **self._resources(f"set-resources.{rule}", resources),
+            }
         found: dict[Request, str] = {}
         for key, resources in named.items():
             found.setdefault(self._request(key, resources), key)
@@ -75,14 +99,19 @@ class Profile:
             return dict(entry.split("=", 1) for entry in entries or [])
         except (AttributeError, TypeError, ValueError):
             raise StudyError(
-                f"{self.file}, {key} = {entries!r}", allowed="allowed is a mapping, or a list of name=value"
+                f"{self.file}, {key} = {entries!r}",
+                allowed="allowed is a mapping, or a list of name=value",
             ) from None
 
     def _request(self, key: str, resources: Mapping[str, Any]) -> "Request":
-        partition, account, gpu_type = (resources.get(name) for name in ("slurm_partition", "slurm_account", "gpu_model"))
+        partition, account, gpu_type = (
+            resources.get(name) for name in ("slurm_partition", "slurm_account", "gpu_model")
+        )
         gpus = str(resources.get("gpu") or 0)
         if not gpus.isdigit():
-            raise StudyError(f"{self.file}, {key}.gpu = {gpus!r}", allowed="allowed is a whole number >= 0")
+            raise StudyError(
+                f"{self.file}, {key}.gpu = {gpus!r}", allowed="allowed is a whole number >= 0"
+            )
         return Request(partition, account, int(gpus), gpu_type)
 
 
@@ -131,41 +160,61 @@ def check_status_command(profile: Profile) -> None:
         done = _run(["sacct", "--noheader", "--starttime=now"])
         if done.returncode:
             raise StudyError(
-                profile.file, f"`sacct` does not work here ({_reason(done)})", "add the line slurm-status-command: squeue"
+                profile.file,
+                f"`sacct` does not work here ({_reason(done)})",
+                "add the line slurm-status-command: squeue",
             )
 
 
 def check_request(request: Request, where: str) -> None:
     partitions = _partitions()
     if request.partition is None and not any(partition.is_default for partition in partitions):
-        raise StudyError(f"{where}.slurm_partition", "missing, and this cluster has no default partition", _listed(partitions))
-    if request.partition is not None and request.partition not in {partition.name for partition in partitions}:
+        raise StudyError(
+            f"{where}.slurm_partition",
+            "missing, and this cluster has no default partition",
+            _listed(partitions),
+        )
+    if request.partition is not None and request.partition not in {
+        partition.name for partition in partitions
+    }:
         names = [partition.name for partition in partitions]
         raise StudyError(
             f"{where}.slurm_partition = {request.partition!r}",
             "this cluster has no such partition",
             suggest(request.partition, names),
         )
-    mine = [each for each in partitions if (each.name == request.partition if request.partition else each.is_default)]
+    mine = [
+        each
+        for each in partitions
+        if (each.name == request.partition if request.partition else each.is_default)
+    ]
     types = {gpu_type for partition in mine for gpu_type in partition.gpu_types}
     if request.gpus and not types:
         others = sorted({each.name for each in partitions if each.gpu_types})
         elsewhere = f"a partition with GPUs ({', '.join(others)}), or " if others else ""
         raise StudyError(
-            f"{where}.gpu = {request.gpus}", f"no node of partition {mine[0].name!r} has a GPU", f"allowed is {elsewhere}gpu: 0"
+            f"{where}.gpu = {request.gpus}",
+            f"no node of partition {mine[0].name!r} has a GPU",
+            f"allowed is {elsewhere}gpu: 0",
         )
     if request.gpu_type and not request.gpus:
         raise StudyError(
-            f"{where}.gpu_model = {request.gpu_type!r}", "no GPU is requested, gpu = 0", "leave gpu_model out, or set gpu: 1"
+            f"{where}.gpu_model = {request.gpu_type!r}",
+            "no GPU is requested, gpu = 0",
+            "leave gpu_model out, or set gpu: 1",
         )
     if request.gpu_type and request.gpu_type not in types:
         raise StudyError(
-            f"{where}.gpu_model = {request.gpu_type!r}", f"partition {mine[0].name!r} has {', '.join(sorted(types))}"
+            f"{where}.gpu_model = {request.gpu_type!r}",
+            f"partition {mine[0].name!r} has {', '.join(sorted(types))}",
         )
     refused = _run(["sbatch", "--test-only", "--time=1", *request.options, "--wrap=true"])
     if refused.returncode:
         reason = _reason(refused)
-        raise StudyError(where, f"Slurm refuses a job of one minute there: {reason}.{_account_hint(request, reason)}")
+        raise StudyError(
+            where,
+            f"Slurm refuses a job of one minute there: {reason}.{_account_hint(request, reason)}",
+        )
 
 
 @dataclass(frozen=True)
@@ -183,12 +232,17 @@ def _partitions() -> list[Partition]:
     for line in done.stdout.split():
         name, resources = line.split("|", 1)
         types.setdefault(name, set()).update(_gpu_types(resources))
-    return [Partition(name.rstrip("*"), name.endswith("*"), frozenset(found)) for name, found in types.items()]
+    return [
+        Partition(name.rstrip("*"), name.endswith("*"), frozenset(found))
+        for name, found in types.items()
+    ]
 
 
 def _silent(done: subprocess.CompletedProcess[str]) -> StudyError:
     return StudyError(
-        "Slurm", f"its controller does not answer ({done.stderr.strip()})", "try `sinfo`, or ask the cluster's staff"
+        "Slurm",
+        f"its controller does not answer ({done.stderr.strip()})",
+        "try `sinfo`, or ask the cluster's staff",
     )
 
 
@@ -214,7 +268,11 @@ def _listed(partitions: list[Partition]) -> str:
 def _account_hint(request: Request, reason: str) -> str:
     if "account" not in reason.lower():
         return ""
-    state = f"slurm_account = {request.account!r} is not yours" if request.account else "Set slurm_account"
+    state = (
+        f"slurm_account = {request.account!r} is not yours"
+        if request.account
+        else "Set slurm_account"
+    )
     return f" {state}; `sacctmgr show associations user={getpass.getuser()} format=account,partition` lists your accounts"
 
 
@@ -249,12 +307,16 @@ class Queued:
 
 def read_queue(folder: Path) -> list[Queued]:
     """What this folder's runs have in Slurm's queue."""
-    done = _run(["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%T|%N|%M|%j|%Z|%k"])
+    done = _run(
+        ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%T|%N|%M|%j|%Z|%k"]
+    )
     if done.returncode:
         raise _silent(done)
     rows = [line.split("|", 6) for line in done.stdout.splitlines()]
     return [
-        Queued(number, state, node, since, run, name.removeprefix("rule_").replace("_wildcards_", " "))
+        Queued(
+            number, state, node, since, run, name.removeprefix("rule_").replace("_wildcards_", " ")
+        )
         for number, state, node, since, run, place, name in rows
         if Path(place).resolve() == folder.resolve()
     ]
@@ -266,11 +328,21 @@ def check_storage(requests: list[Request], folder: Path) -> None:
     if kind not in LOCAL_FILE_SYSTEMS:
         return
     for request in {request.partition: request for request in requests}.values():
-        partition = f"partition {request.partition!r}" if request.partition else "the default partition"
+        partition = (
+            f"partition {request.partition!r}" if request.partition else "the default partition"
+        )
         witness = folder / f".shared_{uuid.uuid4().hex}"
         witness.touch()
         try:
-            answer = _run([*ASKING, *request.options, "sh", "-c", f"test -e '{witness}' && echo seen || echo missing"]).stdout
+            answer = _run(
+                [
+                    *ASKING,
+                    *request.options,
+                    "sh",
+                    "-c",
+                    f"test -e '{witness}' && echo seen || echo missing",
+                ]
+            ).stdout
         finally:
             witness.unlink()
         if "missing" in answer:
@@ -289,11 +361,21 @@ def check_storage(requests: list[Request], folder: Path) -> None:
 
 def file_system(path: Path) -> str:
     """The type of the file system that a folder is on, by the longest mount point above it."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-    above = [(mount[1], mount[2]) for mount in mounts if path.resolve().is_relative_to(mount[1].replace("\\040", " "))]
+    mounts = [
+        line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    ]
+    above = [
+        (mount[1], mount[2])
+        for mount in mounts
+        if path.resolve().is_relative_to(mount[1].replace("\\040", " "))
+    ]
     return max(above, key=lambda mount: len(mount[0]))[1]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_", "SRUN_"))}
+    outside = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SLURM_", "SBATCH_", "SRUN_"))
+    }
     return subprocess.run(command, capture_output=True, text=True, check=False, env=outside)

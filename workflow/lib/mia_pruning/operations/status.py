@@ -98,7 +98,10 @@ def queue_of(folder: Path, begun: Iterable[Begun]) -> list[Queued]:
     except StudyError as error:
         if any(job.slurm_job for job in begun):
             raise
-        print(f"Without Slurm's queue, where no job of this run is known to be: {error}", file=sys.stderr)
+        print(
+            f"Without Slurm's queue, where no job of this run is known to be: {error}",
+            file=sys.stderr,
+        )
         return []
 
 
@@ -118,13 +121,23 @@ def since(folder: Path, results: Path) -> float:
 
 def start_of_run(logs: Path) -> float:
     """When the last run here began, by the name of Snakemake's log of it."""
-    names = sorted(path.name.removesuffix(".snakemake.log") for path in logs.glob("*.snakemake.log"))
+    names = sorted(
+        path.name.removesuffix(".snakemake.log") for path in logs.glob("*.snakemake.log")
+    )
     return datetime.strptime(names[-1], "%Y-%m-%dT%H%M%S.%f").timestamp() if names else 0.0
 
 
 def read_outputs(study: Path) -> list[Output]:
     """The study's files by Snakemake's summary of them."""
-    command = [sys.executable, "-m", "snakemake", "--summary", "--nolock", "--configfile", str(study)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--summary",
+        "--nolock",
+        "--configfile",
+        str(study),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StudyError(study, f"Snakemake cannot say how far it is: {done.stderr.strip()}")
@@ -145,7 +158,10 @@ def read_begun(results: Path, since: float) -> list[Begun]:
     """The jobs of a study that began after `since` and left no record of a good end."""
     found = []
     shared = [results.parent / "logs" / rule for rule in rules_that("of_dataset")]
-    for log in [*results.rglob("logs/*.log"), *(path for folder in shared for path in folder.glob("*.log"))]:
+    for log in [
+        *results.rglob("logs/*.log"),
+        *(path for folder in shared for path in folder.glob("*.log")),
+    ]:
         record, changed = log.with_suffix(".provenance.json"), log.stat().st_mtime
         if changed < since or (record.is_file() and record.stat().st_mtime >= changed):
             continue
@@ -162,19 +178,28 @@ def _ending(lines: list[str]) -> tuple[str, ...]:
     (('9:00 stopped: no', 'c', 'd', 'e', 'f'), ('9:00 a', '9:00 stopped: no'))
     """
     said = next((position for position, line in enumerate(lines) if ENDING.match(line)), len(lines))
-    return tuple([lines[said], *lines[1 - LAST_LINES :]] if said < len(lines) - LAST_LINES else lines[-LAST_LINES:])
+    return tuple(
+        [lines[said], *lines[1 - LAST_LINES :]]
+        if said < len(lines) - LAST_LINES
+        else lines[-LAST_LINES:]
+    )
 
 
 def seconds_of(outputs: Iterable[Output], results: Path) -> dict[str, float]:
     """Seconds a job of each rule: the mean of those that ended, else what was planned."""
     plan = read_resources(results / PLAN)
-    planned = {rule: [need.seconds for need in entries.values()] for rule, entries in (plan.needs.items() if plan else ())}
+    planned = {
+        rule: [need.seconds for need in entries.values()]
+        for rule, entries in (plan.needs.items() if plan else ())
+    }
     measured: dict[str, list[float]] = {}
     for rule, log in _jobs_done(outputs):
         benchmark = log.parent.parent / "benchmarks" / f"{log.stem}.tsv"
         if benchmark.is_file():
             with benchmark.open(encoding="utf-8", newline="") as file:
-                measured.setdefault(rule, []).append(float(next(csv.DictReader(file, delimiter="\t"))["s"]))
+                measured.setdefault(rule, []).append(
+                    float(next(csv.DictReader(file, delimiter="\t"))["s"])
+                )
     return {rule: sum(values) / len(values) for rule, values in {**planned, **measured}.items()}
 
 
@@ -193,11 +218,19 @@ class Progress:
     begun: int
 
 
-def progress(outputs: list[Output], left: Mapping[str, int], running: Iterable[Begun]) -> list[Progress]:
+def progress(
+    outputs: list[Output], left: Mapping[str, int], running: Iterable[Begun]
+) -> list[Progress]:
     """By rule: what is done, then what is left."""
-    done, under_way = Counter(rule for rule, _ in _jobs_done(outputs)), Counter(job.rule for job in running)
+    done, under_way = (
+        Counter(rule for rule, _ in _jobs_done(outputs)),
+        Counter(job.rule for job in running),
+    )
     rules = [*(rule for rule in done if rule not in left), *left]
-    return [Progress(rule, left.get(rule, 0) + done[rule], done[rule], under_way[rule]) for rule in rules]
+    return [
+        Progress(rule, left.get(rule, 0) + done[rule], done[rule], under_way[rule])
+        for rule in rules
+    ]
 
 
 def describe(
@@ -211,23 +244,61 @@ def describe(
 ) -> str:
     """The whole answer, in lines."""
     rules = progress(outputs, left, running)
-    total, done, under_way = (sum(getattr(entry, what) for entry in rules) for what in ("total", "done", "begun"))
+    total, done, under_way = (
+        sum(getattr(entry, what) for entry in rules) for what in ("total", "done", "begun")
+    )
     waiting = sum(entry.state == "PENDING" for entry in queue)
     lines = [
         f"Study {name}: {done} of {total} jobs done, {under_way} begun, {len(failures)} failed."
-        + (f" In Slurm's queue: {len(queue) - waiting} running, {waiting} waiting." if queue else ""),
+        + (
+            f" In Slurm's queue: {len(queue) - waiting} running, {waiting} waiting."
+            if queue
+            else ""
+        ),
         "",
-        aligned([["rule", "jobs", "done", "begun"], *([r.rule, str(r.total), str(r.done), str(r.begun)] for r in rules)]),
+        aligned(
+            [
+                ["rule", "jobs", "done", "begun"],
+                *([r.rule, str(r.total), str(r.done), str(r.begun)] for r in rules),
+            ]
+        ),
     ]
     if queue:
-        rows = [[entry.name, entry.number, entry.state.lower(), entry.node, entry.since] for entry in queue]
-        lines += ["", *_listed(aligned([["in the queue", "Slurm job", "state", "node", "since"], *rows]).splitlines())]
+        rows = [
+            [entry.name, entry.number, entry.state.lower(), entry.node, entry.since]
+            for entry in queue
+        ]
+        lines += [
+            "",
+            *_listed(
+                aligned(
+                    [["in the queue", "Slurm job", "state", "node", "since"], *rows]
+                ).splitlines()
+            ),
+        ]
     else:
-        lines += ["", *_listed([f"running: {job.rule} {job.what}" for job in running])] if running else []
+        lines += (
+            ["", *_listed([f"running: {job.rule} {job.what}" for job in running])]
+            if running
+            else []
+        )
     for job in failures:
         how = "Failed" if job.stopped else "Ended without a word"
-        lines += ["", f"{how}: {job.rule} {job.what}, on {job.node}", *_end_of(job.log, job.last), *end_of_slurm_log(job)]
-    return "\n".join([*lines, "", _time_left(left, len(queue) - waiting or under_way, seconds, START_SECONDS if queue else 0.0)])
+        lines += [
+            "",
+            f"{how}: {job.rule} {job.what}, on {job.node}",
+            *_end_of(job.log, job.last),
+            *end_of_slurm_log(job),
+        ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            _time_left(
+                left, len(queue) - waiting or under_way, seconds, START_SECONDS if queue else 0.0
+            ),
+        ]
+    )
 
 
 def _listed(lines: list[str]) -> list[str]:
@@ -251,7 +322,9 @@ def end_of_slurm_log(job: Begun) -> list[str]:
     return [line for log in logs for line in _end_of(log, _last_lines(log))]
 
 
-def _time_left(left: Mapping[str, int], at_once: int, seconds: Mapping[str, float], start: float) -> str:
+def _time_left(
+    left: Mapping[str, int], at_once: int, seconds: Mapping[str, float], start: float
+) -> str:
     """start: seconds that each job takes beside its work."""
     if not left:
         return "Nothing is left to do."
@@ -259,7 +332,11 @@ def _time_left(left: Mapping[str, int], at_once: int, seconds: Mapping[str, floa
     if len(unknown) == len(left):
         return "How long the rest takes is not known: no job has ended yet, and nothing is planned (`make plan`)."
     work = sum(count * (seconds.get(rule, 0.0) + start) for rule, count in left.items())
-    pace = f"if {at_once} run at a time as now" if at_once else "one job after the other; nothing is at work now"
+    pace = (
+        f"if {at_once} run at a time as now"
+        if at_once
+        else "one job after the other; nothing is at work now"
+    )
     without = f", without {', '.join(unknown)}, of which none has ended yet" if unknown else ""
     return f"About {duration(work / max(1, at_once))} left {pace}{without}."
 

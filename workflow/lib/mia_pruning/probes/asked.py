@@ -30,7 +30,9 @@ class Asked:
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Images as they are stored, (b, channels, height, width) uint8, and labels."""
-        return zip(self.data.images.split(BATCH_SIZE), self.data.labels.split(BATCH_SIZE), strict=True)
+        return zip(
+            self.data.images.split(BATCH_SIZE), self.data.labels.split(BATCH_SIZE), strict=True
+        )
 
     @torch.no_grad()
     def answer(self, images: Tensor) -> Tensor:

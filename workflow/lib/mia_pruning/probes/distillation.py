@@ -29,11 +29,17 @@ def distillation(
     losses = []
     for _ in range(epochs):
         student.train()
-        for rows in np.array_split(asked.rng.permutation(len(taught)), -(-len(taught) // batch_size)):
+        for rows in np.array_split(
+            asked.rng.permutation(len(taught)), -(-len(taught) // batch_size)
+        ):
             images, _ = asked.reference.batch(rows)
             optimizer.zero_grad()
-            nn.functional.cross_entropy(student(images), taught[torch.from_numpy(rows).to(taught.device)]).backward()
+            nn.functional.cross_entropy(
+                student(images), taught[torch.from_numpy(rows).to(taught.device)]
+            ).backward()
             optimizer.step()
         answers = predict(student, asked.data)
-        losses.append(nn.functional.cross_entropy(answers, asked.data.labels.cpu(), reduction="none"))
+        losses.append(
+            nn.functional.cross_entropy(answers, asked.data.labels.cpu(), reduction="none")
+        )
     return torch.stack(losses, dim=1).numpy()

@@ -19,7 +19,9 @@ def gradient_norm(asked: Asked, *, n_at_once: Annotated[int, ">= 1"] = 50) -> np
     """
     norms = [
         gradient_norms(asked.model, asked.data.normalised(images), labels)
-        for images, labels in zip(asked.data.images.split(n_at_once), asked.data.labels.split(n_at_once), strict=True)
+        for images, labels in zip(
+            asked.data.images.split(n_at_once), asked.data.labels.split(n_at_once), strict=True
+        )
     ]
     return torch.cat(norms).float().cpu().numpy()
 
@@ -34,4 +36,8 @@ def gradient_norms(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return nn.functional.cross_entropy(logits, label.unsqueeze(0))
 
     of_examples = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, images, labels)
-    return torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in of_examples.values()]).sum(dim=0).sqrt()
+    return (
+        torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in of_examples.values()])
+        .sum(dim=0)
+        .sqrt()
+    )

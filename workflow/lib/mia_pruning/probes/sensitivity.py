@@ -10,7 +10,9 @@ from mia_pruning.registry import probe
 
 
 @probe
-def sensitivity(asked: Asked, *, n_copies: Annotated[int, ">= 1"] = 10, step: Annotated[float, "> 0"] = 0.001) -> np.ndarray:
+def sensitivity(
+    asked: Asked, *, n_copies: Annotated[int, ">= 1"] = 10, step: Annotated[float, "> 0"] = 0.001
+) -> np.ndarray:
     """For each class the mean change of its probability by a small step in a random direction, over the step's length.
 
     (n_examples, n_classes), at least 0. Directions are standard normal on the normalised scale, the steps' probabilities float64.
@@ -23,7 +25,9 @@ def sensitivity(asked: Asked, *, n_copies: Annotated[int, ">= 1"] = 10, step: An
         with torch.no_grad():
             before = asked.model(plain).double().softmax(dim=1)
             for _ in range(n_copies):
-                moved = plain + step * torch.randn(plain.shape, generator=generator, device=plain.device)
+                moved = plain + step * torch.randn(
+                    plain.shape, generator=generator, device=plain.device
+                )
                 change = change + (asked.model(moved).double().softmax(dim=1) - before).abs()
         changes.append(change / (n_copies * step))
     return torch.cat(changes).float().cpu().numpy()

@@ -56,7 +56,9 @@ def audit(counts: pd.DataFrame, guarantees: pd.DataFrame) -> list[dict[str, Any]
     rows = []
     for (experiment, defence), part in outsiders.groupby(WHERE, sort=False):
         promised = pick(guarantees, experiment=experiment, defence=defence)
-        rows.append({"experiment": experiment, "defence": defence, **_audit_defence(part, promised)})
+        rows.append(
+            {"experiment": experiment, "defence": defence, **_audit_defence(part, promised)}
+        )
     return rows
 
 
@@ -113,7 +115,9 @@ def _able(tried: pd.DataFrame, curve: dict[float, float]) -> pd.DataFrame:
     return tried[could] if any(could) else tried
 
 
-def _contradicts(n_canaries: int, n_guesses: int, n_correct: int, curve: dict[float, float]) -> bool:
+def _contradicts(
+    n_canaries: int, n_guesses: int, n_correct: int, curve: dict[float, float]
+) -> bool:
     """True where the curve is refuted, and the printed bound is above the printed promise too."""
     promised = curve.get(audited_delta(n_canaries))
     if promised is None or proved(n_canaries, n_guesses, n_correct) <= promised:
@@ -152,5 +156,7 @@ def _choice(tried: pd.DataFrame, elsewhere: pd.DataFrame) -> pd.Series:
     known = tried.merge(means.reset_index(), on=key)
     if known.empty:
         return tried.iloc[0]
-    columns = (known[name].to_numpy(dtype=float) for name in ("n_canaries", "n_guesses", "mean_correct"))
+    columns = (
+        known[name].to_numpy(dtype=float) for name in ("n_canaries", "n_guesses", "mean_correct")
+    )
     return known.iloc[int(expected_mu(*columns).argmax())]

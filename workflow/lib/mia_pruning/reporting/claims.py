@@ -24,7 +24,9 @@ SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclu
 FAILED = "{} is missing from the results of {}, wholly or in part, because jobs failed"
 
 
-def side(low: float, high: float, *, below: float | None = None, at_least: float | None = None) -> str:
+def side(
+    low: float, high: float, *, below: float | None = None, at_least: float | None = None
+) -> str:
     """The verdict on one condition from its interval.
 
     >>> side(-0.05, -0.01, below=0.0), side(-0.01, 0.02, below=0.0), side(0.0, 0.02, below=0.0)
@@ -48,7 +50,10 @@ def combine(verdicts: list[str]) -> str:
 
 
 def judge(
-    claims: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame, missing: Mapping[str, Sequence[str]]
+    claims: Mapping[str, Any],
+    results: pd.DataFrame,
+    differences: pd.DataFrame,
+    missing: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
     """One row a claim, experiment, defence, attack, attacker and condition.
 
@@ -62,7 +67,15 @@ def judge(
             row
             for experiment in dict.fromkeys([*results["experiment"], *missing])
             for defence in claim["defences"]
-            for row in _judge_defence(claim, experiment, defence, headline, results, differences, missing.get(experiment, ()))
+            for row in _judge_defence(
+                claim,
+                experiment,
+                defence,
+                headline,
+                results,
+                differences,
+                missing.get(experiment, ()),
+            )
         ]
         rows += _corrected(judged)
     return pd.DataFrame(rows, columns=[*VERDICTS])
@@ -80,7 +93,9 @@ def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of one claim, with the verdicts of intervals that all hold at once."""
     about = ("experiment", "defence", "metric", "minus", "value", "standard_error")
     # A condition on utility is the same interval under every attack.
-    n_intervals = len({tuple(row[key] for key in about) for row in rows if row.get("standard_error", 0.0) > 0})
+    n_intervals = len(
+        {tuple(row[key] for key in about) for row in rows if row.get("standard_error", 0.0) > 0}
+    )
     wider = [{**row, **_wider(row, n_intervals)} for row in rows]
     sides: dict[tuple, list[str]] = {}
     for row in wider:
@@ -98,26 +113,51 @@ def _wider(row: Mapping[str, Any], n_intervals: int) -> dict[str, Any]:
         return {}
     half = 0.0
     if row["standard_error"] > 0:
-        half = row["standard_error"] * quantile(row["degrees_of_freedom"], 1 - (1 - CONFIDENCE) / n_intervals)
+        half = row["standard_error"] * quantile(
+            row["degrees_of_freedom"], 1 - (1 - CONFIDENCE) / n_intervals
+        )
     low, high = row["value"] - half, row["value"] + half
     outcome = side(low, high, **{row["direction"]: row["threshold"]})
-    return {"n_intervals": n_intervals, "corrected_low": low, "corrected_high": high, "corrected_outcome": outcome}
+    return {
+        "n_intervals": n_intervals,
+        "corrected_low": low,
+        "corrected_high": high,
+        "corrected_outcome": outcome,
+    }
 
 
 def _judge_defence(
     claim: Mapping[str, Any], experiment: str, defence: str, headline: Mapping[str, str],
     results: pd.DataFrame, differences: pd.DataFrame, missing: Sequence[str],
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    about = {"claim": claim["id"], "experiment": experiment, "defence": defence, "attack": "", "attacker": ""}
-    wanted = [defence, *(condition["minus"] for condition in claim["conditions"] if "minus" in condition)]
+    about = {
+        "claim": claim["id"],
+        "experiment": experiment,
+        "defence": defence,
+        "attack": "",
+        "attacker": "",
+    }
+    wanted = [
+        defence,
+        *(condition["minus"] for condition in claim["conditions"] if "minus" in condition),
+    ]
     here = {MATCHED, *results.loc[results["experiment"] == experiment, "defence"]}
-    why = [f"the study has no defence named {name}" for name in wanted if name not in {*here, *results["defence"], *missing}]
-    why += [FAILED.format(name, experiment) for name in wanted if name in missing and name not in here]
+    why = [
+        f"the study has no defence named {name}"
+        for name in wanted
+        if name not in {*here, *results["defence"], *missing}
+    ]
+    why += [
+        FAILED.format(name, experiment) for name in wanted if name in missing and name not in here
+    ]
     is_headline = defence == claim["defences"][0]
     if why:
         yield {**about, "verdict": NOT_TESTED, "reason": why[0], "headline": is_headline}
         return
-    tables = [_rows_of(condition, experiment, defence, results, differences) for condition in claim["conditions"]]
+    tables = [
+        _rows_of(condition, experiment, defence, results, differences)
+        for condition in claim["conditions"]
+    ]
     attackers = sorted({key for table in tables for key in table if key != ("", "")}) or [("", "")]
     of_headline = (headline["attack"], headline["attacker"])
     if is_headline and attackers != [("", "")] and of_headline not in attackers:
@@ -125,17 +165,28 @@ def _judge_defence(
         yield {**about, **headline, "verdict": NOT_TESTED, "reason": reason, "headline": True}
     for attack, attacker in attackers:
         found = [table.get((attack, attacker), table.get(("", ""))) for table in tables]
-        conditions = [_judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)]
+        conditions = [
+            _judge_condition(c, row) for c, row in zip(claim["conditions"], found, strict=True)
+        ]
         verdict = combine([condition["outcome"] for condition in conditions])
-        absent = [condition for condition, row in zip(conditions, found, strict=True) if row is None]
+        absent = [
+            condition for condition, row in zip(conditions, found, strict=True) if row is None
+        ]
         reason = _why_absent(absent[0], about, missing) if absent else ""
         by_headline = (attack, attacker) in (("", ""), of_headline)
         for condition in conditions:
-            named = {**about, "attack": attack, "attacker": attacker, "headline": is_headline and by_headline}
+            named = {
+                **about,
+                "attack": attack,
+                "attacker": attacker,
+                "headline": is_headline and by_headline,
+            }
             yield {**named, "verdict": verdict, "reason": reason, **condition}
 
 
-def _why_absent(condition: Mapping[str, Any], about: Mapping[str, str], missing: Sequence[str]) -> str:
+def _why_absent(
+    condition: Mapping[str, Any], about: Mapping[str, str], missing: Sequence[str]
+) -> str:
     for name in (about["defence"], condition["minus"]):
         if name in missing:
             return FAILED.format(name, about["experiment"])
@@ -145,14 +196,26 @@ def _why_absent(condition: Mapping[str, Any], about: Mapping[str, str], missing:
 
 
 def _rows_of(
-    condition: Mapping[str, Any], experiment: str, defence: str, results: pd.DataFrame, differences: pd.DataFrame
+    condition: Mapping[str, Any],
+    experiment: str,
+    defence: str,
+    results: pd.DataFrame,
+    differences: pd.DataFrame,
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
     """The numbers of one condition, by attack and attacker."""
     table = differences if "minus" in condition else results
-    chosen = (table["experiment"] == experiment) & (table["defence"] == defence) & (table["metric"] == condition["metric"])
+    chosen = (
+        (table["experiment"] == experiment)
+        & (table["defence"] == defence)
+        & (table["metric"] == condition["metric"])
+    )
     if "minus" in condition:
         chosen &= table["minus"] == condition["minus"]
-    rows = table[chosen].astype({"attack": object, "attacker": object}).fillna({"attack": "", "attacker": ""})
+    rows = (
+        table[chosen]
+        .astype({"attack": object, "attacker": object})
+        .fillna({"attack": "", "attacker": ""})
+    )
     return {(row["attack"], row["attacker"]): row for row in rows.to_dict("records")}
 
 
@@ -171,4 +234,12 @@ def _judge_condition(condition: Mapping[str, Any], row: Mapping[str, Any] | None
     low, high = (row["value"], row["value"]) if counted else (row["low"], row["high"])
     spread = {key: 0.0 if counted else row[key] for key in ("standard_error", "degrees_of_freedom")}
     sizes = {key: row[key] for key in ("n_targets", "n_examples", "seeds")}
-    return {**about, "value": row["value"], "low": low, "high": high, **spread, **sizes, "outcome": side(low, high, **limit)}
+    return {
+        **about,
+        "value": row["value"],
+        "low": low,
+        "high": high,
+        **spread,
+        **sizes,
+        "outcome": side(low, high, **limit),
+    }

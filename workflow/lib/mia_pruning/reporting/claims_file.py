@@ -34,7 +34,9 @@ def read_claims(path: str | Path) -> dict[str, Any]:
 
 def _schema_problems(claims: Mapping[str, Any]) -> Iterator[StudyError]:
     schema = yaml.safe_load(CLAIMS_SCHEMA.read_text(encoding="utf-8"))
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=TYPES)(schema)
+    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=TYPES)(
+        schema
+    )
     for error in validator.iter_errors(claims):
         yield from _explain(error, claims)
 
@@ -85,10 +87,14 @@ def _name_problems(claims: Mapping[str, Any]) -> Iterator[StudyError]:
             yield StudyError(place, "the id is used twice", "each claim needs its own")
         yield from _unknown([claim["shown_in"]], catalogue("figure"), f"{place}, shown_in")
         for number, condition in enumerate(claim["conditions"], 1):
-            yield from _condition_problems(condition, claim["defences"], f"{place}, condition {number}")
+            yield from _condition_problems(
+                condition, claim["defences"], f"{place}, condition {number}"
+            )
 
 
-def _condition_problems(condition: Mapping[str, Any], defences: list[str], place: str) -> Iterator[StudyError]:
+def _condition_problems(
+    condition: Mapping[str, Any], defences: list[str], place: str
+) -> Iterator[StudyError]:
     minus = condition.get("minus")
     yield from _unknown([condition["metric"]], _measured(minus), f"{place}, metric")
     if minus in defences:

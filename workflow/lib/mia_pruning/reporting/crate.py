@@ -81,14 +81,20 @@ def describe_run(
     return crate.metadata.generate()
 
 
-def _describe_root(crate: ROCrate, settings: Mapping[str, Any], missing: Sequence[str], ended: str) -> None:
+def _describe_root(
+    crate: ROCrate, settings: Mapping[str, Any], missing: Sequence[str], ended: str
+) -> None:
     crate.name = f"mia-pruning, study {settings['study']}"
     crate.description = (
         "Does pruning defend a network against membership inference? The report of one study, its tables and its figures. "
         "Models, signals and scores lie beside them, each with a record of how it was made."
     ) + "".join(f" {sentence}" for sentence in missing)
     crate.datePublished = ended
-    licence = {"@type": "CreativeWork", "name": "no licence for the results", "description": LICENCE}
+    licence = {
+        "@type": "CreativeWork",
+        "name": "no licence for the results",
+        "description": LICENCE,
+    }
     crate.license = crate.add(ContextEntity(crate, "#licence", properties=licence))
     crate.root_dataset["conformsTo"] = [_profile(crate, *each) for each in PROFILES.items()]
 
@@ -106,7 +112,9 @@ def _declare(crate: ROCrate, workflow: Any, given: Sequence[Any], made: Sequence
         "output": {"results": ("File", made)},
     }
     for role, declared in parameters.items():
-        workflow[role] = compact([_parameter(crate, name, *each) for name, each in declared.items()])
+        workflow[role] = compact(
+            [_parameter(crate, name, *each) for name, each in declared.items()]
+        )
 
 
 def _parameter(crate: ROCrate, name: str, kind: str, examples: Sequence[Any]) -> ContextEntity:
@@ -126,7 +134,9 @@ def _span(records: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
 
 def _dataset(crate: ROCrate, name: str, about: Mapping[str, Any]) -> ContextEntity:
     shape = " x ".join(map(str, about["image_shape"]))
-    digests = [f"{file} sha256:{digest}" for file, digest in sorted(about["files"].items()) if digest]
+    digests = [
+        f"{file} sha256:{digest}" for file, digest in sorted(about["files"].items()) if digest
+    ]
     properties = {
         "@type": "Dataset",
         "name": about["name"],
@@ -135,12 +145,22 @@ def _dataset(crate: ROCrate, name: str, about: Mapping[str, Any]) -> ContextEnti
         "citation": about["citation"],
         "identifier": compact(digests) if digests else None,
     }
-    return crate.add(ContextEntity(crate, f"#dataset-{name}", properties={key: v for key, v in properties.items() if v}))
+    return crate.add(
+        ContextEntity(
+            crate, f"#dataset-{name}", properties={key: v for key, v in properties.items() if v}
+        )
+    )
 
 
-def _workflow(crate: ROCrate, files: Files, code: Path, records: Sequence[Mapping[str, Any]]) -> Any:
+def _workflow(
+    crate: ROCrate, files: Files, code: Path, records: Sequence[Mapping[str, Any]]
+) -> Any:
     """The workflow's entry, which is the crate's main entity, beside the folder with all of its code."""
-    crate.add_dataset(code, dest_path=str(code.relative_to(files.folder)), properties={"name": "code of the workflow"})
+    crate.add_dataset(
+        code,
+        dest_path=str(code.relative_to(files.folder)),
+        properties={"name": "code of the workflow"},
+    )
     commits = sorted({record["commit"] for record in records if record["commit"]})
     changed = any(record["dirty"] for record in records)
     properties = {
@@ -156,7 +176,9 @@ def _workflow(crate: ROCrate, files: Files, code: Path, records: Sequence[Mappin
     if commits:
         properties["version"] = compact(commits)
     entry = str((code / ENTRY).relative_to(files.folder))
-    workflow = crate.add_workflow(code / ENTRY, entry, properties=properties, main=True, lang="snakemake")
+    workflow = crate.add_workflow(
+        code / ENTRY, entry, properties=properties, main=True, lang="snakemake"
+    )
     workflow["softwareRequirements"] = [_package(crate, *package) for package in _packages(records)]
     return workflow
 
@@ -164,7 +186,9 @@ def _workflow(crate: ROCrate, files: Files, code: Path, records: Sequence[Mappin
 def _packages(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Name and version of all software that the jobs ran on."""
     packages = {("python", record["python"]) for record in records}
-    return sorted(packages | {each for record in records for each in record["packages"].items() if each[1]})
+    return sorted(
+        packages | {each for record in records for each in record["packages"].items() if each[1]}
+    )
 
 
 def _package(crate: ROCrate, name: str, version: str) -> ContextEntity:

@@ -34,7 +34,11 @@ class Files:
 
     def __init__(self, crate: ROCrate, folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
         self.crate, self.folder, self.entities = crate, folder, {}
-        self.digests = {path: digest for record in records for path, digest in (record["inputs"] | made_by(record)).items()}
+        self.digests = {
+            path: digest
+            for record in records
+            for path, digest in (record["inputs"] | made_by(record)).items()
+        }
 
     def __getitem__(self, path: str | Path) -> Any:
         path = str(path)
@@ -45,13 +49,20 @@ class Files:
     def add(self, path: str, **properties: Any) -> Any:
         """A file of the study, with more properties than it has by itself."""
         beneath = str(Path(path).relative_to(self.folder))
-        return self.crate.add_file(path, dest_path=beneath, properties={**self.known(path), **properties})
+        return self.crate.add_file(
+            path, dest_path=beneath, properties={**self.known(path), **properties}
+        )
 
     def known(self, path: str) -> dict[str, str]:
         """Name, format, size and digest of a file of the study."""
         digest = self.digests.get(path) or file_digest(path)
         kind, size = FORMATS.get(Path(path).suffix, BYTES), str(Path(path).stat().st_size)
-        return {"name": Path(path).name, "encodingFormat": kind, "contentSize": size, "sha256": digest}
+        return {
+            "name": Path(path).name,
+            "encodingFormat": kind,
+            "contentSize": size,
+            "sha256": digest,
+        }
 
     def _is_here(self, path: str) -> bool:
         return Path(path).is_relative_to(self.folder) and Path(path).is_file()
@@ -61,7 +72,9 @@ class Files:
         properties = {"@type": "CreativeWork", "name": path, "description": "Not in this crate."}
         if path in self.digests:
             properties["sha256"] = self.digests[path]
-        return self.crate.add(ContextEntity(self.crate, f"#file-{quote(path)}", properties=properties))
+        return self.crate.add(
+            ContextEntity(self.crate, f"#file-{quote(path)}", properties=properties)
+        )
 
 
 def compact(values: Sequence[Any]) -> Any:
@@ -79,7 +92,12 @@ def made_by(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def add_steps(
-    crate: ROCrate, workflow: Any, code: Path, scripts: Mapping[str, str], records: Sequence[Mapping[str, Any]], files: Files
+    crate: ROCrate,
+    workflow: Any,
+    code: Path,
+    scripts: Mapping[str, str],
+    records: Sequence[Mapping[str, Any]],
+    files: Files,
 ) -> dict[str, Any]:
     """Each rule's script as an entity, after its step was added to the workflow, in the order in which rules first ran.
 
@@ -87,9 +105,15 @@ def add_steps(
     """
     rules = dict.fromkeys(record["rule"] for record in sorted(records, key=begin))
     version = {"version": workflow["version"]} if workflow.get("version") else {}
-    tools = {name: _tool(files, code / name, version) for name in dict.fromkeys(scripts[rule] for rule in rules)}
+    tools = {
+        name: _tool(files, code / name, version)
+        for name in dict.fromkeys(scripts[rule] for rule in rules)
+    }
     workflow["hasPart"] = compact([*tools.values()])
-    steps = [_step(crate, workflow, position, rule, tools[scripts[rule]]) for position, rule in enumerate(rules, 1)]
+    steps = [
+        _step(crate, workflow, position, rule, tools[scripts[rule]])
+        for position, rule in enumerate(rules, 1)
+    ]
     workflow["step"] = compact(steps)
     return {rule: tools[scripts[rule]] for rule in rules}
 
@@ -100,8 +124,12 @@ def begin(record: Mapping[str, Any]) -> str:
 
 
 def _tool(files: Files, path: Path, version: Mapping[str, Any]) -> Any:
-    about = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-    return files.add(str(path), **{"@type": ["File", "SoftwareSourceCode"], "description": about}, **version)
+    about = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[
+        0
+    ]
+    return files.add(
+        str(path), **{"@type": ["File", "SoftwareSourceCode"], "description": about}, **version
+    )
 
 
 def _step(crate: ROCrate, workflow: Any, position: int, rule: str, tool: Any) -> ContextEntity:
@@ -113,7 +141,9 @@ def _step(crate: ROCrate, workflow: Any, position: int, rule: str, tool: Any) ->
 
 def add_job(crate: ROCrate, record: Mapping[str, Any], tool: Any, files: Files) -> Any:
     """The action of one job; its record says more, beside its log."""
-    times = {"startTime": record["started"], "endTime": record["ended"]} if "ended" in record else {}
+    times = (
+        {"startTime": record["started"], "endTime": record["ended"]} if "ended" in record else {}
+    )
     return crate.add_action(
         tool,
         f"#job-{quote(record['log'].removesuffix('.log'))}",

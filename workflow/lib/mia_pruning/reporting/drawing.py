@@ -33,7 +33,14 @@ def draw_figure(
     drawing = _draw(name, loaded, headline)
     _save(drawing.figure, svg)
     storage.write_text(table, drawing.table.to_csv(index=False, lineterminator="\n"))
-    storage.write_json(words, {"finding": drawing.finding, "caption": drawing.caption, "interactive": drawing.interactive})
+    storage.write_json(
+        words,
+        {
+            "finding": drawing.finding,
+            "caption": drawing.caption,
+            "interactive": drawing.interactive,
+        },
+    )
     style.apply_for_print()
     printed = _draw(name, loaded, headline).figure
     fit_to_paper_(printed)
@@ -43,7 +50,11 @@ def draw_figure(
 def _draw(name: str, tables: Tables, headline: Mapping[str, str]) -> Drawing:
     plug_in = catalogue("figure")[name]
     attacked = not pick(tables["results"], metric="attack_accuracy").empty
-    return plug_in.load()(tables, headline) if attacked or not plug_in.traits.of_attacks else _nothing(tables)
+    return (
+        plug_in.load()(tables, headline)
+        if attacked or not plug_in.traits.of_attacks
+        else _nothing(tables)
+    )
 
 
 def _save(figure: Figure, *paths: str) -> None:
@@ -60,4 +71,6 @@ def _nothing(tables: Tables) -> Drawing:
     drawn, axis = plt.subplots(figsize=(5, 1))
     axis.text(0.5, 0.5, finding, ha="center", va="center")
     axis.set_axis_off()
-    return Drawing(drawn, tables["results"].iloc[:0], finding, "The attacks that failed are named above.")
+    return Drawing(
+        drawn, tables["results"].iloc[:0], finding, "The attacks that failed are named above."
+    )

@@ -12,12 +12,21 @@ from mia_pruning import provenance, storage
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.crate import describe_run
 from mia_pruning.reporting.jobs import read_records
-from mia_pruning.reporting.paper_tables import ATTACK, EXPERIMENT, attack_table, defence_table, verdict_table
+from mia_pruning.reporting.paper_tables import (
+    ATTACK,
+    EXPERIMENT,
+    attack_table,
+    defence_table,
+    verdict_table,
+)
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_blocks
 
 #: shares of the text's width, without a column of experiments and with one
-VERDICT_WIDTHS = {7: (0.19, 0.16, 0.09, 0.18, 0.10, 0.095, 0.095), 8: (0.09, 0.15, 0.13, 0.09, 0.15, 0.09, 0.09, 0.09)}
+VERDICT_WIDTHS = {
+    7: (0.19, 0.16, 0.09, 0.18, 0.10, 0.095, 0.095),
+    8: (0.09, 0.15, 0.13, 0.09, 0.15, 0.09, 0.09, 0.09),
+}
 #: columns of a LaTeX table of attacks; further defences follow below
 MOST_COLUMNS = 7
 #: where the Snakefile lies
@@ -62,7 +71,9 @@ def export_study(
     loaded = CsvTables(tables)
     for name, content in paper_files(loaded["verdicts"], loaded["results"], claims).items():
         storage.write_text(paper[name], warning(missing, Path(name).suffix) + content)
-    storage.write_text(study, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120))
+    storage.write_text(
+        study, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120)
+    )
     storage.write_text(readme, README.format(**settings))
     copy_workflow(Path(code))
     description = describe_run(
@@ -99,7 +110,9 @@ def warning(missing: Sequence[str], kind: str) -> str:
     return "".join(f"> {sentence}\n" for sentence in missing) + ("\n" if missing else "")
 
 
-def paper_files(verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[str, Any]) -> dict[str, str]:
+def paper_files(
+    verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[str, Any]
+) -> dict[str, str]:
     """The content of each table's file, by its name."""
     judged = verdict_table(verdicts, claims["claims"])
     defences = defence_table(results, headline_of(claims, results))

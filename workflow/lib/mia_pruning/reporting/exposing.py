@@ -37,7 +37,10 @@ def exposed_examples(exposed: pd.DataFrame, experiment: str) -> list[dict[str, A
     for defence in of_experiment["defence"].unique():
         most, extremes = [], []
         for seed in of_experiment["seed"].unique():
-            own, base = (pick(of_experiment, seed=[seed], defence=name).set_index("example") for name in (defence, BASELINE))
+            own, base = (
+                pick(of_experiment, seed=[seed], defence=name).set_index("example")
+                for name in (defence, BASELINE)
+            )
             if own.empty or base.empty:
                 continue
             for chosen, measured in (HALVES, HALVES[::-1]):
@@ -68,7 +71,8 @@ def _extreme_classes(own: pd.DataFrame, chosen: str, measured: str) -> dict[str,
     """The most and the least exposed class of one half of the targets, and their mean exposure on the other."""
     choosing, measuring = (own[half].groupby(own["label"]).mean() for half in (chosen, measured))
     return {
-        name: (int(label), float(measuring[label])) for name, label in (("most", choosing.idxmax()), ("least", choosing.idxmin()))
+        name: (int(label), float(measuring[label]))
+        for name, label in (("most", choosing.idxmax()), ("least", choosing.idxmin()))
     }
 
 
@@ -99,7 +103,10 @@ def shared_exposure(correlations: pd.DataFrame) -> str:
         reason = "Pairs of the baseline's own models do not agree on which examples are exposed"
         return f"{reason}, so it cannot be told of any defence."
     known = others["value"].notna()
-    values = [f"{readable(row.defence)} {row.value:.2f} ({row.low:.2f} to {row.high:.2f})" for row in others[known].itertuples()]
+    values = [
+        f"{readable(row.defence)} {row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
+        for row in others[known].itertuples()
+    ]
     sentences = {
         "Correlation of exposures with the baseline's: {}.": values,
         "For {} it cannot be told.": [*map(readable, others[~known]["defence"])],
@@ -108,9 +115,13 @@ def shared_exposure(correlations: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-def shown_examples(exposed: pd.DataFrame, experiment: str, images: np.ndarray, class_names: list[str]) -> list[dict[str, Any]]:
+def shown_examples(
+    exposed: pd.DataFrame, experiment: str, images: np.ndarray, class_names: list[str]
+) -> list[dict[str, Any]]:
     """The most exposed examples of the baseline as pictures, with their exposure minus `NO_LEAK`."""
-    labels = pick(exposed, experiment=experiment, defence=BASELINE).groupby("example")["label"].first()
+    labels = (
+        pick(exposed, experiment=experiment, defence=BASELINE).groupby("example")["label"].first()
+    )
     ordered = baseline_exposure(exposed, experiment).sort_values(ascending=False, kind="stable")
     return [
         {
@@ -141,5 +152,7 @@ def picture(image: np.ndarray) -> str:
     drawn = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     scale = max(1, IMAGE_PIXELS // max(drawn.size))
     buffer = io.BytesIO()
-    drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST).save(buffer, format="PNG")
+    drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST).save(
+        buffer, format="PNG"
+    )
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -14,7 +14,10 @@ SUFFIX = ".provenance.json"
 def read_records(folder: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The record of each job, with where its log is; not of what an earlier form of the study left behind."""
     read = all_records(folder).items()
-    records = [{**record, "log": str(path.relative_to(folder)).replace(SUFFIX, ".log")} for path, record in read]
+    records = [
+        {**record, "log": str(path.relative_to(folder)).replace(SUFFIX, ".log")}
+        for path, record in read
+    ]
     return [record for record in records if is_of(record["wildcards"], settings)]
 
 
@@ -47,10 +50,19 @@ def is_of(wildcards: Mapping[str, str], settings: Mapping[str, Any]) -> bool:
     """
     pairs = {(pair["objective"], pair["constraint"]) for pair in settings["defences"].values()}
     objectives = {objective for objective, _ in pairs}
-    if BASELINE in settings["defences"]:  # attackers who see the dense release ask the dense networks of any objective
-        pairs |= {(objective, settings["defences"][BASELINE]["constraint"]) for objective in objectives}
+    if (
+        BASELINE in settings["defences"]
+    ):  # attackers who see the dense release ask the dense networks of any objective
+        pairs |= {
+            (objective, settings["defences"][BASELINE]["constraint"]) for objective in objectives
+        }
     if "constraint" in wildcards and (wildcards["objective"], wildcards["constraint"]) not in pairs:
         return False
     seeds = [*map(str, settings["seeds"])]
-    named = {"experiment": experiment_names(settings), "seed": seeds, "objective": objectives, "attack": settings["attacks"]}
+    named = {
+        "experiment": experiment_names(settings),
+        "seed": seeds,
+        "objective": objectives,
+        "attack": settings["attacks"],
+    }
     return all(value in named.get(name, [value]) for name, value in wildcards.items())

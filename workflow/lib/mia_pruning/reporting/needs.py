@@ -19,23 +19,38 @@ SIGHTS = {
 def attack_needs(settings: Mapping[str, Any]) -> list[dict[str, str]]:
     """One row an attack and experiment, for the settings of a whole study."""
     return [
-        {"attack": name, "use": entry["use"], "experiment": experiment, **_needs(name, entry, of_experiment["split"], settings)}
+        {
+            "attack": name,
+            "use": entry["use"],
+            "experiment": experiment,
+            **_needs(name, entry, of_experiment["split"], settings),
+        }
         for name, entry in settings["attacks"].items()
         for experiment, of_experiment in settings["experiments"].items()
     ]
 
 
-def _needs(name: str, entry: Mapping[str, Any], split: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, str]:
+def _needs(
+    name: str, entry: Mapping[str, Any], split: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, str]:
     traits = find("attack", entry["use"], f"attacks.{name}.use").traits
     asked = list(map(_asked, traits.probes))
     asked += [words for trait, words in SIGHTS.items() if getattr(traits, trait)]
     attackers = entry.get("attackers", settings["attackers"])
-    learns = [_shadows(entry, split, traits.threshold_option)] if {"adaptive", "dense_shadows"} & set(attackers) else []
+    learns = (
+        [_shadows(entry, split, traits.threshold_option)]
+        if {"adaptive", "dense_shadows"} & set(attackers)
+        else []
+    )
     learns += ["half of the target's own members"] if "known_members" in attackers else []
     learns += [_generated(settings["generator"], split)] if GENERATED_SHADOWS in attackers else []
     if not traits.learns:
         learns = ["nothing"]
-    return {"protocol": split["protocol"], "asked": "; ".join(asked) or "logits", "learns": "; ".join(learns)}
+    return {
+        "protocol": split["protocol"],
+        "asked": "; ".join(asked) or "logits",
+        "learns": "; ".join(learns),
+    }
 
 
 def _asked(probe: str) -> str:

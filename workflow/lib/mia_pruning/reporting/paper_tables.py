@@ -33,13 +33,24 @@ def verdict_table(verdicts: pd.DataFrame, claims: Iterable[Mapping[str, Any]]) -
                     "claim": f"{claim['id']}: {claim['statement']}",
                     "published": claim["published"],
                     "defence": readable(first["defence"]),
-                    "measured": "; ".join(measured(row) for _, row in judged.iterrows()) if tested else first["reason"],
+                    "measured": "; ".join(measured(row) for _, row in judged.iterrows())
+                    if tested
+                    else first["reason"],
                     "attack": _attacker(first["attack"], first["attacker"]),
                     "verdict": first["verdict"],
                     "strongest attack, corrected": _corrected(of_claim, first),
                 }
             )
-    columns = ["experiment", "claim", "published", "defence", "measured", "attack", "verdict", "strongest attack, corrected"]
+    columns = [
+        "experiment",
+        "claim",
+        "published",
+        "defence",
+        "measured",
+        "attack",
+        "verdict",
+        "strongest attack, corrected",
+    ]
     return _without_lone_experiment(pd.DataFrame(rows, columns=columns))
 
 
@@ -47,20 +58,29 @@ def _corrected(of_claim: pd.DataFrame, first: pd.Series) -> str:
     """The strongest attack's verdict; that of a claim which no attack decides is the same under all."""
     if not first["attack"]:
         return first["corrected"]
-    by_strongest = pick(of_claim, experiment=first["experiment"], defence=first["defence"], **STRONGEST)
+    by_strongest = pick(
+        of_claim, experiment=first["experiment"], defence=first["defence"], **STRONGEST
+    )
     return by_strongest.iloc[0]["corrected"] if len(by_strongest) else DASH
 
 
 def defence_table(results: pd.DataFrame, headline: Mapping[str, str]) -> pd.DataFrame:
     """One row an experiment and defence: accuracy, privacy under the headline attack and the strongest, and size."""
     by_headline = readable(headline["attack"])
-    resolved = [metric for metric in sorted(TPR_AT, key=TPR_AT.get) if not pick(results, metric=metric, **headline).empty]
+    resolved = [
+        metric
+        for metric in sorted(TPR_AT, key=TPR_AT.get)
+        if not pick(results, metric=metric, **headline).empty
+    ]
     columns = {
         "test accuracy": {"metric": "test_accuracy"},
         f"attack accuracy, {by_headline}": {"metric": "attack_accuracy", **headline},
         "attack accuracy, strongest": {"metric": "attack_accuracy", **STRONGEST},
         f"AUC, {by_headline}": {"metric": "auc", **headline},
-        **{f"TPR at {100 * TPR_AT[metric]:g} % FPR, {by_headline}": {"metric": metric, **headline} for metric in resolved[:1]},
+        **{
+            f"TPR at {100 * TPR_AT[metric]:g} % FPR, {by_headline}": {"metric": metric, **headline}
+            for metric in resolved[:1]
+        },
         "compression": {"metric": "compression"},
         "bytes, sparse": {"metric": "sparse_bytes"},
     }
@@ -68,7 +88,10 @@ def defence_table(results: pd.DataFrame, headline: Mapping[str, str]) -> pd.Data
         {
             "experiment": readable(experiment),
             "defence": readable(defence),
-            **{name: _cell(pick(results, experiment=experiment, defence=defence, **wanted)) for name, wanted in columns.items()},
+            **{
+                name: _cell(pick(results, experiment=experiment, defence=defence, **wanted))
+                for name, wanted in columns.items()
+            },
         }
         for experiment in in_order(results, "experiment")
         for defence in in_order(pick(results, experiment=experiment), "defence")
@@ -87,8 +110,12 @@ def attack_table(results: pd.DataFrame) -> pd.DataFrame:
         for attack, attacker in sorted(keys, key=attack_order):
             found = pick(tried, attack=attack, attacker=attacker)
             cells = {readable(defence): _cell(pick(found, defence=defence)) for defence in defences}
-            rows.append({EXPERIMENT: readable(experiment), ATTACK: _attacker(attack, attacker), **cells})
-    return _without_lone_experiment(pd.DataFrame(rows, columns=[EXPERIMENT, ATTACK, *map(readable, defences)]))
+            rows.append(
+                {EXPERIMENT: readable(experiment), ATTACK: _attacker(attack, attacker), **cells}
+            )
+    return _without_lone_experiment(
+        pd.DataFrame(rows, columns=[EXPERIMENT, ATTACK, *map(readable, defences)])
+    )
 
 
 def _attacker(attack: str, attacker: str) -> str:

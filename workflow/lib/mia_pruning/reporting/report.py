@@ -48,7 +48,11 @@ def write_report(
         headline=headline_of(claims, loaded["results"]),
         figures=figures_by_section(figures, verdicts.sizes_of_study(loaded["results"])),
         datasets=datasets,
-        records=[record for record in read_records(folder, settings) if record["rule"] not in rules_that("after_results")],
+        records=[
+            record
+            for record in read_records(folder, settings)
+            if record["rule"] not in rules_that("after_results")
+        ],
         folder=folder,
         root=pages.parent,
     )
@@ -75,7 +79,10 @@ def write_report(
 def shown_as(results: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """How the page shows each defence: its colour, and what it is, for who points at its name."""
     colours = web_colours(in_order(results, "defence"))
-    return {name: {"colour": colour, "about": study.described(settings, name)} for name, colour in colours.items()}
+    return {
+        name: {"colour": colour, "about": study.described(settings, name)}
+        for name, colour in colours.items()
+    }
 
 
 def environment(pages: Path) -> jinja2.Environment:
@@ -109,4 +116,6 @@ def inline_json(content: Any) -> Markup:
     >>> print(inline_json({"name": "</script>"}))
     {"name":"\\u003c/script>"}
     """
-    return Markup(json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
+    return Markup(
+        json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    )

@@ -67,7 +67,11 @@ def measured(row: pd.Series) -> str:
     """What a verdict's condition measured, as a clause."""
     metric = readable(row["metric"])
     value = with_interval(row, signed=bool(row["minus"])) or "not measured"
-    return f"{metric} minus that of {readable(row['minus'])}: {value}" if row["minus"] else f"{metric}: {value}"
+    return (
+        f"{metric} minus that of {readable(row['minus'])}: {value}"
+        if row["minus"]
+        else f"{metric}: {value}"
+    )
 
 
 def required(row: pd.Series) -> str:
@@ -102,12 +106,23 @@ def console_summary(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]
     lines = []
     for (claim, experiment), rows in tested.groupby(["claim", "experiment"], sort=False):
         first = rows.iloc[0]
-        strongest = pick(verdicts, claim=claim, experiment=experiment, defence=first["defence"], **STRONGEST)
-        corrected = f"; by the strongest attack, corrected: {strongest.iloc[0]['corrected']}" if len(strongest) else ""
+        strongest = pick(
+            verdicts, claim=claim, experiment=experiment, defence=first["defence"], **STRONGEST
+        )
+        corrected = (
+            f"; by the strongest attack, corrected: {strongest.iloc[0]['corrected']}"
+            if len(strongest)
+            else ""
+        )
         lines.append(f"{claim} {first['verdict']}{corrected}")
-        lines.append(f"    {claims[claim].rstrip('.')} ({readable(first['defence'])} on {readable(experiment)})")
+        lines.append(
+            f"    {claims[claim].rstrip('.')} ({readable(first['defence'])} on {readable(experiment)})"
+        )
         lines += [f"    {judged_by(row)}" for _, row in rows.iterrows()]
         known = set(map(judged_by, (row for _, row in rows.iterrows())))
         own = [row for _, row in strongest.iterrows() if judged_by(row) not in known]
-        lines += [f"    strongest: {measured(row)}; {corrected_interval(row)} (required: {required(row)})" for row in own]
+        lines += [
+            f"    strongest: {measured(row)}; {corrected_interval(row)} (required: {required(row)})"
+            for row in own
+        ]
     return lines

@@ -72,7 +72,10 @@ def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
     palette = np.array(sns.color_palette("colorblind"))
     shades = np.concatenate([palette, palette * 0.5, 1 - (1 - palette) * 0.45])
     others = [name for name in defences if name != BASELINE]
-    return {name: GREY if name == BASELINE else tuple(shades[others.index(name) % len(shades)]) for name in defences}
+    return {
+        name: GREY if name == BASELINE else tuple(shades[others.index(name) % len(shades)])
+        for name in defences
+    }
 
 
 def web_colours(defences: list[str]) -> dict[str, str]:
@@ -87,14 +90,24 @@ def web_colours(defences: list[str]) -> dict[str, str]:
 def name_beside(axis: Axes, *, ncols: int = 1, **how: Any) -> None:
     """A legend to the right of the axes."""
     if entries := legend_entries(axis, MOST_NAMED * ncols):
-        axis.legend(*zip(*entries, strict=True), loc="upper left", bbox_to_anchor=(1.0, 1.0), ncols=ncols, **how)
+        axis.legend(
+            *zip(*entries, strict=True),
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=ncols,
+            **how,
+        )
 
 
 def legend_entries(axis: Axes, most: int) -> list[tuple[Artist, str]]:
     """What a legend of the axes explains, as (handle, label); what has no room is counted in a last entry."""
     entries = list(zip(*axis.get_legend_handles_labels(), strict=True))
     more = len(entries) - most
-    return [*entries[:most], (Line2D([], [], linestyle="none", color="none"), f"and {more} more")] if more > 0 else entries
+    return (
+        [*entries[:most], (Line2D([], [], linestyle="none", color="none"), f"and {more} more")]
+        if more > 0
+        else entries
+    )
 
 
 def mark_rates(axis: Axes, rates: Iterable[float]) -> None:

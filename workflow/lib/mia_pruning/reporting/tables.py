@@ -66,7 +66,9 @@ def pick(table: pd.DataFrame, **wanted: str | list[str]) -> pd.DataFrame:
     return table
 
 
-def wide(results: pd.DataFrame, experiment: str, metrics: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+def wide(
+    results: pd.DataFrame, experiment: str, metrics: Mapping[str, Mapping[str, str]]
+) -> pd.DataFrame:
     """One row a defence; for each named metric the columns name, name_low, name_high.
 
     metrics: name -> the columns that select its rows, such as metric, attack, attacker.
@@ -74,9 +76,15 @@ def wide(results: pd.DataFrame, experiment: str, metrics: Mapping[str, Mapping[s
     columns = {}
     for name, chosen in metrics.items():
         rows = pick(results, experiment=experiment, **chosen).set_index("defence")
-        columns.update({name: rows["value"], f"{name}_low": rows["low"], f"{name}_high": rows["high"]})
+        columns.update(
+            {name: rows["value"], f"{name}_low": rows["low"], f"{name}_high": rows["high"]}
+        )
     table = pd.DataFrame(columns)
-    order = [defence for defence in pick(results, experiment=experiment)["defence"].unique() if defence in table.index]
+    order = [
+        defence
+        for defence in pick(results, experiment=experiment)["defence"].unique()
+        if defence in table.index
+    ]
     return table.loc[order].rename_axis("defence").reset_index()
 
 

@@ -38,7 +38,11 @@ def fit_to_paper_(figure: Figure) -> None:
     figure.set_size_inches(width, height)
     for axis in figure.axes:
         axis.tick_params(which="minor", labelsize=MINOR_POINTS)
-        for text, room in ((axis.title, panel[0]), (axis.xaxis.label, panel[0]), (axis.yaxis.label, panel[1])):
+        for text, room in (
+            (axis.title, panel[0]),
+            (axis.xaxis.label, panel[0]),
+            (axis.yaxis.label, panel[1]),
+        ):
             _break_(text, 0.85 * room)
     entries = _take_legends_(figure)
     if entries:
@@ -82,7 +86,10 @@ def _take_legends_(figure: Figure) -> list[Entry]:
     for axis in figure.axes:
         if axis.get_legend() is not None:
             axis.get_legend().remove()
-            found |= {(label, _colour(handle)): (handle, label) for handle, label in legend_entries(axis, MOST_ENTRIES)}
+            found |= {
+                (label, _colour(handle)): (handle, label)
+                for handle, label in legend_entries(axis, MOST_ENTRIES)
+            }
     return list(found.values())
 
 

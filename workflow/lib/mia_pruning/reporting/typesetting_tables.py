@@ -24,16 +24,22 @@ def as_latex(table: pd.DataFrame, widths: Sequence[float] = ()) -> str:
     """
     paragraphs = [rf">{{\raggedright\arraybackslash}}p{{{width:g}\textwidth}}" for width in widths]
     aligned = ["l" if _is_name(table[column]) else "c" for column in table]
-    styled = table.style.hide(axis="index").format(_latex_cells(table, bool(widths)), escape="latex")
+    styled = table.style.hide(axis="index").format(
+        _latex_cells(table, bool(widths)), escape="latex"
+    )
     styled = styled.format_index(_head, axis="columns", escape="latex")
-    tabular = styled.to_latex(column_format=f"@{{}}{''.join(paragraphs or aligned)}@{{}}", hrules=True).rstrip()
+    tabular = styled.to_latex(
+        column_format=f"@{{}}{''.join(paragraphs or aligned)}@{{}}", hrules=True
+    ).rstrip()
     return f"{PREAMBLE}{tabular}}}\n"
 
 
 def in_blocks(table: pd.DataFrame, n_names: int, most: int) -> list[pd.DataFrame]:
     """The table cut into some with at most so many columns beside the first n_names, which each repeats."""
     names, others = list(table.columns[:n_names]), list(table.columns[n_names:])
-    return [table[names + others[start : start + most]] for start in range(0, max(1, len(others)), most)]
+    return [
+        table[names + others[start : start + most]] for start in range(0, max(1, len(others)), most)
+    ]
 
 
 def as_markdown(table: pd.DataFrame) -> str:
@@ -61,7 +67,9 @@ def _latex_cells(table: pd.DataFrame, wraps: bool) -> dict[str, object]:
     """How each column's cells, already escaped, are set."""
     if wraps:
         return dict.fromkeys(table.columns, _signs)
-    return {column: partial(_stacked, place="l" if _is_name(table[column]) else "c") for column in table}
+    return {
+        column: partial(_stacked, place="l" if _is_name(table[column]) else "c") for column in table
+    }
 
 
 def _signs(escaped: str) -> str:

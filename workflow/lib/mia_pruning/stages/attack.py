@@ -43,16 +43,24 @@ def run_attack(
     """
     split_, packed = read_split(split), read_packed(dataset)
     plug_in = find("attack", attack["use"], "attack.use")
-    wanted = {"images": split_.pool, "population_images": split_.test} if plug_in.traits.images else {}
+    wanted = (
+        {"images": split_.pool, "population_images": split_.test} if plug_in.traits.images else {}
+    )
     seen = {name: packed.images[rows] for name, rows in wanted.items()}
     scores = np.full((int(split_.is_target.sum()), split_.pool.size), np.nan)
     unknown, failure = split_.candidates[split_.is_target].copy(), ""
     try:
-        targets = _pool_signals(target_signals, target_probes, dense_signals, split_, packed.labels, seen)
+        targets = _pool_signals(
+            target_signals, target_probes, dense_signals, split_, packed.labels, seen
+        )
         if shadow_split is None:
-            shadows = _pool_signals(shadow_signals, shadow_probes, dense_signals, split_, packed.labels, seen)
+            shadows = _pool_signals(
+                shadow_signals, shadow_probes, dense_signals, split_, packed.labels, seen
+            )
         else:
-            shadows = _of_other_examples(shadow_signals, shadow_probes, shadow_dataset, shadow_split)
+            shadows = _of_other_examples(
+                shadow_signals, shadow_probes, shadow_dataset, shadow_split
+            )
         function, options = plug_in.load(), options_of(plug_in, dict(attack))
         if attacker == "known_members":
             trials = _by_known_members(targets, split_, seed)
@@ -63,13 +71,22 @@ def run_attack(
             trials = _by_shadows(targets, shadows, split_, attack["targets_per_group"])
         for number, (rows, attacked, known) in enumerate(trials):
             unknown[rows] = attacked.candidates
-            found = function(attacked, known, stream(seed, "attack", attack["use"], number), **options)
+            found = function(
+                attacked, known, stream(seed, "attack", attack["use"], number), **options
+            )
             scores[rows] = _checked(found, attacked.candidates)
     except StudyError:  # a file that was cut short has to be made anew
         raise
-    except Exception as error:  # whatever a plug-in raises: it is reported, and the other attacks go on
+    except (
+        Exception
+    ) as error:  # whatever a plug-in raises: it is reported, and the other attacks go on
         failure = f"{attack['use']} on {target_signals}: {type(error).__name__}: {error}"
-        logger.exception("the attack %s (%s) failed on %s", attack["use"], module_file(plug_in.module), target_signals)
+        logger.exception(
+            "the attack %s (%s) failed on %s",
+            attack["use"],
+            module_file(plug_in.module),
+            target_signals,
+        )
         scores[:] = np.nan
     n_population = split_.test.size if plug_in.traits.population else 0
     told = {"failure": np.array(failure), "population": np.array(n_population)}
@@ -79,9 +96,13 @@ def run_attack(
 
 def _checked(scores: np.ndarray, asked: np.ndarray) -> np.ndarray:
     if np.shape(scores) != asked.shape:
-        raise ValueError(f"the scores have shape {np.shape(scores)}; one for each target and example, {asked.shape}, is needed")
+        raise ValueError(
+            f"the scores have shape {np.shape(scores)}; one for each target and example, {asked.shape}, is needed"
+        )
     if not np.isfinite(scores[asked]).all():
-        raise ArithmeticError(f"{int((~np.isfinite(scores[asked])).sum())} of {int(asked.sum())} scores are not finite")
+        raise ArithmeticError(
+            f"{int((~np.isfinite(scores[asked])).sum())} of {int(asked.sum())} scores are not finite"
+        )
     return scores
 
 
@@ -89,7 +110,9 @@ def _checked(scores: np.ndarray, asked: np.ndarray) -> np.ndarray:
 Trial = tuple[np.ndarray, Signals, Signals]
 
 
-def attack_groups(is_target: np.ndarray, targets_per_group: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def attack_groups(
+    is_target: np.ndarray, targets_per_group: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pairs (target rows, shadow rows): each target is attacked once, by shadows that exclude its whole group.
 
     Where there are shadows of their own (disjoint), one group holds all targets. In the pool protocol the groups are runs of
@@ -101,11 +124,15 @@ def attack_groups(is_target: np.ndarray, targets_per_group: int) -> list[tuple[n
     rows = np.arange(is_target.size)
     if not is_target.all():
         return [(rows[is_target], rows[~is_target])]
-    groups = [rows[start : start + targets_per_group] for start in range(0, rows.size, targets_per_group)]
+    groups = [
+        rows[start : start + targets_per_group] for start in range(0, rows.size, targets_per_group)
+    ]
     return [(group, np.setdiff1d(rows, group)[: rows.size - targets_per_group]) for group in groups]
 
 
-def _by_shadows(targets: Signals, shadows: Signals, split: Split, targets_per_group: int) -> Iterator[Trial]:
+def _by_shadows(
+    targets: Signals, shadows: Signals, split: Split, targets_per_group: int
+) -> Iterator[Trial]:
     """Each group of targets is attacked by shadow models outside the group."""
     for target_rows, shadow_rows in attack_groups(split.is_target, targets_per_group):
         known = shadows.of_models(shadow_rows, split.membership[shadow_rows])
@@ -115,14 +142,29 @@ def _by_shadows(targets: Signals, shadows: Signals, split: Split, targets_per_gr
 def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Trial]:
     """Each target by itself: half of its members and of its non-members are told, the rest is to be guessed."""
     for row in np.flatnonzero(split.is_target):
-        told = half_of_each(split.candidates[row], split.membership[row], targets.labels, stream(seed, "known_members", int(row)))
+        told = half_of_each(
+            split.candidates[row],
+            split.membership[row],
+            targets.labels,
+            stream(seed, "known_members", int(row)),
+        )
         rows = np.array([row])
         target = targets.of_models(rows, None)
-        attacked = dataclasses.replace(target, candidates=(split.candidates[row] & ~told)[np.newaxis])
-        yield rows, attacked, dataclasses.replace(target, candidates=told[np.newaxis], membership=split.membership[rows] & told)
+        attacked = dataclasses.replace(
+            target, candidates=(split.candidates[row] & ~told)[np.newaxis]
+        )
+        yield (
+            rows,
+            attacked,
+            dataclasses.replace(
+                target, candidates=told[np.newaxis], membership=split.membership[rows] & told
+            ),
+        )
 
 
-def half_of_each(candidates: np.ndarray, members: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def half_of_each(
+    candidates: np.ndarray, members: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """A random half of the members and of the non-members among the candidates, all bool (n_pool,), of each class alike.
 
     Members are half of each class. Were the halves that are told not, a class with many members among the told would have few
@@ -141,18 +183,30 @@ def half_of_each(candidates: np.ndarray, members: np.ndarray, labels: np.ndarray
 
 
 def _pool_signals(
-    path: str, probes: Mapping[str, str], dense: str | None, split: Split, labels: np.ndarray, seen: Mapping[str, np.ndarray]
+    path: str,
+    probes: Mapping[str, str],
+    dense: str | None,
+    split: Split,
+    labels: np.ndarray,
+    seen: Mapping[str, np.ndarray],
 ) -> Signals:
     """Of the pool, and of the examples that measure accuracy as the population that everybody may know."""
-    logits, tested = _read_answers(path, split, split.examples.size), slice(split.pool.size, split.pool.size + split.test.size)
+    logits, tested = (
+        _read_answers(path, split, split.examples.size),
+        slice(split.pool.size, split.pool.size + split.test.size),
+    )
     return Signals(
         logits=logits[:, : split.pool.size],
         labels=np.asarray(labels[split.pool]),
         candidates=split.candidates,
         population=logits[:, tested],
         population_labels=np.asarray(labels[split.test]),
-        probes={name: _read_answers(answers, split, split.pool.size) for name, answers in probes.items()},
-        dense=None if dense is None else _read_answers(dense, split, split.examples.size)[:, : split.pool.size],
+        probes={
+            name: _read_answers(answers, split, split.pool.size) for name, answers in probes.items()
+        },
+        dense=None
+        if dense is None
+        else _read_answers(dense, split, split.examples.size)[:, : split.pool.size],
         **seen,
     )
 
@@ -169,7 +223,9 @@ def _read_answers(path: str, split: Split, n_examples: int) -> np.ndarray:
     answers = storage.read_array(path)
     needed = (len(split.membership), n_examples)
     if answers.shape[:2] != needed:
-        raise ValueError(f"{path}: answers of {answers.shape[0]} models on {answers.shape[1]} examples; the split has {needed}")
+        raise ValueError(
+            f"{path}: answers of {answers.shape[0]} models on {answers.shape[1]} examples; the split has {needed}"
+        )
     if not all(np.isfinite(of_one_model).all() for of_one_model in answers):
         raise ArithmeticError(f"{path}: holds answers that are not finite")
     return answers

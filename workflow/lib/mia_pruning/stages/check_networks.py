@@ -36,7 +36,11 @@ def problem(question: dict[str, Any]) -> StudyError | None:
 
 def _check_objective(question: dict[str, Any]) -> None:
     entry = question["settings"]["objective"]
-    with _refusing(f"objectives.{question['objective']}", f" (in experiments.{question['experiment']})", objective=entry["use"]):
+    with _refusing(
+        f"objectives.{question['objective']}",
+        f" (in experiments.{question['experiment']})",
+        objective=entry["use"],
+    ):
         objective = make_objective(entry)
         _check_base(objective, Objective, "use")
         for plan in _plans(question):
@@ -47,16 +51,22 @@ def _check_model(question: dict[str, Any]) -> None:
     settings, place = question["settings"], f"experiments.{question['experiment']}.model"
     height, width, channels = question["image_shape"]
     does = f"{settings['model']} cannot take images of {height} x {width} x {channels}: "
-    with _refusing(place, does=does, model=settings["model"]["use"], objective=settings["objective"]["use"]):
+    with _refusing(
+        place, does=does, model=settings["model"]["use"], objective=settings["objective"]["use"]
+    ):
         shape, _ = _shapes(*_network(question))
     if shape != (1, question["n_classes"]):
-        raise StudyError(place, f"it answers one image with {shape}", f"allowed is (1, {question['n_classes']})")
+        raise StudyError(
+            place, f"it answers one image with {shape}", f"allowed is (1, {question['n_classes']})"
+        )
 
 
 def _check_loss(question: dict[str, Any]) -> None:
     settings, place = question["settings"], f"objectives.{question['objective']}"
     plug_ins = {"objective": settings["objective"]["use"], "model": settings["model"]["use"]}
-    with _refusing(place, f" (in experiments.{question['experiment']})", does="its loss fails: ", **plug_ins):
+    with _refusing(
+        place, f" (in experiments.{question['experiment']})", does="its loss fails: ", **plug_ins
+    ):
         _try_loss(*_network(question))
 
 
@@ -105,12 +115,16 @@ def _build(network: str, image_shape: tuple[int, int, int], n_classes: int) -> t
 
 
 @cache
-def _shapes(network: str, image_shape: tuple[int, int, int], n_classes: int) -> tuple[tuple, dict[str, tuple[int, ...]]]:
+def _shapes(
+    network: str, image_shape: tuple[int, int, int], n_classes: int
+) -> tuple[tuple, dict[str, tuple[int, ...]]]:
     """Of the answer to one image, and of each prunable weight; network: model and objective settings as JSON."""
     built = _build(network, image_shape, n_classes)
     height, width, channels = image_shape
     answer = built.eval()(torch.zeros(1, channels, height, width))
-    return tuple(answer.shape), prunable({name: tuple(parameter.shape) for name, parameter in built.named_parameters()})
+    return tuple(answer.shape), prunable(
+        {name: tuple(parameter.shape) for name, parameter in built.named_parameters()}
+    )
 
 
 @cache
@@ -121,12 +135,21 @@ def _try_loss(network: str, image_shape: tuple[int, int, int], n_classes: int) -
         return
     if type(objective).loss is Objective.loss:
         raise StudyError(
-            "use", "its class has no method loss(self, model, images, labels)", "allowed is a class with it, or with start"
+            "use",
+            "its class has no method loss(self, model, images, labels)",
+            "allowed is a class with it, or with start",
         )
     height, width, channels = image_shape
-    images, labels = torch.zeros(N_TRIED, channels, height, width), torch.zeros(N_TRIED, dtype=torch.long)
+    images, labels = (
+        torch.zeros(N_TRIED, channels, height, width),
+        torch.zeros(N_TRIED, dtype=torch.long),
+    )
     answer = objective.loss(_build(network, image_shape, n_classes).train(), images, labels)
-    shapes = tuple(tuple(each.shape) for each in answer) if isinstance(answer, tuple) else type(answer).__name__
+    shapes = (
+        tuple(tuple(each.shape) for each in answer)
+        if isinstance(answer, tuple)
+        else type(answer).__name__
+    )
     if shapes != ((), (N_TRIED, n_classes)):
         allowed = f"allowed is a loss of shape () and logits of shape {(N_TRIED, n_classes)}"
         raise StudyError("use", f"its method loss answers {N_TRIED} images with {shapes}", allowed)
@@ -136,10 +159,16 @@ def _try_loss(network: str, image_shape: tuple[int, int, int], n_classes: int) -
 def _check_base(made: Any, base: type, key: str) -> None:
     if not isinstance(made, base):
         name = f"{base.__module__}.{base.__name__}"
-        raise StudyError(key, f"{type(made).__name__} lacks methods that the pipeline calls", f"allowed are classes of {name}")
+        raise StudyError(
+            key,
+            f"{type(made).__name__} lacks methods that the pipeline calls",
+            f"allowed are classes of {name}",
+        )
 
 
-def _check_solver(entry: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], plans: Sequence[Plan]) -> None:
+def _check_solver(
+    entry: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], plans: Sequence[Plan]
+) -> None:
     sparsity_set, solver = make_constraint(entry)
     _check_base(solver, Solver, "solver")
     sparsity_set.budgets(shapes)
@@ -147,7 +176,11 @@ def _check_solver(entry: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]
         for plan in plans:
             solver.check(plan, entry["retrain_epochs"])
     elif solver.epochs or solver.from_initial or solver.rewind_epochs is not None:
-        raise StudyError(f"solver = {entry['solver']!r}", "use = 'none' leaves it nothing to do", "allowed is to leave it out")
+        raise StudyError(
+            f"solver = {entry['solver']!r}",
+            "use = 'none' leaves it nothing to do",
+            "allowed is to leave it out",
+        )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,13 @@ from mia_pruning.training.data import device
 from mia_pruning.training.loop import predict
 
 
-def measure_distance(dataset: str, split: str, models: Mapping[str, list[str]], settings: Mapping[str, Any], output: str) -> None:
+def measure_distance(
+    dataset: str,
+    split: str,
+    models: Mapping[str, list[str]],
+    settings: Mapping[str, Any],
+    output: str,
+) -> None:
     """Write one row a model and stage, measured on the test examples; models: files of `dense`, `pruned` and `retrained`."""
     packed, split_ = read_packed(dataset), read_split(split)
     data = resident(packed, split_.test)
@@ -26,7 +32,10 @@ def measure_distance(dataset: str, split: str, models: Mapping[str, list[str]], 
         for stage, held in weights.items():
             network.load_state_dict(held[row])
             logits[stage] = predict(network, data).numpy().astype(np.float64)
-        rows += [{"model": row, "stage": stage, **distances(logits["dense"], logits[stage])} for stage in ("pruned", "retrained")]
+        rows += [
+            {"model": row, "stage": stage, **distances(logits["dense"], logits[stage])}
+            for stage in ("pruned", "retrained")
+        ]
     storage.write_table(output, rows, [*DISTANCE])
 
 

@@ -21,7 +21,14 @@ from mia_pruning.metrics.exposure_correlation import twin_ranks
 from mia_pruning.metrics.intervals import Draws
 from mia_pruning.metrics.membership import weighted_roc
 from mia_pruning.metrics.names import TPR_AT
-from mia_pruning.metrics.operating import MEMBER_SHARES, Counts, at_most, guessed, population_needed, resolves
+from mia_pruning.metrics.operating import (
+    MEMBER_SHARES,
+    Counts,
+    at_most,
+    guessed,
+    population_needed,
+    resolves,
+)
 from mia_pruning.seeds import stream
 from mia_pruning.stages.agreement import FOUND_AT_FPR, agreement_rows
 from mia_pruning.stages.packed import read_packed, read_split
@@ -67,11 +74,16 @@ def evaluate_defence(
     """
     split_, labels = read_split(split), read_packed(dataset).labels[:]
     targets = np.flatnonzero(split_.is_target)
-    draws = intervals.draw(targets.size, split_.pool.size, split_.test.size, n_replicates, stream(seed, "bootstrap"))
+    draws = intervals.draw(
+        targets.size, split_.pool.size, split_.test.size, n_replicates, stream(seed, "bootstrap")
+    )
     logits = storage.read_array(signals)[targets]
     in_pool = logits[:, : split_.pool.size].astype(np.float64)
     statistic = label_log_odds(in_pool, labels[split_.pool])
-    utility = [*_utility_cells(logits, labels, split_, draws), *_theory_cells(statistic, split_, draws)]
+    utility = [
+        *_utility_cells(logits, labels, split_, draws),
+        *_theory_cells(statistic, split_, draws),
+    ]
     first = example_halves(labels[split_.pool], stream(seed, "strongest"))
     found = _Evaluated(split_, labels[split_.pool], draws, first, frozenset(eligible), utility)
     for attacker, path in attacks.items():
@@ -102,7 +114,9 @@ class _Evaluated:
     first: np.ndarray
     eligible: frozenset[str]
     cells: list[Cell]
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in EVALUATED})
+    rows: dict[str, list[dict[str, Any]]] = field(
+        default_factory=lambda: {name: [] for name in EVALUATED}
+    )
     estimates: dict[Attacker, dict[str, tuple[float, float]]] = field(default_factory=dict)
     members: dict[Attacker, np.ndarray] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
@@ -171,7 +185,10 @@ def _write_replicates(
         output,
         record,
         cells=np.array(json.dumps([cell.about for cell in cells])),
-        **{name: np.stack([getattr(of_cell, name) for of_cell in replicates]) for name in vars(replicates[0])},
+        **{
+            name: np.stack([getattr(of_cell, name) for of_cell in replicates])
+            for name in vars(replicates[0])
+        },
         n_targets=np.array(draws.targets.shape[1]),
         n_examples=np.array([cell.n_examples for cell in cells]),
         twin_ranks=ranks.astype(np.float32),
@@ -179,13 +196,18 @@ def _write_replicates(
     )
 
 
-def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
+def _utility_cells(
+    logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws
+) -> Iterator[Cell]:
     """Train and test accuracy and their gap, (n_replicates + 1, n_targets) each."""
     right = logits.argmax(axis=-1) == labels[split.examples]
     members = split.membership[split.is_target]
     in_pool = right[:, : split.pool.size]
     in_test = right[:, split.pool.size : split.pool.size + split.test.size]
-    train = np.stack([draws.pool @ (r & m) / (draws.pool @ m) for r, m in zip(in_pool, members, strict=True)], axis=1)
+    train = np.stack(
+        [draws.pool @ (r & m) / (draws.pool @ m) for r, m in zip(in_pool, members, strict=True)],
+        axis=1,
+    )
     test = np.stack([draws.test @ r / draws.test.sum(axis=1) for r in in_test], axis=1)
     n_candidates = int(split.candidates[split.is_target][0].sum())
     for metric, values, n_examples in (
@@ -198,20 +220,35 @@ def _utility_cells(logits: np.ndarray, labels: np.ndarray, split: Split, draws: 
 
 def _theory_cells(statistic: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
     """The divergence between members' and non-members' log-odds of the true class."""
-    guesses = Guesses(statistic, split.candidates[split.is_target], split.membership[split.is_target])
-    divergence = np.stack([js_divergence(values, members, draws.pool[:, drawn]) for values, drawn, members in guesses], axis=1)
+    guesses = Guesses(
+        statistic, split.candidates[split.is_target], split.membership[split.is_target]
+    )
+    divergence = np.stack(
+        [
+            js_divergence(values, members, draws.pool[:, drawn])
+            for values, drawn, members in guesses
+        ],
+        axis=1,
+    )
     about = {"attack": "", "attacker": "", "metric": "js_divergence"}
     yield Cell(about, divergence, int(guesses.unknown[0].sum()))
 
 
 def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
     """The ROC averaged over targets at fixed false-positive rates, without interpolation, and its 95 % band over targets."""
-    curves = [weighted_roc(scores, members, np.ones((1, members.size), dtype=np.float32)) for scores, _, members in guesses]
+    curves = [
+        weighted_roc(scores, members, np.ones((1, members.size), dtype=np.float32))
+        for scores, _, members in guesses
+    ]
     rates = np.array([[curve.tpr_at(fpr)[0] for curve in curves] for fpr in ROC_GRID])
     means, half = rates.mean(axis=1), np.zeros(len(ROC_GRID))
     if len(curves) > 1:
-        half = intervals.quantile(len(curves) - 1) * rates.std(axis=1, ddof=1) / np.sqrt(len(curves))
-    bands = zip(ROC_GRID, means, np.maximum(means - half, 0.0), np.minimum(means + half, 1.0), strict=True)
+        half = (
+            intervals.quantile(len(curves) - 1) * rates.std(axis=1, ddof=1) / np.sqrt(len(curves))
+        )
+    bands = zip(
+        ROC_GRID, means, np.maximum(means - half, 0.0), np.minimum(means + half, 1.0), strict=True
+    )
     return [dict(zip(("fpr", "tpr", "low", "high"), map(float, row), strict=True)) for row in bands]
 
 

@@ -13,7 +13,13 @@ def fetch_dataset(source: DatasetSource, output: str, record: dict[str, Any]) ->
     if source.fetch is not None:
         source.fetch()
     check_sources(source, source.name, fetched=True)
-    files = {path.name: digest_like(published or "sha256", path) for path, published in source.files.items()}
-    storage.write_json(output, {"name": source.name, "files": files, "identity": source.identity, "provenance": record})
+    files = {
+        path.name: digest_like(published or "sha256", path)
+        for path, published in source.files.items()
+    }
+    storage.write_json(
+        output,
+        {"name": source.name, "files": files, "identity": source.identity, "provenance": record},
+    )
     for name, digest in files.items():
         logger.info("%s %s", name, digest)

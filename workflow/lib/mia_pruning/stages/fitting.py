@@ -22,7 +22,15 @@ from mia_pruning.training.loop import NonFiniteLoss, Recipe, Trainer
 from mia_pruning.training.objective import Callback, Task
 from mia_pruning.training.tracing import LossTrace
 
-RECIPE_KEYS = ("batch_size", "optimizer", "learning_rate", "weight_decay", "momentum", "precision", "schedule")
+RECIPE_KEYS = (
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "momentum",
+    "precision",
+    "schedule",
+)
 REPORTS_PER_MODEL = 4
 
 
@@ -96,7 +104,13 @@ def fit(
     failed = []
     for position, row in enumerate(batch.rows):
         trainer = _trainer(
-            batch, packed, resident(packed, split.members(row), augmentation), reference, row, starts, make_callbacks
+            batch,
+            packed,
+            resident(packed, split.members(row), augmentation),
+            reference,
+            row,
+            starts,
+            make_callbacks,
         )
         trainer.test_data = test_data
         try:
@@ -152,7 +166,9 @@ def _trainer(
     )
 
 
-def _resume_and_run(trainer: Trainer, epochs: int, schedule_epochs: int | None, checkpoint: Checkpoint, label: str) -> None:
+def _resume_and_run(
+    trainer: Trainer, epochs: int, schedule_epochs: int | None, checkpoint: Checkpoint, label: str
+) -> None:
     state = checkpoint.load()
     if state is not None:
         trainer.load_state(state)
@@ -163,14 +179,24 @@ def _resume_and_run(trainer: Trainer, epochs: int, schedule_epochs: int | None, 
         checkpoint.save(trainer.state())
         if trainer.epochs_done % every == 0 or trainer.epochs_done == epochs:
             _, loss, accuracy, *_ = trainer.history[-1]
-            logger.info("%s, epoch %d/%d: loss %.3f, train accuracy %.3f", label, trainer.epochs_done, epochs, loss, accuracy)
+            logger.info(
+                "%s, epoch %d/%d: loss %.3f, train accuracy %.3f",
+                label,
+                trainer.epochs_done,
+                epochs,
+                loss,
+                accuracy,
+            )
 
     trainer.run(epochs, after_epoch, schedule_epochs=schedule_epochs)
 
 
 def _checkpoint(batch: Batch, row: int) -> Checkpoint:
     output = Path(batch.output)
-    return Checkpoint(output.with_name(f".{output.stem}.model_{row}.checkpoint.safetensors"), identity(batch.record))
+    return Checkpoint(
+        output.with_name(f".{output.stem}.model_{row}.checkpoint.safetensors"),
+        identity(batch.record),
+    )
 
 
 def remove_checkpoints(batch: Batch) -> None:
@@ -190,7 +216,11 @@ def finished(trainer: Trainer) -> dict[str, Tensor]:
 
 def write_history(path: str, histories: Mapping[int, list[list[float]]]) -> None:
     """One row a model and epoch."""
-    rows = [dict(zip(("model", *HISTORY), [row, *line], strict=True)) for row, lines in histories.items() for line in lines]
+    rows = [
+        dict(zip(("model", *HISTORY), [row, *line], strict=True))
+        for row, lines in histories.items()
+        for line in lines
+    ]
     storage.write_table(path, rows, ["model", *HISTORY])
 
 
@@ -208,7 +238,11 @@ def write_trace(batch: Batch, traces: list[np.ndarray]) -> None:
 def read_starts(models: str) -> dict[int, Start]:
     """What the phase after these models begins with."""
     return {
-        row: Start(storage.select(tensors, "weights"), storage.select(tensors, "objective"), float(tensors["sample_passes"]))
+        row: Start(
+            storage.select(tensors, "weights"),
+            storage.select(tensors, "objective"),
+            float(tensors["sample_passes"]),
+        )
         for row, tensors in read_models(models).items()
     }
 

@@ -68,7 +68,9 @@ def _check_distinct(first_copies: np.ndarray) -> None:
         )
 
 
-def _describe(original: Mapping[str, Any], fitted: Generator, summary: pack.Summary, labels: np.ndarray) -> dict[str, Any]:
+def _describe(
+    original: Mapping[str, Any], fitted: Generator, summary: pack.Summary, labels: np.ndarray
+) -> dict[str, Any]:
     """The keys that stages read of any packed data set, and the generator's errors."""
     return {
         "name": f"generated after {original['name']}",

@@ -35,15 +35,22 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
     )
     try:
         yield record
-        made = {"outputs": provenance.file_digests(map(str, snakemake.output)), "started": started, "ended": now()}
-        storage.write_json(Path(snakemake.log[0]).with_suffix(".provenance.json"), {**record, **made})
+        made = {
+            "outputs": provenance.file_digests(map(str, snakemake.output)),
+            "started": started,
+            "ended": now(),
+        }
+        storage.write_json(
+            Path(snakemake.log[0]).with_suffix(".provenance.json"), {**record, **made}
+        )
     except (StudyError, ArithmeticError) as error:
         logger.error("stopped: %s", error)
         sys.exit(1)
     except Exception as error:
         if _is_full(error):
             logger.error(
-                "stopped: no space left where %s is to lie; make room and run again, it goes on where it was", snakemake.output[0]
+                "stopped: no space left where %s is to lie; make room and run again, it goes on where it was",
+                snakemake.output[0],
             )
             sys.exit(1)
         logger.exception("failed; please report this with the log %s", snakemake.log[0])
@@ -52,12 +59,17 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
 def _is_full(error: Exception) -> bool:
     """Whether a disk or a quota is full; a library may say so in words of its own."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+    return getattr(error, "errno", None) in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+    ) or "No space left on device" in str(error)
 
 
 def identity(record: dict[str, Any]) -> str:
     """What a checkpoint of this job is bound to: parameters (code included), wildcards and inputs, not commit or machine."""
-    return provenance.fingerprint({key: record[key] for key in ("rule", "wildcards", "params", "inputs")})
+    return provenance.fingerprint(
+        {key: record[key] for key in ("rule", "wildcards", "params", "inputs")}
+    )
 
 
 def now() -> str:
@@ -68,7 +80,9 @@ def now() -> str:
 def place() -> str:
     """Where this process is, for people."""
     where = provenance.environment()
-    return f"on {where['node']}, process {os.getpid()}" + (f", Slurm job {where['slurm_job']}" if where["slurm_job"] else "")
+    return f"on {where['node']}, process {os.getpid()}" + (
+        f", Slurm job {where['slurm_job']}" if where["slurm_job"] else ""
+    )
 
 
 def _log_to(path: Path, name: str, place: str) -> None:

@@ -16,15 +16,21 @@ from mia_pruning.training.data import ResidentData, device
 from mia_pruning.training.objective import Objective
 
 
-def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
+def build(
+    settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int
+) -> nn.Module:
     """The untrained network of a `model` section, as the `objective` beside it can train it; channels last."""
     model = settings["model"]
     plug_in = find("model", model["use"], "model.use")
     network = plug_in.load()(image_shape, n_classes, **options_of(plug_in, dict(model)))
-    return make_objective(settings["objective"]).adapt(network).to(memory_format=torch.channels_last)
+    return (
+        make_objective(settings["objective"]).adapt(network).to(memory_format=torch.channels_last)
+    )
 
 
-def build_seeded(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, seed: int, row: int) -> nn.Module:
+def build_seeded(
+    settings: Mapping[str, Any], image_shape: tuple, n_classes: int, seed: int, row: int
+) -> nn.Module:
     """The network with the initial weights of model number `row`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model", row))
@@ -36,16 +42,30 @@ def make_objective(settings: Mapping[str, Any]) -> Objective:
     return plug_in.load()(**options_of(plug_in, dict(settings)))
 
 
-def resident(packed: PackedData, rows: np.ndarray, augmentations: Sequence[str] = ()) -> ResidentData:
+def resident(
+    packed: PackedData, rows: np.ndarray, augmentations: Sequence[str] = ()
+) -> ResidentData:
     """These examples of a packed data set on the device that models run on; augmentations are by name."""
     statistics = {key: packed.description[key] for key in ("mean", "deviation")}
     changes = [AUGMENTATIONS[name] for name in augmentations]
-    return ResidentData(packed.images[rows], packed.labels[rows], device=device(), augmentations=changes, **statistics)
+    return ResidentData(
+        packed.images[rows],
+        packed.labels[rows],
+        device=device(),
+        augmentations=changes,
+        **statistics,
+    )
 
 
-def write_models(path: str, models: Mapping[int, Mapping[str, Tensor]], record: dict[str, Any]) -> None:
+def write_models(
+    path: str, models: Mapping[int, Mapping[str, Tensor]], record: dict[str, Any]
+) -> None:
     """Tensors of several models, by row of the membership matrix."""
-    tensors = {name: tensor for row, held in models.items() for name, tensor in storage.under(str(row), held).items()}
+    tensors = {
+        name: tensor
+        for row, held in models.items()
+        for name, tensor in storage.under(str(row), held).items()
+    }
     storage.write_tensors(path, tensors, {"rows": list(models), "provenance": record})
 
 

@@ -44,10 +44,14 @@ def _checked_file(loaded: Loaded, source: DatasetSource, work: Path) -> Path:
 
 
 def _report(description: dict[str, Any]) -> None:
-    logger.info("%d examples, %d duplicates", description["n_examples"], description["n_duplicates"])
+    logger.info(
+        "%d examples, %d duplicates", description["n_examples"], description["n_duplicates"]
+    )
     for note in description["notes"]:
         logger.info("%s", note)
     skipped = description["skipped"]
     if skipped["count"]:
         shown = ", ".join(skipped["names"][:5]) + (", ..." if skipped["count"] > 5 else "")
-        logger.warning("%d examples skipped: %s (all names in dataset.json)", skipped["count"], shown)
+        logger.warning(
+            "%d examples skipped: %s (all names in dataset.json)", skipped["count"], shown
+        )

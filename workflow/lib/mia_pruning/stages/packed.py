@@ -28,7 +28,10 @@ class PackedData:
 def read_packed(description_file: str | Path) -> PackedData:
     """The data set whose `dataset.json` this is."""
     folder = Path(description_file).parent
-    images, labels = storage.read_array(folder / "images.npy"), storage.read_array(folder / "labels.npy")
+    images, labels = (
+        storage.read_array(folder / "images.npy"),
+        storage.read_array(folder / "labels.npy"),
+    )
     return PackedData(images, labels, storage.read_json(description_file))
 
 

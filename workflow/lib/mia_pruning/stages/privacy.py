@@ -38,7 +38,9 @@ class Guesses:
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """For each target: the scores that count, which columns they are (bool), their membership."""
-        for scores, columns, members in zip(self.scores, self.unknown, self.membership, strict=True):
+        for scores, columns, members in zip(
+            self.scores, self.unknown, self.membership, strict=True
+        ):
             yield scores[columns], columns, members[columns]
 
     def among(self, columns: np.ndarray) -> "Guesses":
@@ -67,7 +69,9 @@ def resolved_rates(guesses: Guesses) -> dict[str, float]:
     return {metric: fpr for metric, fpr in TPR_AT.items() if resolves(fpr, n_non_members)}
 
 
-def privacy_values(guesses: Guesses, weights: np.ndarray, rates: Mapping[str, float]) -> dict[str, np.ndarray]:
+def privacy_values(
+    guesses: Guesses, weights: np.ndarray, rates: Mapping[str, float]
+) -> dict[str, np.ndarray]:
     """Each privacy metric (n_replicates, n_targets).
 
     weights (n_replicates, n_pool): how often each example counts. rates: of `resolved_rates`.

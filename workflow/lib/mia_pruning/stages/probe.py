@@ -50,4 +50,7 @@ def probe_models(
             )
     logger.info("%s: %d models on %d examples", probe["use"], len(weights), len(pool))
     storage.write_array(output, np.stack(answers))
-    storage.write_json(output.removesuffix(".npy") + ".json", {"shape": list(np.shape(answers)), "provenance": record})
+    storage.write_json(
+        output.removesuffix(".npy") + ".json",
+        {"shape": list(np.shape(answers)), "provenance": record},
+    )

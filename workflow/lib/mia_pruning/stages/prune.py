@@ -28,13 +28,17 @@ from mia_pruning.training.masking import KeepMasked, apply_masks_
 from mia_pruning.training.objective import Callback
 
 
-def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, projection: str) -> None:
+def prune_models(
+    batch: Batch, dense: str, *, history: str, residuals: str, projection: str
+) -> None:
     """Write projected weights and masks, and what the solver wants kept (ADMM: Z and U)."""
     sparsity_set, solver = make_constraint(batch.settings["constraint"])
     solutions: dict[int, Solution] = {}
 
     def start(row, task):
-        solutions[row] = solver.start(task, sparsity_set, stream(batch.seed, "model", row, "solver"))
+        solutions[row] = solver.start(
+            task, sparsity_set, stream(batch.seed, "model", row, "solver")
+        )
         return [solutions[row]] if isinstance(solutions[row], Callback) else []
 
     models, histories, projections = {}, {}, {}
@@ -47,8 +51,14 @@ def prune_models(batch: Batch, dense: str, *, history: str, residuals: str, proj
         if row in rewound:
             trainer.model.load_state_dict(storage.select(rewound[row], "weights"))
         projections[row] = _project(trainer, masks)
-        models[row] = {**finished(trainer), "sample_passes": torch.tensor(passes, dtype=torch.float64)}
-        models[row] |= {**storage.under("masks", masks), **storage.under("solver", solutions[row].tensors())}
+        models[row] = {
+            **finished(trainer),
+            "sample_passes": torch.tensor(passes, dtype=torch.float64),
+        }
+        models[row] |= {
+            **storage.under("masks", masks),
+            **storage.under("solver", solutions[row].tensors()),
+        }
         histories[row] = trainer.history
     write_history(history, histories)
     _write_residuals(residuals, models)
@@ -66,7 +76,10 @@ def _rewound(again: Batch, epochs: int) -> dict[int, dict[str, Tensor]]:
     are these epochs counted as spent on the model: dense training went through them already.
     """
     total = again.settings["training"]["epochs"]
-    return {row: finished(trainer) for row, trainer in fit(again, epochs, None, lambda row, task: [], schedule_epochs=total)}
+    return {
+        row: finished(trainer)
+        for row, trainer in fit(again, epochs, None, lambda row, task: [], schedule_epochs=total)
+    }
 
 
 def retrain_models(batch: Batch, pruned: str, history: str) -> None:
@@ -74,7 +87,9 @@ def retrain_models(batch: Batch, pruned: str, history: str) -> None:
     masks = {row: storage.select(tensors, "masks") for row, tensors in read_models(pruned).items()}
     epochs = batch.settings["retrain_epochs"]
     models, histories, traces = {}, {}, []
-    for row, trainer in fit(batch, epochs, read_starts(pruned), lambda row, task: [KeepMasked(task.model, masks[row])]):
+    for row, trainer in fit(
+        batch, epochs, read_starts(pruned), lambda row, task: [KeepMasked(task.model, masks[row])]
+    ):
         models[row] = {**finished(trainer), **storage.under("masks", masks[row])}
         histories[row] = trainer.history
         traces += recorded_losses(trainer)
@@ -87,14 +102,28 @@ def retrain_models(batch: Batch, pruned: str, history: str) -> None:
 @torch.no_grad()
 def _project(trainer: Trainer, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]:
     """Set the weights outside the masks to zero; rows as in PROJECTION on what that changed."""
-    before = {name: weight.detach().clone() for name, weight in prunable_weights(trainer.model).items()}
+    before = {
+        name: weight.detach().clone() for name, weight in prunable_weights(trainer.model).items()
+    }
     answers, accuracy = _answers(trainer), trainer.test_accuracy()
     apply_masks_(trainer.model, masks)
-    removed = {name: before[name] - weight for name, weight in prunable_weights(trainer.model).items()}
-    rows = [{"layer": n, "weight_norm": float(w.norm()), "removed_norm": float(removed[n].norm())} for n, w in before.items()]
-    whole = {column: float(np.linalg.norm([row[column] for row in rows])) for column in ("weight_norm", "removed_norm")}
+    removed = {
+        name: before[name] - weight for name, weight in prunable_weights(trainer.model).items()
+    }
+    rows = [
+        {"layer": n, "weight_norm": float(w.norm()), "removed_norm": float(removed[n].norm())}
+        for n, w in before.items()
+    ]
+    whole = {
+        column: float(np.linalg.norm([row[column] for row in rows]))
+        for column in ("weight_norm", "removed_norm")
+    }
     changed = float((answers != _answers(trainer)).double().mean())
-    after = {"accuracy_before": accuracy, "accuracy_after": trainer.test_accuracy(), "answers_changed": changed}
+    after = {
+        "accuracy_before": accuracy,
+        "accuracy_after": trainer.test_accuracy(),
+        "answers_changed": changed,
+    }
     return [*rows, {"layer": "all", **whole, **after}]
 
 
@@ -108,5 +137,8 @@ def _write_residuals(path: str, models: Mapping[int, Mapping[str, Tensor]]) -> N
     for row, tensors in models.items():
         for layer, values in storage.select(tensors, "solver/residuals").items():
             lines = np.asarray(values).tolist()
-            rows += [{"model": row, "layer": layer, **dict(zip(RESIDUALS, line, strict=True))} for line in lines]
+            rows += [
+                {"model": row, "layer": layer, **dict(zip(RESIDUALS, line, strict=True))}
+                for line in lines
+            ]
     storage.write_table(path, rows, ["model", "layer", *RESIDUALS])

@@ -14,7 +14,12 @@ from mia_pruning.training.loop import predict
 
 
 def query_models(
-    dataset: str, split: str, models: list[str], network: Mapping[str, Any], output: str, record: dict[str, Any]
+    dataset: str,
+    split: str,
+    models: list[str],
+    network: Mapping[str, Any],
+    output: str,
+    record: dict[str, Any],
 ) -> None:
     """Write logits (n_models, n_examples, n_classes) float32; the examples in the order pool, test, reference.
 
@@ -32,4 +37,6 @@ def query_models(
             raise ArithmeticError(f"model {row} answers with logits that are not finite")
     logger.info("%d models on %d examples", len(weights), len(data))
     storage.write_array(output, logits)
-    storage.write_json(output.removesuffix(".npy") + ".json", {"shape": list(logits.shape), "provenance": record})
+    storage.write_json(
+        output.removesuffix(".npy") + ".json", {"shape": list(logits.shape), "provenance": record}
+    )

@@ -60,19 +60,28 @@ def measure_release(
         "training_flops": passes / FORWARD * sum(flops.values()),
         "layers": {name: count_weights({name: weight}) for name, weight in weights.items()},
     }
-    guarantee = make_objective(settings["objective"]).guarantee(storage.select(tensors, "objective"))
+    guarantee = make_objective(settings["objective"]).guarantee(
+        storage.select(tensors, "objective")
+    )
     if guarantee:
         _qualify_(guarantee, settings["constraint"])
     storage.write_json(output, {**counts, "guarantee": guarantee, "provenance": record})
 
 
-def _n_base_weights(settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> int:
-    base = build({"model": settings["base"], "objective": settings["objective"]}, image_shape, n_classes)
+def _n_base_weights(
+    settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int
+) -> int:
+    base = build(
+        {"model": settings["base"], "objective": settings["objective"]}, image_shape, n_classes
+    )
     return count_weights(_prunable(dict(base.named_parameters())))[0]
 
 
 def _prunable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: parameters[name] for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})}
+    return {
+        name: parameters[name]
+        for name in prunable({name: tuple(p.shape) for name, p in parameters.items()})
+    }
 
 
 def _qualify_(guarantee: dict[str, Any], constraint: Mapping[str, Any]) -> None:

@@ -10,10 +10,14 @@ from mia_pruning.data.split import make_split
 from mia_pruning.seeds import stream
 
 
-def split_examples(description_file: str, split: dict[str, Any], seed: int, output: str, record: dict[str, Any]) -> None:
+def split_examples(
+    description_file: str, split: dict[str, Any], seed: int, output: str, record: dict[str, Any]
+) -> None:
     """Use one copy of each duplicate, so that no member has a twin among the non-members or the test examples."""
     folder = Path(description_file).parent
     first_copies = storage.read_array(folder / "first_copies.npy")
     usable = np.flatnonzero(first_copies == np.arange(first_copies.size))
-    made = make_split(split, storage.read_array(folder / "labels.npy"), usable, stream(seed, "split"))
+    made = make_split(
+        split, storage.read_array(folder / "labels.npy"), usable, stream(seed, "split")
+    )
     storage.write_arrays(output, record, **made.as_arrays())

@@ -85,7 +85,9 @@ def strongest_cells(
     read(attacker): its guesses. first: of `example_halves`. weights (n_replicates + 1, n_pool).
     """
     chosen = choose(estimates)
-    crossed = {metric: attackers for metric, attackers in chosen.items() if attackers[0] != attackers[1]}
+    crossed = {
+        metric: attackers for metric, attackers in chosen.items() if attackers[0] != attackers[1]
+    }
     measured = _measure_crossed(crossed, read, first, weights)
     for metric, (attacker, _) in chosen.items():
         values = measured[metric] if metric in crossed else whole(attacker, metric)

@@ -62,14 +62,22 @@ def _read_defences(files: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int
 
     The baseline's shadows are dense, so its adaptive attacker is the dense-shadow attacker too, where others have one.
     """
-    read = {defence: {seed: read_evaluation(path) for seed, path in by_seed.items()} for defence, by_seed in files.items()}
+    read = {
+        defence: {seed: read_evaluation(path) for seed, path in by_seed.items()}
+        for defence, by_seed in files.items()
+    }
     evaluations = [run for runs in read.values() for run in runs.values()]
-    asked = dict.fromkeys(key for run in evaluations for key in run.replicates if key.attacker == "dense_shadows")
+    asked = dict.fromkeys(
+        key for run in evaluations for key in run.replicates if key.attacker == "dense_shadows"
+    )
     for run in read.get(BASELINE, {}).values():
         for same in asked:
             adaptive = same._replace(attacker="adaptive")
             if adaptive in run.replicates:
-                run.replicates[same], run.n_examples[same] = run.replicates[adaptive], run.n_examples[adaptive]
+                run.replicates[same], run.n_examples[same] = (
+                    run.replicates[adaptive],
+                    run.n_examples[adaptive],
+                )
     return read
 
 
@@ -101,12 +109,17 @@ def summarise(
             counts = [storage.read_json(path) for path in releases[experiment][defence].values()]
             counted = [{**row, "seeds": _listed(by_seed)} for row in _count_rows(counts)]
             result_rows += [
-                {**about, "protocol": protocols[experiment], **axes, **row} for row in (*_interval_rows(by_seed), *counted)
+                {**about, "protocol": protocols[experiment], **axes, **row}
+                for row in (*_interval_rows(by_seed), *counted)
             ]
-            guarantee_rows += [{**about, **row} for row in _guarantee_rows(dict(zip(by_seed, counts, strict=True)))]
+            guarantee_rows += [
+                {**about, **row} for row in _guarantee_rows(dict(zip(by_seed, counts, strict=True)))
+            ]
         for minus, defence in itertools.permutations(read, 2):
             about = {"experiment": experiment, "defence": defence, "minus": minus}
-            difference_rows += [{**about, **row} for row in _difference_rows(read[defence], read[minus])]
+            difference_rows += [
+                {**about, **row} for row in _difference_rows(read[defence], read[minus])
+            ]
         for defence in read:
             if frontier and defence not in frontier and set(frontier) <= set(read):
                 about = {"experiment": experiment, "defence": defence, "minus": MATCHED}
@@ -126,13 +139,18 @@ def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]
         yield {**_row(key, found), **_sizes(key, by_seed)}
 
 
-def _difference_rows(first: Mapping[int, Evaluation], second: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]]:
+def _difference_rows(
+    first: Mapping[int, Evaluation], second: Mapping[int, Evaluation]
+) -> Iterator[dict[str, Any]]:
     """first - second, replicate by replicate: both share their draws of targets and examples."""
     pairs = {seed: (first[seed], second[seed]) for seed in first if seed in second}
     for key in _common([run for pair in pairs.values() for run in pair]):
         paired = [a.replicates[key] - b.replicates[key] for a, b in pairs.values()]
         found = interval(paired, _difference_bounds(key.metric))
-        yield {**_row(key, found), **_sizes(key, {seed: of_first for seed, (of_first, _) in pairs.items()})}
+        yield {
+            **_row(key, found),
+            **_sizes(key, {seed: of_first for seed, (of_first, _) in pairs.items()}),
+        }
 
 
 def _common(runs: Iterable[Evaluation]) -> list[Key]:
@@ -146,7 +164,9 @@ def _common(runs: Iterable[Evaluation]) -> list[Key]:
     return [key for key in shared if is_one_choice or key.attack != STRONGEST["attack"]]
 
 
-def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int, Evaluation]]) -> Iterator[dict[str, Any]]:
+def matched_rows(
+    runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int, Evaluation]]
+) -> Iterator[dict[str, Any]]:
     """A defence's privacy metrics less those of dense networks of its own test accuracy; nothing where it lies beyond them.
 
     The dense networks' metric is read off the line between the two whose test accuracies lie next to the defence's. That these
@@ -162,7 +182,11 @@ def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int,
         return float(np.mean([run.replicates[key].per_target.mean() for run in of.values()]))
 
     own, ordered = mean(runs, accuracy), sorted(frontier, key=lambda of: mean(of, accuracy))
-    around = [(a, b) for a, b in itertools.pairwise(ordered) if mean(a, accuracy) <= own <= mean(b, accuracy)]
+    around = [
+        (a, b)
+        for a, b in itertools.pairwise(ordered)
+        if mean(a, accuracy) <= own <= mean(b, accuracy)
+    ]
     if not around:
         return
     lower, upper = around[0]
@@ -171,13 +195,22 @@ def matched_rows(runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int,
     triples = [(run, lower[seed], upper[seed]) for seed, run in runs.items()]
 
     def excess(key: Key, run: Evaluation, below: Evaluation, above: Evaluation) -> Replicates:
-        return run.replicates[key] - below.replicates[key] * (1 - share) - above.replicates[key] * share
+        return (
+            run.replicates[key]
+            - below.replicates[key] * (1 - share)
+            - above.replicates[key] * share
+        )
 
     for key in _common([run for triple in triples for run in triple]):
         if key.metric in PRIVACY_METRICS and width:
             slope = (mean(upper, key) - mean(lower, key)) / width
-            matched = [excess(key, *triple) - excess(accuracy, *triple) * slope for triple in triples]
-            yield {**_row(key, interval(matched, _difference_bounds(key.metric))), **_sizes(key, runs)}
+            matched = [
+                excess(key, *triple) - excess(accuracy, *triple) * slope for triple in triples
+            ]
+            yield {
+                **_row(key, interval(matched, _difference_bounds(key.metric))),
+                **_sizes(key, runs),
+            }
 
 
 def _difference_bounds(metric: str) -> tuple[float, float]:
@@ -186,7 +219,10 @@ def _difference_bounds(metric: str) -> tuple[float, float]:
 
 
 def _row(key: Key, found: Interval) -> dict[str, Any]:
-    of_interval = {name: getattr(found, name) for name in ("low", "high", "standard_error", "degrees_of_freedom")}
+    of_interval = {
+        name: getattr(found, name)
+        for name in ("low", "high", "standard_error", "degrees_of_freedom")
+    }
     return {**key._asdict(), "value": found.estimate, **of_interval}
 
 
@@ -206,7 +242,9 @@ def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for metric in RELEASE_METRICS:
         yield {"metric": metric, "value": float(np.mean([of_seed[metric] for of_seed in counts]))}
     for metric in GUARANTEE_METRICS:
-        promised = [of_seed["guarantee"][metric] for of_seed in counts if metric in of_seed["guarantee"]]
+        promised = [
+            of_seed["guarantee"][metric] for of_seed in counts if metric in of_seed["guarantee"]
+        ]
         if promised:
             yield {"metric": metric, "value": max(promised)}
 
@@ -231,7 +269,9 @@ def _guarantee_rows(counts: Mapping[int, Mapping[str, Any]]) -> Iterator[dict[st
             }
 
 
-def _target_rows(evaluations: Mapping[str, Mapping[str, Mapping[int, str]]]) -> Iterator[dict[str, Any]]:
+def _target_rows(
+    evaluations: Mapping[str, Mapping[str, Mapping[int, str]]],
+) -> Iterator[dict[str, Any]]:
     """Read anew and row by row: of 2,000 evaluations of 256 targets there are millions for each attack."""
     for experiment, by_defence in evaluations.items():
         for defence, by_seed in _read_defences(by_defence).items():
@@ -242,7 +282,9 @@ def _target_rows(evaluations: Mapping[str, Mapping[str, Mapping[int, str]]]) -> 
                         yield {**about, **key._asdict(), "target": target, "value": value}
 
 
-def nested(about: Iterable[Mapping[str, Any]], paths: Iterable[str]) -> dict[str, dict[str, dict[int, str]]]:
+def nested(
+    about: Iterable[Mapping[str, Any]], paths: Iterable[str]
+) -> dict[str, dict[str, dict[int, str]]]:
     """experiment -> defence -> seed -> path."""
     tree: dict[str, dict[str, dict[int, str]]] = {}
     for key, path in zip(about, paths, strict=True):
@@ -250,7 +292,9 @@ def nested(about: Iterable[Mapping[str, Any]], paths: Iterable[str]) -> dict[str
     return tree
 
 
-def collect_tables(output: str, parts: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str]) -> None:
+def collect_tables(
+    output: str, parts: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str]
+) -> None:
     """Write one table of many, each preceded by columns that say what it is about.
 
     columns: of the result, which has them without any part too. A part with other columns raises

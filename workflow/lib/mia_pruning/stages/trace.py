@@ -14,7 +14,9 @@ def gather_traces(batches: list[str], output: str, record: dict[str, Any]) -> No
     batches: files in the order of the models, each (batch models, n_pool, n_recorded).
     """
     traces = np.concatenate(list(map(storage.read_array, batches)))
-    logger.info("losses of %d models on %d examples, recorded at the end of %d epochs", *traces.shape)
+    logger.info(
+        "losses of %d models on %d examples, recorded at the end of %d epochs", *traces.shape
+    )
     storage.write_array(output, traces)
     description = {"shape": list(traces.shape), "provenance": record}
     storage.write_json(output.removesuffix(".npy") + ".json", description)

@@ -14,7 +14,9 @@ from mia_pruning.stages.networks import write_models
 
 def train_models(batch: Batch, history: str) -> None:
     models, histories, traces = {}, {}, []
-    for row, trainer in fit(batch, batch.settings["training"]["epochs"], None, lambda row, task: []):
+    for row, trainer in fit(
+        batch, batch.settings["training"]["epochs"], None, lambda row, task: []
+    ):
         models[row] = finished(trainer)
         histories[row] = trainer.history
         traces += recorded_losses(trainer)

@@ -19,7 +19,11 @@ SHARED_FOLDERS = ("data", "logs", "benchmarks")
 
 def check_study_name(name: str) -> None:
     if name in SHARED_FOLDERS:
-        raise StudyError(f"study = {name!r}", f"results/{name} is shared by all studies", "any other name is allowed")
+        raise StudyError(
+            f"study = {name!r}",
+            f"results/{name} is shared by all studies",
+            "any other name is allowed",
+        )
 
 
 # --- defences -------------------------------------------------------------------------------------
@@ -30,7 +34,9 @@ def defence_checks(filled: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
     for name, defence in filled["defences"].items():
         for axis in ("objective", "constraint"):
             where = f"defences.{name}.{axis}"
-            yield lambda axis=axis, value=defence[axis], where=where: require_one_of(value, filled[f"{axis}s"], where)
+            yield lambda axis=axis, value=defence[axis], where=where: require_one_of(
+                value, filled[f"{axis}s"], where
+            )
     yield lambda: _check_baseline(filled)
     yield lambda: _check_distinct(filled["defences"])
     yield lambda: _check_frontier(filled)
@@ -101,13 +107,17 @@ def check_needs(attack: Mapping[str, Any], filled: Mapping[str, Any], where: str
     if not traits.by_example:
         return
     if "known_members" in attackers:
-        problem = f"known_members has no shadow models, with which {attack['use']} compares the target"
+        problem = (
+            f"known_members has no shadow models, with which {attack['use']} compares the target"
+        )
         raise StudyError(f"{where}.attackers", problem, "allowed is adaptive, dense_shadows")
     for name, experiment in filled["experiments"].items():
         _check_shadows(attack, experiment["split"], where, f"experiments.{name}")
 
 
-def _check_shadows(attack: Mapping[str, Any], split: Mapping[str, Any], where: str, experiment: str) -> None:
+def _check_shadows(
+    attack: Mapping[str, Any], split: Mapping[str, Any], where: str, experiment: str
+) -> None:
     """Refuse a split without what an attack by example compares a target with."""
     traits = attack_traits(attack, where)
     is_pool = split["protocol"] == "pool"
@@ -134,12 +144,16 @@ def _check_shadows(attack: Mapping[str, Any], split: Mapping[str, Any], where: s
         )
 
 
-def check_attacked_defences(attack: Mapping[str, Any], filled: Mapping[str, Any], where: str) -> None:
+def check_attacked_defences(
+    attack: Mapping[str, Any], filled: Mapping[str, Any], where: str
+) -> None:
     for defence in attack.get("defences", []):
         require_one_of(defence, filled["defences"], f"{where}.defences")
 
 
-def check_probe(probe: str, entry: Mapping[str, Any], attack: Mapping[str, Any], default: list[str], where: str) -> None:
+def check_probe(
+    probe: str, entry: Mapping[str, Any], attack: Mapping[str, Any], default: list[str], where: str
+) -> None:
     """Refuse a recorded probe under another name, or for shadow models that record nothing.
 
     default: attackers of the study.

@@ -79,14 +79,18 @@ def _entry_checks(filled: dict[str, Any]) -> Iterator[Check]:
     for section in PLUG_IN_SECTIONS:
         for name, entry in filled[section].items():
             where = f"{section}.{name}"
-            yield lambda section=section, entry=entry, where=where: fill_options(section, entry, where)
+            yield lambda section=section, entry=entry, where=where: fill_options(
+                section, entry, where
+            )
     for name in filled["experiments"]:
         yield from _experiment_checks(filled, name)
     yield from checks.defence_checks(filled)
     yield lambda: _complete_generator(filled)
     for name, attack in filled["attacks"].items():
         where = f"attacks.{name}"
-        yield lambda attack=attack, where=where: checks.check_groups(attack, filled["experiments"], where)
+        yield lambda attack=attack, where=where: checks.check_groups(
+            attack, filled["experiments"], where
+        )
         yield lambda attack=attack, where=where: checks.check_needs(attack, filled, where)
         yield lambda attack=attack, where=where: _complete_probes(attack, filled, where)
 
@@ -95,21 +99,31 @@ def _experiment_checks(filled: dict[str, Any], name: str) -> Iterator[Check]:
     experiment, where = filled["experiments"][name], f"experiments.{name}"
     yield lambda: _complete_experiment(experiment, filled["datasets"], where)
     for entry in list(experiment["constraints"]):
-        yield lambda entry=entry: _complete_overlay(experiment, entry, filled["constraints"], f"{where}.constraints.{entry}")
+        yield lambda entry=entry: _complete_overlay(
+            experiment, entry, filled["constraints"], f"{where}.constraints.{entry}"
+        )
     for objective, entry in filled["objectives"].items():
         place = f"objectives.{objective}"
-        yield lambda entry=entry, place=place: _check_own_training(experiment, entry["training"], f"{place}.training", name)
-        yield lambda entry=entry, place=place: _check_own_model(experiment, entry["model"], f"{place}.model")
+        yield lambda entry=entry, place=place: _check_own_training(
+            experiment, entry["training"], f"{place}.training", name
+        )
+        yield lambda entry=entry, place=place: _check_own_model(
+            experiment, entry["model"], f"{place}.model"
+        )
 
 
-def _complete_experiment(experiment: dict[str, Any], datasets: Mapping[str, Any], where: str) -> None:
+def _complete_experiment(
+    experiment: dict[str, Any], datasets: Mapping[str, Any], where: str
+) -> None:
     require_one_of(experiment["dataset"], datasets, f"{where}.dataset")
     experiment["model"].update(model_options(experiment["model"], f"{where}.model"))
     source = source_of(datasets[experiment["dataset"]], f"datasets.{experiment['dataset']}")
     check_size(experiment["split"], source.n_examples, f"{where}.split")
 
 
-def _complete_overlay(experiment: dict[str, Any], name: str, constraints: Mapping[str, Any], where: str) -> None:
+def _complete_overlay(
+    experiment: dict[str, Any], name: str, constraints: Mapping[str, Any], where: str
+) -> None:
     """Replace an experiment's overlay by the complete constraint that it stands for.
 
     An overlay that is refused is removed, so that later checks do not refuse it again.
@@ -130,12 +144,16 @@ def _complete_overlay(experiment: dict[str, Any], name: str, constraints: Mappin
     experiment["constraints"][name] = entry
 
 
-def _check_own_training(experiment: Mapping[str, Any], own: Mapping[str, Any], where: str, name: str) -> None:
+def _check_own_training(
+    experiment: Mapping[str, Any], own: Mapping[str, Any], where: str, name: str
+) -> None:
     """Check the training that an objective lays over an experiment's."""
     for key in BATCHING_KEYS:
         if key in own:
             place = f"experiments.{name}.training"
-            raise StudyError(f"{where}.{key}", "it is the experiment's alone", f"allowed in {place}")
+            raise StudyError(
+                f"{where}.{key}", "it is the experiment's alone", f"allowed in {place}"
+            )
     problems = schema_problems({**experiment["training"], **own}, "training", where)
     if problems:
         raise problems[0]

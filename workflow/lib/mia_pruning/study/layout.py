@@ -141,7 +141,10 @@ class Layout:
         """
         role, batch = models.rsplit("_", 1)
         counts = {name: count for name, (count, _) in self.members_by_role(experiment).items()}
-        size, offset = self.models_per_job(experiment), 0 if role == "targets" else counts["targets"]
+        size, offset = (
+            self.models_per_job(experiment),
+            0 if role == "targets" else counts["targets"],
+        )
         first = int(batch) * size
         last = min(first + size, counts.get(role, 0))
         return [offset + row for row in range(first, last)]
@@ -166,7 +169,9 @@ class Layout:
 
     # --- models and their signals -----------------------------------------------------------------
 
-    def dense_model(self, experiment: str, seed: str, objective: str, constraint: str, models: str) -> str | list[str]:
+    def dense_model(
+        self, experiment: str, seed: str, objective: str, constraint: str, models: str
+    ) -> str | list[str]:
         """The batch of trained models that pruning starts from; [] if it starts untrained."""
         if not self.study.starts_dense(experiment, constraint):
             return []
@@ -175,15 +180,21 @@ class Layout:
     def trained_models(self, experiment: str, seed: str, objective: str) -> list[str]:
         return self._batches(f"{self._run(experiment, seed)}/{objective}/trained", experiment)
 
-    def pruned_models(self, experiment: str, seed: str, objective: str, constraint: str) -> list[str]:
+    def pruned_models(
+        self, experiment: str, seed: str, objective: str, constraint: str
+    ) -> list[str]:
         folder = self._defence(experiment, seed, objective, constraint)
         return self._batches(f"{folder}/pruned", experiment)
 
-    def retrained_models(self, experiment: str, seed: str, objective: str, constraint: str) -> list[str]:
+    def retrained_models(
+        self, experiment: str, seed: str, objective: str, constraint: str
+    ) -> list[str]:
         folder = self._defence(experiment, seed, objective, constraint)
         return self._batches(f"{folder}/retrained", experiment)
 
-    def finished_models(self, experiment: str, seed: str, objective: str, constraint: str) -> list[str]:
+    def finished_models(
+        self, experiment: str, seed: str, objective: str, constraint: str
+    ) -> list[str]:
         """Models of a defence as they are released."""
         folder = self._finished(experiment, seed, objective, constraint)
         return self._batches(folder, experiment)
@@ -213,7 +224,9 @@ class Layout:
 
     # --- attacks ----------------------------------------------------------------------------------
 
-    def shadow_folder(self, experiment: str, seed: str, objective: str, constraint: str, attacker: str) -> str:
+    def shadow_folder(
+        self, experiment: str, seed: str, objective: str, constraint: str, attacker: str
+    ) -> str:
         """Folder of the defence whose models are the attacker's shadow models.
 
         adaptive: the target's own defence. dense_shadows: the baseline. generated_shadows: the
@@ -225,7 +238,9 @@ class Layout:
             experiment = derived_name(experiment)
         return self._defence(experiment, seed, objective, constraint)
 
-    def shadow_signals(self, experiment: str, seed: str, objective: str, constraint: str, attacker: str) -> str:
+    def shadow_signals(
+        self, experiment: str, seed: str, objective: str, constraint: str, attacker: str
+    ) -> str:
         folder = self.shadow_folder(experiment, seed, objective, constraint, attacker)
         return f"{folder}/signals.npy"
 
@@ -242,7 +257,9 @@ class Layout:
         folder = self.shadow_folder(experiment, seed, objective, constraint, attacker)
         return [f"{folder}/probes/{probe}.npy" for probe in self.study.probes_of(attack)]
 
-    def target_probes(self, experiment: str, seed: str, objective: str, constraint: str, attack: str) -> list[str]:
+    def target_probes(
+        self, experiment: str, seed: str, objective: str, constraint: str, attack: str
+    ) -> list[str]:
         """Answers of the targets to an attack's probes."""
         folder = self._defence(experiment, seed, objective, constraint)
         return [f"{folder}/probes/{probe}.npy" for probe in self.study.probes_of(attack)]
@@ -267,7 +284,9 @@ class Layout:
         dense = self.study["defences"][BASELINE]["constraint"]
         return [f"{self._defence(experiment, seed, objective, dense)}/signals.npy"]
 
-    def attack_files(self, experiment: str, seed: str, objective: str, constraint: str) -> list[str]:
+    def attack_files(
+        self, experiment: str, seed: str, objective: str, constraint: str
+    ) -> list[str]:
         """Scores of every attack and attacker on a defence, in the order of `Study.attacks_on`."""
         folder = self._defence(experiment, seed, objective, constraint)
         defence = self.study.defence_of(objective, constraint)

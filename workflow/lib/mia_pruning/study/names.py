@@ -92,7 +92,9 @@ def _defence(settings: Mapping[str, Any], name: str) -> str:
 def _rate(settings: Mapping[str, Any], constraint: str) -> str:
     """Return the compression of a constraint, if it has one and it is the same everywhere."""
     base = settings["constraints"][constraint]
-    overlays = [entry["constraints"].get(constraint, base) for entry in settings["experiments"].values()]
+    overlays = [
+        entry["constraints"].get(constraint, base) for entry in settings["experiments"].values()
+    ]
     rates = {entry.get("compression") for entry in overlays}
     rate = rates.pop() if len(rates) == 1 else None
     return f" {rate:g}x" if rate else ""

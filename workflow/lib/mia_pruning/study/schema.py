@@ -27,7 +27,9 @@ def _is_number(checker: Any, value: Any) -> bool:
     return is_one and math.isfinite(value)
 
 
-TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number})
+TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {"integer": _is_integer, "number": _is_number}
+)
 
 
 def _with_defaults(validator: type) -> type:
@@ -45,7 +47,9 @@ def _with_defaults(validator: type) -> type:
     return jsonschema.validators.extend(validator, rules, type_checker=TYPES)
 
 
-def schema_problems(settings: dict[str, Any], part: str | None = None, above: str | None = None) -> list[StudyError]:
+def schema_problems(
+    settings: dict[str, Any], part: str | None = None, above: str | None = None
+) -> list[StudyError]:
     """Return what the schema has against settings, which get their defaults on the way.
 
     part: name of the definition in the schema to check against; None is the schema itself.

@@ -63,7 +63,10 @@ class Study:
         return [
             defence
             for defence in self["defences"]
-            if any(GENERATED_SHADOWS in self.attackers(attack, experiment, defence) for attack in self["attacks"])
+            if any(
+                GENERATED_SHADOWS in self.attackers(attack, experiment, defence)
+                for attack in self["attacks"]
+            )
         ]
 
     # --- settings and plug-ins --------------------------------------------------------------------
@@ -89,7 +92,9 @@ class Study:
         options = model_options(model, f"experiments.{experiment}.model")
         return {"use": model["use"], **options}
 
-    def plug_ins(self, section: str, name: str, experiment: str | None = None) -> list[registry.PlugIn]:
+    def plug_ins(
+        self, section: str, name: str, experiment: str | None = None
+    ) -> list[registry.PlugIn]:
         """The plug-ins that an entry of a section uses; of a constraint as the experiment has it."""
         entry = self[section][name]
         if section == "constraints" and experiment is not None:
@@ -154,7 +159,11 @@ class Study:
 
     def attacks_on(self, experiment: str, defence: str) -> list[tuple[str, str]]:
         """Every (attack, attacker) that tries a defence."""
-        return [(attack, attacker) for attack in self["attacks"] for attacker in self.attackers(attack, experiment, defence)]
+        return [
+            (attack, attacker)
+            for attack in self["attacks"]
+            for attacker in self.attackers(attack, experiment, defence)
+        ]
 
     def eligible_attacks(self) -> list[str]:
         """Attacks that are tried on every defence, so that all face the same choice.

@@ -30,7 +30,9 @@ def cropped(images: Tensor, offsets: Tensor, padding: tuple[int, int]) -> Tensor
     height, width = images.shape[2:]
     rows, columns = padding
     padded = nn.functional.pad(images, (columns, columns, rows, rows))
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (b, channels, 2 rows + 1, 2 columns + 1, height, width)
+    windows = padded.unfold(2, height, 1).unfold(
+        3, width, 1
+    )  # (b, channels, 2 rows + 1, 2 columns + 1, height, width)
     examples = torch.arange(len(images), device=images.device)
     return windows[examples, :, offsets[:, 0], offsets[:, 1]]
 

@@ -31,19 +31,27 @@ class ResidentData:
         self.images = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device)
         self.labels = torch.from_numpy(np.array(labels, dtype=np.int64)).to(device)
         #: per channel, what one step of the 0-255 scale is after normalising
-        self.scale = (1 / torch.tensor(deviation, dtype=torch.float32, device=device)).view(1, -1, 1, 1)
-        self._shift = -torch.tensor(mean, dtype=torch.float32, device=device).view(1, -1, 1, 1) * self.scale
+        self.scale = (1 / torch.tensor(deviation, dtype=torch.float32, device=device)).view(
+            1, -1, 1, 1
+        )
+        self._shift = (
+            -torch.tensor(mean, dtype=torch.float32, device=device).view(1, -1, 1, 1) * self.scale
+        )
 
     def __len__(self) -> int:
         return self.labels.shape[0]
 
-    def batches(self, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, batch_size: int, rng: np.random.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images (b, channels, height, width) float32, labels (b,); shuffled and augmented if a generator is given."""
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         for first in range(0, len(self), batch_size):
             yield self.batch(order[first : first + batch_size], rng)
 
-    def batch(self, rows: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, rows: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Normalised images and labels of these rows, augmented if a generator is given."""
         on_device = torch.from_numpy(rows).to(self.device)
         images = self.images[on_device]
@@ -56,7 +64,9 @@ class ResidentData:
         return self._shift + pixel * self.scale
 
     def normalised(self, images: Tensor) -> Tensor:
-        return torch.addcmul(self._shift, images.to(torch.float32), self.scale).contiguous(memory_format=torch.channels_last)
+        return torch.addcmul(self._shift, images.to(torch.float32), self.scale).contiguous(
+            memory_format=torch.channels_last
+        )
 
 
 def device() -> torch.device:

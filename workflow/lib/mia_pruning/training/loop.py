@@ -86,21 +86,30 @@ class Trainer:
         schedule = SCHEDULES[self.recipe.schedule]
         while self.epochs_done < epochs:
             epoch = self.epochs_done
-            set_learning_rate_(self.optimizer, self.recipe.learning_rate * schedule(epoch, schedule_epochs or epochs))
+            set_learning_rate_(
+                self.optimizer,
+                self.recipe.learning_rate * schedule(epoch, schedule_epochs or epochs),
+            )
             loss, accuracy, n_seen = self.train_epoch(epoch)
             for hook in self.hooks:
                 hook.on_epoch(epoch)
             last = epoch + 1 == epochs
-            test_accuracy = self.test_accuracy() if last or (epoch + 1) % self.test_every == 0 else float("nan")
+            test_accuracy = (
+                self.test_accuracy() if last or (epoch + 1) % self.test_every == 0 else float("nan")
+            )
             passes = self.sample_passes + n_seen * self.pursuit.passes
-            self.history.append([epoch + 1, loss, accuracy, test_accuracy, self.pursuit.gain, passes])
+            self.history.append(
+                [epoch + 1, loss, accuracy, test_accuracy, self.pursuit.gain, passes]
+            )
             after_epoch(self)
 
     def train_epoch(self, epoch: int) -> tuple[float, float, int]:
         """Mean loss and accuracy over one pass through the data, each batch measured before its step, and the examples seen."""
         self.model.train()
         rng = self.epoch_stream(epoch)
-        torch.manual_seed(int(rng.integers(1 << 63)))  # for whatever draws: dropout, noise, perturbations
+        torch.manual_seed(
+            int(rng.integers(1 << 63))
+        )  # for whatever draws: dropout, noise, perturbations
         total_loss, n_correct, n_seen = torch.zeros(()), torch.zeros((), dtype=torch.long), 0
         for step, (images, labels) in enumerate(self.pursuit.batches(rng)):
             with autocast(self.device, self.recipe.precision):
@@ -129,15 +138,23 @@ class Trainer:
         """Of the model as it is now; NaN without test data."""
         if self.test_data is None:
             return float("nan")
-        return float((predict(self.model, self.test_data).argmax(dim=1) == self.test_data.labels.cpu()).double().mean())
+        return float(
+            (predict(self.model, self.test_data).argmax(dim=1) == self.test_data.labels.cpu())
+            .double()
+            .mean()
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Everything that decides how training goes on: weights, optimiser, objective, callbacks, history."""
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"optimizer/{name}": value for name, value in optimizer_state(self.optimizer).items()}
+        tensors |= {
+            f"optimizer/{name}": value for name, value in optimizer_state(self.optimizer).items()
+        }
         for position, hook in enumerate(self.hooks):
             tensors |= {f"hook/{position}/{name}": value for name, value in hook.state().items()}
-        tensors["history"] = torch.tensor(self.history, dtype=torch.float64).reshape(-1, len(HISTORY))
+        tensors["history"] = torch.tensor(self.history, dtype=torch.float64).reshape(
+            -1, len(HISTORY)
+        )
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
@@ -149,16 +166,24 @@ class Trainer:
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Without the cache of cast weights: an objective may step weights and use them again inside, and would get the old ones."""
-    return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32", cache_enabled=False)
+    return torch.autocast(
+        device.type, PRECISIONS[precision], enabled=precision != "float32", cache_enabled=False
+    )
 
 
 @torch.no_grad()
-def predict(model: nn.Module, data: ResidentData, precision: str = "float32", batch_size: int = 500) -> Tensor:
+def predict(
+    model: nn.Module, data: ResidentData, precision: str = "float32", batch_size: int = 500
+) -> Tensor:
     """Logits (n, n_classes), float32, on the CPU, in evaluation mode and in the data's own order."""
     was_training = model.training
     model.eval()

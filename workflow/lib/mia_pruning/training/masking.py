@@ -25,7 +25,10 @@ class KeepMasked(Callback):
         named = dict(model.named_parameters())
         self._weights = [named[name] for name in masks]
         # In the weights' own memory layout, without which the foreach operations go one by one.
-        self._factors = [torch.empty_like(w).copy_(mask) for w, mask in zip(self._weights, masks.values(), strict=True)]
+        self._factors = [
+            torch.empty_like(w).copy_(mask)
+            for w, mask in zip(self._weights, masks.values(), strict=True)
+        ]
 
     def on_gradients(self) -> None:
         if not self._weights:  # the foreach operations refuse an empty list

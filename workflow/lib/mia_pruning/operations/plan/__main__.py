@@ -46,7 +46,9 @@ def main() -> int:
     print(f"\n{_written(file, layout, device)}")
     if measured is not None:
         comparison = compare(costs, measured)
-        print(f"\nAgainst the jobs that were run in {arguments.compare}\n\n{comparison_table(comparison)}")
+        print(
+            f"\nAgainst the jobs that were run in {arguments.compare}\n\n{comparison_table(comparison)}"
+        )
         return verdict(comparison[-1].ratio, arguments.within)
     return 0
 
@@ -67,19 +69,42 @@ def verdict(ratio: float, within: float) -> int:
     """
     if 1 / within <= ratio <= within:
         return 0
-    print(f"the estimated CPU time is {ratio:.2f} times the measured; allowed is within a factor of {within:g}", file=sys.stderr)
+    print(
+        f"the estimated CPU time is {ratio:.2f} times the measured; allowed is within a factor of {within:g}",
+        file=sys.stderr,
+    )
     return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="plan", description=__doc__)
     parser.add_argument("study", type=Path, help="the study's YAML file")
-    parser.add_argument("--cores", type=_cores, default="all", help="that jobs may share; a number or `all`, the default")
-    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="that a cluster's jobs train on")
-    parser.add_argument("--gpu-tflops", type=_positive, default=10.0, help="the rate assumed of a GPU, 10^12 operations a second")
-    parser.add_argument("--compare", type=Path, metavar="results/NAME", help="also compare with what a finished run measured")
     parser.add_argument(
-        "--within", type=_positive, default=float("inf"), help="with --compare: fail if off by more than this factor"
+        "--cores",
+        type=_cores,
+        default="all",
+        help="that jobs may share; a number or `all`, the default",
+    )
+    parser.add_argument(
+        "--device", choices=["cpu", "gpu"], default="cpu", help="that a cluster's jobs train on"
+    )
+    parser.add_argument(
+        "--gpu-tflops",
+        type=_positive,
+        default=10.0,
+        help="the rate assumed of a GPU, 10^12 operations a second",
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="results/NAME",
+        help="also compare with what a finished run measured",
+    )
+    parser.add_argument(
+        "--within",
+        type=_positive,
+        default=float("inf"),
+        help="with --compare: fail if off by more than this factor",
     )
     return parser
 
@@ -102,7 +127,9 @@ def _positive(text: str) -> float:
     return value
 
 
-def plan_jobs(path: Path, rates: Rates, device: Device, results: Path) -> tuple[Layout, dict[str, int], float]:
+def plan_jobs(
+    path: Path, rates: Rates, device: Device, results: Path
+) -> tuple[Layout, dict[str, int], float]:
     """Return the layout, Snakemake's number of jobs by rule, and the seconds that it counted."""
     study = read_study(path, results)
     earlier = plan_of(study, results)
@@ -119,7 +146,9 @@ def plan_jobs(path: Path, rates: Rates, device: Device, results: Path) -> tuple[
 def describe(costs: list[RuleCost], seconds_to_plan: float, *, cores: int, tflops: float) -> str:
     """The table, the time that it will take, and what all that rests on."""
     whole = sum((entry.cost for entry in costs), Cost())
-    total = RuleCost("total", sum(entry.jobs for entry in costs), dataclasses.replace(whole, models=0))
+    total = RuleCost(
+        "total", sum(entry.jobs for entry in costs), dataclasses.replace(whole, models=0)
+    )
     wall = duration(wall_seconds(costs, cores) + seconds_to_plan)
     return f"""{plan_table(costs, total, tflops)}
 
@@ -133,7 +162,10 @@ a second (--gpu-tflops). Memory is that of the largest job, disk what all jobs w
 
 def wall_seconds(costs: list[RuleCost], cores: int) -> float:
     """All work spread evenly over the cores, but not less than the longest job of each rule, one after the other."""
-    return max(sum(entry.cost.cpu_seconds for entry in costs) / cores, sum(entry.cost.longest_seconds for entry in costs))
+    return max(
+        sum(entry.cost.cpu_seconds for entry in costs) / cores,
+        sum(entry.cost.longest_seconds for entry in costs),
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,14 @@ from torch.profiler import ProfilerActivity, profile
 
 from mia_pruning.metrics.membership import balanced_accuracy, weighted_roc
 from mia_pruning.models.generator import ConditionalAutoencoder, fit_epochs
-from mia_pruning.operations.plan.counting import NetworkCounts, SolverCounts, count_network, count_solver, n_bytes, random_data
+from mia_pruning.operations.plan.counting import (
+    NetworkCounts,
+    SolverCounts,
+    count_network,
+    count_solver,
+    n_bytes,
+    random_data,
+)
 from mia_pruning.probes.asked import Asked
 from mia_pruning.registry import find, options_of
 from mia_pruning.stages.fitting import RECIPE_KEYS
@@ -92,30 +99,57 @@ class Machine:
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
 
-    def network(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> NetworkCounts:
+    def network(
+        self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
+    ) -> NetworkCounts:
         """settings: model and objective."""
         settings = {key: settings[key] for key in ("model", "objective")}
-        return self._once(lambda: count_network(build(settings, image_shape, n_classes), image_shape), settings, image_shape)
+        return self._once(
+            lambda: count_network(build(settings, image_shape, n_classes), image_shape),
+            settings,
+            image_shape,
+        )
 
-    def training(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> TrainingRates:
+    def training(
+        self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
+    ) -> TrainingRates:
         """settings: model, objective and training."""
         training = {key: settings["training"][key] for key in (*RECIPE_KEYS, "augmentation")}
-        settings = {"model": settings["model"], "objective": settings["objective"], "training": training}
+        settings = {
+            "model": settings["model"],
+            "objective": settings["objective"],
+            "training": training,
+        }
         flops = self.network(settings, image_shape, n_classes).flops
-        return self._once(lambda: _tried(settings, image_shape, n_classes, flops), settings, image_shape)
+        return self._once(
+            lambda: _tried(settings, image_shape, n_classes, flops), settings, image_shape
+        )
 
-    def solver(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> SolverCounts:
+    def solver(
+        self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
+    ) -> SolverCounts:
         """settings: model, objective and constraint."""
-        key = settings["model"], settings["constraint"]  # no objective changes which weights are pruned
+        key = (
+            settings["model"],
+            settings["constraint"],
+        )  # no objective changes which weights are pruned
         return self._once(lambda: count_solver(settings, image_shape, n_classes), key, image_shape)
 
-    def probe(self, entry: Mapping[str, Any], settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> ProbeRates:
+    def probe(
+        self,
+        entry: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        image_shape: tuple,
+        n_classes: int,
+    ) -> ProbeRates:
         """settings: model and objective."""
         flops = self.network(settings, image_shape, n_classes).flops
         make = lambda: measure_probe(entry, settings, image_shape, n_classes, flops)  # noqa: E731
         return self._once(make, entry, settings["model"], image_shape)
 
-    def attack(self, entry: Mapping[str, Any], probes: Probes, image_shape: tuple, n_classes: int) -> float:
+    def attack(
+        self, entry: Mapping[str, Any], probes: Probes, image_shape: tuple, n_classes: int
+    ) -> float:
         """Seconds for each row that the attacker learns from."""
         make = lambda: measure_attack(entry, image_shape, n_classes, probes=probes)  # noqa: E731
         return self._once(make, entry, probes, image_shape, n_classes)
@@ -145,11 +179,14 @@ def _tried(settings: Mapping[str, Any], *arguments: Any) -> TrainingRates:
     except Exception as error:  # whatever somebody's model or objective raises
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise StudyError(
-            f"model {settings['model']}, objective {settings['objective']}", f"a training step fails with {reason}"
+            f"model {settings['model']}, objective {settings['objective']}",
+            f"a training step fails with {reason}",
         ) from error
 
 
-def measure_training(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int) -> TrainingRates:
+def measure_training(
+    settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int
+) -> TrainingRates:
     """A few steps by the real trainer and objective on random images, in batches as large as there is time for."""
     step_flops = 3 * flops
     batch_size = max(4, min(settings["training"]["batch_size"], int(MOST_FLOPS / step_flops)))
@@ -172,7 +209,9 @@ def measure_training(settings: Mapping[str, Any], image_shape: tuple, n_classes:
     )
 
 
-def measure_memory(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int) -> tuple[float, float]:
+def measure_memory(
+    settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int
+) -> tuple[float, float]:
     """Bytes that a step of training holds at most, whatever its batch, and for each example of it.
 
     They are those of the line through this batch and one of half its size.
@@ -196,7 +235,9 @@ def peak_bytes(action: Callable[[], object]) -> int:
     >>> peak_bytes(lambda: [torch.ones(100), torch.ones(100), torch.ones(300)].clear() or torch.ones(400))
     2000
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler reports its start and end on standard error
+    os.environ.setdefault(
+        "KINETO_LOG_LEVEL", "99"
+    )  # or the profiler reports its start and end on standard error
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         action()
     held, total, peak = {}, 0, 0
@@ -220,12 +261,28 @@ def _allocations(profiled: profile) -> Iterator[Any]:
             yield event
 
 
-def _trainer(settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int, n_examples: int) -> Trainer:
+def _trainer(
+    settings: Mapping[str, Any],
+    image_shape: tuple,
+    n_classes: int,
+    batch_size: int,
+    n_examples: int,
+) -> Trainer:
     training = settings["training"]
     data = random_data(n_examples, image_shape, n_classes, training["augmentation"])
-    task = Task(build(settings, image_shape, n_classes), data, batch_size, n_classes, reference=data)
-    recipe = Recipe(**{key: training[key] for key in RECIPE_KEYS} | {"batch_size": batch_size, "learning_rate": LEARNING_RATE})
-    return Trainer(task, make_objective(settings["objective"]), recipe, lambda epoch: np.random.default_rng(epoch))
+    task = Task(
+        build(settings, image_shape, n_classes), data, batch_size, n_classes, reference=data
+    )
+    recipe = Recipe(
+        **{key: training[key] for key in RECIPE_KEYS}
+        | {"batch_size": batch_size, "learning_rate": LEARNING_RATE}
+    )
+    return Trainer(
+        task,
+        make_objective(settings["objective"]),
+        recipe,
+        lambda epoch: np.random.default_rng(epoch),
+    )
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -256,7 +313,11 @@ def _timed(action: Callable[[], object]) -> float:
 
 
 def measure_probe(
-    entry: Mapping[str, Any], settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int
+    entry: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    image_shape: tuple,
+    n_classes: int,
+    flops: int,
 ) -> ProbeRates:
     """Seconds per example of the pool and of the reference, measured on random images."""
     plug_in = find("probe", entry["use"], "probe.use")
@@ -264,7 +325,9 @@ def measure_probe(
     few, many = 2, max(8, min(100, int(MOST_FLOPS / flops / 100)))
 
     def seconds(n_pool: int, n_reference: int) -> float:
-        pool, reference = (random_data(count, image_shape, n_classes) for count in (n_pool, n_reference))
+        pool, reference = (
+            random_data(count, image_shape, n_classes) for count in (n_pool, n_reference)
+        )
         untrained = lambda: build(settings, image_shape, n_classes)  # noqa: E731
         asked = Asked(untrained().eval(), pool, reference, untrained, np.random.default_rng(0))
         return seconds_of(lambda: function(asked, **options))
@@ -281,18 +344,29 @@ def _slope(least: float, most: float, few: int, many: int) -> float:
 
 
 def measure_attack(
-    entry: Mapping[str, Any], image_shape: tuple, n_classes: int, n_examples: int = 1000, probes: Probes = NO_PROBES
+    entry: Mapping[str, Any],
+    image_shape: tuple,
+    n_classes: int,
+    n_examples: int = 1000,
+    probes: Probes = NO_PROBES,
 ) -> float:
     """Of made-up signals of six shadows and two targets; an attack that trains does so for as many epochs as it says."""
     plug_in = find("attack", entry["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
     make_signals = partial(
-        made_up_signals, n_examples=n_examples, image_shape=image_shape, n_classes=n_classes, traits=plug_in.traits, probes=probes
+        made_up_signals,
+        n_examples=n_examples,
+        image_shape=image_shape,
+        n_classes=n_classes,
+        traits=plug_in.traits,
+        probes=probes,
     )
     shadows, targets = make_signals(6), replace(make_signals(2), membership=None)
 
     def seconds(**changes: Any) -> float:
-        return seconds_of(lambda: function(targets, shadows, np.random.default_rng(0), **{**options, **changes}))
+        return seconds_of(
+            lambda: function(targets, shadows, np.random.default_rng(0), **{**options, **changes})
+        )
 
     n_rows = shadows.candidates.sum()
     if "min_steps" not in options:
@@ -321,7 +395,9 @@ def made_up_signals(
     members = np.concatenate([halves, ~halves])
     logits, population = rng.normal(size=(2, n_models, n_examples, n_classes)).astype(np.float32)
     logits[:, np.arange(n_examples), labels] += 1 + members
-    images = rng.integers(0, 256, (n_examples, *image_shape), dtype=np.uint8) if traits.images else None
+    images = (
+        rng.integers(0, 256, (n_examples, *image_shape), dtype=np.uint8) if traits.images else None
+    )
     return Signals(
         logits,
         labels,
@@ -329,7 +405,10 @@ def made_up_signals(
         members,
         population,
         labels,
-        probes={name: made_up_answers(probes.get(name, {"use": name}), logits, image_shape) for name in traits.probes},
+        probes={
+            name: made_up_answers(probes.get(name, {"use": name}), logits, image_shape)
+            for name in traits.probes
+        },
         dense=logits + np.float32(0.1) if traits.dense else None,
         images=images,
         population_images=images,
@@ -345,7 +424,13 @@ def made_up_answers(entry: Mapping[str, Any], logits: np.ndarray, image_shape: t
         return np.random.default_rng(0).random((*logits.shape[:2], n_recorded), dtype=np.float32)
     reference = random_data(4, image_shape, n_classes)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(prod(image_shape), n_classes))
-    asked = Asked(network.eval(), reference, reference, lambda: copy.deepcopy(network), np.random.default_rng(0))
+    asked = Asked(
+        network.eval(),
+        reference,
+        reference,
+        lambda: copy.deepcopy(network),
+        np.random.default_rng(0),
+    )
     shape = plug_in.load()(asked, **options).shape[1:]
     return np.random.default_rng(0).random((*logits.shape[:2], *shape), dtype=np.float32)
 
@@ -402,6 +487,8 @@ print(json.dumps([time.process_time(), int(peak.split()[1])]))
 def measure_start(libraries: str) -> StartRates:
     """Of a process that a `script:` rule starts, with these libraries."""
     program = f"import snakemake.script\n{LIBRARIES[libraries]}\n{_REPORT}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     seconds, kilobytes = json.loads(done.stdout)
     return StartRates(seconds, kilobytes * 1024)

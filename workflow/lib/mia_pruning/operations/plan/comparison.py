@@ -31,9 +31,15 @@ def read_benchmarks(results: Path) -> dict[str, Measured]:
             row = next(csv.DictReader(file, delimiter="\t"))
         before = found.get(rule, Measured(0, 0.0, 0.0))
         memory = max(before.memory_bytes, _number(row["max_rss"]) * 2**20)
-        found[rule] = Measured(before.jobs + 1, before.cpu_seconds + _number(row["cpu_time"]), memory)
+        found[rule] = Measured(
+            before.jobs + 1, before.cpu_seconds + _number(row["cpu_time"]), memory
+        )
     if not found:
-        raise StudyError(results, "no benchmarks there", "allowed is the folder of a study that was run, results/NAME")
+        raise StudyError(
+            results,
+            "no benchmarks there",
+            "allowed is the folder of a study that was run, results/NAME",
+        )
     return found
 
 

@@ -85,10 +85,22 @@ class RuleCost:
 class Rates(Protocol):
     """`calibration.Machine`, or known rates in its place."""
 
-    def network(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> NetworkCounts: ...
-    def training(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> TrainingRates: ...
-    def solver(self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> SolverCounts: ...
-    def probe(self, entry: Mapping[str, Any], settings: Mapping[str, Any], image_shape: tuple, n_classes: int) -> ProbeRates: ...
+    def network(
+        self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
+    ) -> NetworkCounts: ...
+    def training(
+        self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
+    ) -> TrainingRates: ...
+    def solver(
+        self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
+    ) -> SolverCounts: ...
+    def probe(
+        self,
+        entry: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        image_shape: tuple,
+        n_classes: int,
+    ) -> ProbeRates: ...
     def attack(self, entry: Mapping[str, Any], image_shape: tuple, n_classes: int) -> float: ...
     def generator(self, image_shape: tuple, n_classes: int) -> float: ...
     def bootstrap(self) -> float: ...
@@ -100,7 +112,10 @@ def rule_costs(layout: Layout, jobs: Mapping[str, int], rates: Rates) -> list[Ru
     work: dict[str, Cost] = {}
     for rule, _, cost in study_costs(layout, rates):
         work[rule] = work.get(rule, Cost()) + cost
-    return [RuleCost(rule, n_jobs, with_start(rule, n_jobs, work.get(rule, Cost()), rates)) for rule, n_jobs in jobs.items()]
+    return [
+        RuleCost(rule, n_jobs, with_start(rule, n_jobs, work.get(rule, Cost()), rates))
+        for rule, n_jobs in jobs.items()
+    ]
 
 
 def with_start(rule: str, n_jobs: int, work: Cost, rates: Rates) -> Cost:
@@ -140,7 +155,11 @@ def _packing(source: DatasetSource) -> Cost:
     """Images, and two whole numbers of 8 bytes an example."""
     images = source.n_examples * prod(source.image_shape)
     decoding = DECODING_SECONDS * source.n_examples / 2 if source.n_processes > 1 else 0.0
-    return Cost(memory_bytes=2 * images, disk_bytes=images + 16 * source.n_examples, longest_seconds=decoding)
+    return Cost(
+        memory_bytes=2 * images,
+        disk_bytes=images + 16 * source.n_examples,
+        longest_seconds=decoding,
+    )
 
 
 @dataclass(frozen=True)
@@ -157,9 +176,18 @@ class Fitted:
         return self.layout.study
 
     def costs(self) -> Iterator[tuple[str, Cost]]:
-        pairs = {name: self.study["defences"][name] for name in self.study.defences_of(self.experiment)}
-        constraints = {name: pair["constraint"] for name, pair in pairs.items() if pair["objective"] == self.objective}
-        if any(self.study.starts_dense(self.experiment, constraint) for constraint in constraints.values()):
+        pairs = {
+            name: self.study["defences"][name] for name in self.study.defences_of(self.experiment)
+        }
+        constraints = {
+            name: pair["constraint"]
+            for name, pair in pairs.items()
+            if pair["objective"] == self.objective
+        }
+        if any(
+            self.study.starts_dense(self.experiment, constraint)
+            for constraint in constraints.values()
+        ):
             for role, (n_models, n_members) in self.roles.items():
                 yield f"train_{role}", self._training(n_models, n_members)
         for defence, constraint in constraints.items():
@@ -268,11 +296,16 @@ class Fitted:
             n_recorded = self.study.trace_epochs(self.experiment, self.objective, constraint)
             further = {"slower": CALLBACKS, "held_bytes": pruned + self.model_bytes}
             search = n_members * solver.passes_per_member
-            pruning = self._fit(n_models, n_members, solver.epochs, tests=PROJECTION_TESTS, passes=search, **further)
+            pruning = self._fit(
+                n_models, n_members, solver.epochs, tests=PROJECTION_TESTS, passes=search, **further
+            )
             yield "prune_models", pruning + Cost(disk_bytes=n_models * pruned)
             further["n_recorded"] = n_recorded
             retraining = self._fit(n_models, n_members, entry["retrain_epochs"], **further)
-            yield "retrain_models", retraining + Cost(disk_bytes=n_models * (self.model_bytes + solver.mask_bytes))
+            yield (
+                "retrain_models",
+                retraining + Cost(disk_bytes=n_models * (self.model_bytes + solver.mask_bytes)),
+            )
 
     def _fit(
         self,
@@ -295,7 +328,9 @@ class Fitted:
         tests += ceil(epochs / self.training["test_every"])
         n_steps = epochs * ceil(n_members / self.training["batch_size"])
         n_seen = epochs * n_members + passes / measured.passes
-        seconds = slower * (n_steps * measured.seconds_per_step + n_seen * measured.seconds_per_example)
+        seconds = slower * (
+            n_steps * measured.seconds_per_step + n_seen * measured.seconds_per_example
+        )
         traced = min(epochs, n_recorded) * self.n_pool
         n_answers = tests * n_test + traced
         seconds += n_answers * measured.seconds_per_answer
@@ -317,9 +352,16 @@ class Fitted:
     def _training_bytes(self, n_members: int) -> float:
         """Data, weights, the optimiser's state, and the larger of what a step and a test hold."""
         measured = self.measured
-        data = (n_members + self.split["test"] + self.split["reference"]) * (prod(self.source.image_shape) + 8)
+        data = (n_members + self.split["test"] + self.split["reference"]) * (
+            prod(self.source.image_shape) + 8
+        )
         step = measured.step_bytes + self.training["batch_size"] * measured.example_bytes
-        return data + self.network.parameter_bytes + measured.optimizer_bytes + max(step, self._answer_bytes)
+        return (
+            data
+            + self.network.parameter_bytes
+            + measured.optimizer_bytes
+            + max(step, self._answer_bytes)
+        )
 
     @property
     def _answer_bytes(self) -> int:
@@ -336,7 +378,10 @@ class Fitted:
             models=self.n_models,
             cpu_seconds=seconds,
             flops=float(self.n_models * self.n_examples * self.network.flops),
-            memory_bytes=self.n_examples * image_bytes + self.n_models * self.model_bytes + signals + self._answer_bytes,
+            memory_bytes=self.n_examples * image_bytes
+            + self.n_models * self.model_bytes
+            + signals
+            + self._answer_bytes,
             disk_bytes=signals,
             longest_seconds=seconds,
             longest_flops=float(self.n_models * self.n_examples * self.network.flops),
@@ -363,7 +408,9 @@ class Fitted:
     def _probing(self, probe: str) -> Cost:
         rates = self.rates.probe(self.study["probes"][probe], self.settings, *self._data)
         n_reference = self.split["reference"]
-        seconds = self.n_models * (self.n_pool * rates.seconds_per_example + n_reference * rates.seconds_per_reference)
+        seconds = self.n_models * (
+            self.n_pool * rates.seconds_per_example + n_reference * rates.seconds_per_reference
+        )
         images = (self.n_pool + n_reference) * prod(self.source.image_shape)
         return Cost(
             models=self.n_models,
@@ -376,7 +423,9 @@ class Fitted:
     def _measuring_distance(self) -> Cost:
         """Dense, pruned and retrained networks answer the test examples."""
         n_answers = 3 * self.n_models * self.split["test"]
-        held = 3 * self.n_models * self.model_bytes + self.split["test"] * prod(self.source.image_shape)
+        held = 3 * self.n_models * self.model_bytes + self.split["test"] * prod(
+            self.source.image_shape
+        )
         seconds = n_answers * self.measured.seconds_per_answer
         return Cost(
             cpu_seconds=seconds,
@@ -400,12 +449,19 @@ class Fitted:
         known = self._known_rows(entry["targets_per_group"], attacker)
         start = self.rates.start(libraries_of(entry))
         bare = self.rates.start("arrays")
-        seconds = sum(known) * self.rates.attack(entry, probes, *self._data) + start.seconds - bare.seconds
+        seconds = (
+            sum(known) * self.rates.attack(entry, probes, *self._data)
+            + start.seconds
+            - bare.seconds
+        )
         rows = max(known) + n_targets * self.n_pool
         learnt = max(known) * ATTACK_ROW_BYTES if start is not bare else 0
         return Cost(
             cpu_seconds=seconds,
-            memory_bytes=start.memory_bytes - bare.memory_bytes + 8 * ATTACK_COPIES * rows * n_classes + learnt,
+            memory_bytes=start.memory_bytes
+            - bare.memory_bytes
+            + 8 * ATTACK_COPIES * rows * n_classes
+            + learnt,
             disk_bytes=9 * n_targets * self.n_pool,
             longest_seconds=seconds,
         )
@@ -419,7 +475,9 @@ class Fitted:
             return [generator["models"] * generator.get("examples", self.split["examples"])]
         is_target = np.arange(self.n_models) < self.split["models"]
         candidates = 2 * list(self.roles.values())[-1][1]
-        return [len(shadows) * candidates for _, shadows in attack_groups(is_target, targets_per_group)]
+        return [
+            len(shadows) * candidates for _, shadows in attack_groups(is_target, targets_per_group)
+        ]
 
     def _evaluating(self, n_attacks: int) -> Cost:
         """Every metric of every attack and target on every bootstrap replicate."""

@@ -55,7 +55,10 @@ def _output_bytes(network: nn.Module, image_shape: tuple[int, int, int]) -> list
     """Bytes of each layer's output for one image."""
     found: list[int] = []
     leaves = [module for module in network.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(lambda module, inputs, output: found.append(n_bytes([output]))) for leaf in leaves]
+    hooks = [
+        leaf.register_forward_hook(lambda module, inputs, output: found.append(n_bytes([output])))
+        for leaf in leaves
+    ]
     height, width, channels = image_shape
     network.eval()(torch.zeros(1, channels, height, width))
     for hook in hooks:
@@ -79,12 +82,16 @@ class SolverCounts:
     tensor_bytes: int
 
 
-def count_solver(settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int) -> SolverCounts:
+def count_solver(
+    settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int
+) -> SolverCounts:
     """settings: model, objective, training and constraint. The solver is started on two random images."""
     sparsity_set, solver = make_constraint(settings["constraint"])
     network = build(settings, image_shape, n_classes)
     data = random_data(2, image_shape, n_classes)
-    solution = solver.start(Task(network, data, 2, n_classes), sparsity_set, np.random.default_rng(0))
+    solution = solver.start(
+        Task(network, data, 2, n_classes), sparsity_set, np.random.default_rng(0)
+    )
     return SolverCounts(
         epochs=solver.epochs + (solver.rewind_epochs or 0),
         passes_per_member=solution.passes / len(data),
@@ -93,10 +100,17 @@ def count_solver(settings: Mapping[str, Any], image_shape: tuple[int, int, int],
     )
 
 
-def random_data(n: int, image_shape: tuple[int, int, int], n_classes: int, augmentations: Iterable[str] = ()) -> ResidentData:
+def random_data(
+    n: int, image_shape: tuple[int, int, int], n_classes: int, augmentations: Iterable[str] = ()
+) -> ResidentData:
     """n random images with random labels, on the CPU."""
     rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (n, *image_shape), dtype=np.uint8), rng.integers(0, n_classes, n)
+    images, labels = (
+        rng.integers(0, 256, (n, *image_shape), dtype=np.uint8),
+        rng.integers(0, n_classes, n),
+    )
     statistics = {"mean": [127.5] * image_shape[2], "deviation": [64.0] * image_shape[2]}
     changes = [AUGMENTATIONS[name] for name in augmentations]
-    return ResidentData(images, labels, device=torch.device("cpu"), augmentations=changes, **statistics)
+    return ResidentData(
+        images, labels, device=torch.device("cpu"), augmentations=changes, **statistics
+    )

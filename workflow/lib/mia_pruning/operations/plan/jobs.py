@@ -26,7 +26,16 @@ def count_jobs(study: Path, folder: Path, plan: Path | None = None) -> dict[str,
         StudyError: Snakemake refuses the study; the message quotes its reason.
     """
     places = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--quiet", "rules", "reason"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--nolock",
+        "--quiet",
+        "rules",
+        "reason",
+    ]
     command += [*places, "--configfile", str(study.resolve())]
     environment = dict(os.environ)
     if plan is not None:
@@ -58,7 +67,9 @@ def parse_job_table(text: str) -> dict[str, int]:
     >>> parse_job_table("Job stats:\\njob      count\\n-------  -----\\ntrain        2\\nall          1\\ntotal        3\\n")
     {'train': 2}
     """
-    counts = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE)}
+    counts = {
+        name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", text, flags=re.MULTILINE)
+    }
     if sum(count for name, count in counts.items() if name != "total") != counts.get("total"):
         raise RuntimeError(f"Snakemake's table of jobs was not understood:\n{text}")
     return {name: count for name, count in counts.items() if name not in NO_RULES}

@@ -51,7 +51,9 @@ def plan_table(costs: Sequence[RuleCost], total: RuleCost, tflops: float) -> str
         ]
         for entry in [*costs, total]
     ]
-    return aligned([["rule", "jobs", "models", "CPU time", "or GPU", "memory a job", "disk"], *rows])
+    return aligned(
+        [["rule", "jobs", "models", "CPU time", "or GPU", "memory a job", "disk"], *rows]
+    )
 
 
 def comparison_table(rows: Sequence[Comparison]) -> str:
@@ -67,14 +69,24 @@ def comparison_table(rows: Sequence[Comparison]) -> str:
         ]
         for row in rows
     ]
-    return aligned([["rule", "jobs run", "CPU planned", "measured", "ratio", "memory planned", "measured"], *lines])
+    return aligned(
+        [
+            ["rule", "jobs run", "CPU planned", "measured", "ratio", "memory planned", "measured"],
+            *lines,
+        ]
+    )
 
 
 def aligned(rows: list[list[str]]) -> str:
     """Columns as wide as they must be; the first is words, the others are numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)

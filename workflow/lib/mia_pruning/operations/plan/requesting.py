@@ -40,13 +40,17 @@ class Device:
         return cost.longest_seconds
 
 
-def lay_out(study: Study, rates: Rates, device: Device, known: Mapping[str, int] | None = None) -> Layout:
+def lay_out(
+    study: Study, rates: Rates, device: Device, known: Mapping[str, int] | None = None
+) -> Layout:
     """Return the layout, with models per job for the experiments that leave it to the plan.
 
     known: numbers that were planned before, by experiment. They stay.
     """
     layout = Layout(study, known or {})
-    open_ones = [name for name in layout.experiments_left_to_the_plan() if name not in layout.planned_batches]
+    open_ones = [
+        name for name in layout.experiments_left_to_the_plan() if name not in layout.planned_batches
+    ]
     if not open_ones:
         return layout
     one_each = dict.fromkeys(open_ones, 1)
@@ -73,7 +77,9 @@ def _models(experiment: Mapping, seconds_per_model: float) -> int:
     >>> [_models({"split": split, "training": {"minutes_per_job": 1}}, seconds) for seconds in (1, 8, 20, 100)]
     [10, 5, 3, 1]
     """
-    fitting = max(1, int(60 * experiment["training"]["minutes_per_job"] / max(seconds_per_model, 1e-9)))
+    fitting = max(
+        1, int(60 * experiment["training"]["minutes_per_job"] / max(seconds_per_model, 1e-9))
+    )
     n_models = max(experiment["split"]["models"], experiment["split"]["shadow_models"])
     return ceil(n_models / ceil(n_models / fitting))
 

@@ -13,7 +13,13 @@ import pandas as pd
 
 from mia_pruning.metrics.intervals import CONFIDENCE, Interval, quantile
 
-SAME_BITS, WITHIN, DIFFERS, ONLY_A, ONLY_B = "same bits", "same within intervals", "differs", "only in A", "only in B"
+SAME_BITS, WITHIN, DIFFERS, ONLY_A, ONLY_B = (
+    "same bits",
+    "same within intervals",
+    "differs",
+    "only in A",
+    "only in B",
+)
 OUTCOMES = (DIFFERS, ONLY_A, ONLY_B, WITHIN, SAME_BITS)
 #: what names a number of results.csv, and one of differences.csv
 NUMBER = ["experiment", "defence", "attack", "attacker", "metric"]
@@ -40,11 +46,17 @@ class Compared:
 def compare_numbers(a: pd.DataFrame, b: pd.DataFrame, names: list[str]) -> list[Compared]:
     """Every number of either table, in A's order, then in B's. names: the columns that name one."""
     of_a, of_b = _measured(a, names), _measured(b, names)
-    return [compare(dict(zip(names, key, strict=True)), of_a.get(key), of_b.get(key)) for key in dict.fromkeys([*of_a, *of_b])]
+    return [
+        compare(dict(zip(names, key, strict=True)), of_a.get(key), of_b.get(key))
+        for key in dict.fromkeys([*of_a, *of_b])
+    ]
 
 
 def _measured(table: pd.DataFrame, names: list[str]) -> dict[tuple[str, ...], Interval]:
-    keys, rows = table[names].itertuples(index=False, name=None), table[MEASURED].to_numpy(float).tolist()
+    keys, rows = (
+        table[names].itertuples(index=False, name=None),
+        table[MEASURED].to_numpy(float).tolist(),
+    )
     return {key: Interval(*row) for key, row in zip(keys, rows, strict=True)}
 
 
@@ -73,7 +85,9 @@ def less(b: Interval, a: Interval) -> Interval:
     """
     variances = [a.standard_error**2, b.standard_error**2]
     uncertain = sum(
-        variance**2 / each.degrees_of_freedom for variance, each in zip(variances, (a, b), strict=True) if variance > 0
+        variance**2 / each.degrees_of_freedom
+        for variance, each in zip(variances, (a, b), strict=True)
+        if variance > 0
     )
     estimate, error = b.estimate - a.estimate, math.hypot(a.standard_error, b.standard_error)
     freedom = sum(variances) ** 2 / uncertain if uncertain else math.inf
@@ -99,7 +113,9 @@ def by_luck(compared: list[Compared]) -> float:
 def intervals_that_moved(compared: list[Compared]) -> int:
     """How many numbers have the same bits but another interval, as of another bootstrap."""
     same = [each for each in compared if each.outcome == SAME_BITS]
-    return sum(not np.array_equal(_bounds(each.a), _bounds(each.b), equal_nan=True) for each in same)
+    return sum(
+        not np.array_equal(_bounds(each.a), _bounds(each.b), equal_nan=True) for each in same
+    )
 
 
 def _bounds(interval: Interval) -> list[float]:
@@ -108,15 +124,28 @@ def _bounds(interval: Interval) -> list[float]:
 
 def only_in_one(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
     """What only one table of results names, by what it is: `{"only in A": {"defence": ["snip"]}, "only in B": {}}`."""
-    kinds = {"experiment": ["experiment"], "defence": ["defence"], "attack": ["attack", "attacker"], "metric": ["metric"]}
-    named = [{kind: _distinct(table[columns]) for kind, columns in kinds.items()} for table in (a, b)]
+    kinds = {
+        "experiment": ["experiment"],
+        "defence": ["defence"],
+        "attack": ["attack", "attacker"],
+        "metric": ["metric"],
+    }
+    named = [
+        {kind: _distinct(table[columns]) for kind, columns in kinds.items()} for table in (a, b)
+    ]
     return {ONLY_A: _not_in(*named), ONLY_B: _not_in(*named[::-1])}
 
 
 def _distinct(table: pd.DataFrame) -> list[str]:
-    return [", ".join(row) for row in table.drop_duplicates().itertuples(index=False, name=None) if row[0]]
+    return [
+        ", ".join(row)
+        for row in table.drop_duplicates().itertuples(index=False, name=None)
+        if row[0]
+    ]
 
 
 def _not_in(one: Mapping[str, list[str]], other: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    left = {kind: [name for name in names if name not in other[kind]] for kind, names in one.items()}
+    left = {
+        kind: [name for name in names if name not in other[kind]] for kind, names in one.items()
+    }
     return {kind: names for kind, names in left.items() if names}

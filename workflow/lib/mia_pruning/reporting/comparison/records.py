@@ -13,7 +13,11 @@ def splits(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for record in records:
         if record["rule"] == "split_examples":
-            data = {Path(path).name: digest for path, digest in record["inputs"].items() if path.endswith(".npy")}
+            data = {
+                Path(path).name: digest
+                for path, digest in record["inputs"].items()
+                if path.endswith(".npy")
+            }
             seeds = found.setdefault(record["wildcards"]["experiment"], {})
             seeds[str(record["params"]["seed"])] = (record["params"]["split"], data)
     return found
@@ -30,7 +34,10 @@ def shared_seeds(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
 
 def settings_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The study's configuration by the record of its report, flat: `{"experiments.lenet5.split.models": 8}`; None without one."""
-    found = next((record["params"]["settings"] for record in records if record["rule"] == "write_report"), None)
+    found = next(
+        (record["params"]["settings"] for record in records if record["rule"] == "write_report"),
+        None,
+    )
     return None if found is None else dict(_flat(found, ""))
 
 
@@ -47,7 +54,11 @@ def machine_facts(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, dict[str, None]] = {}
     for record in records:
         commit = f"{record['commit'] or 'none'}{' and changes' if record['dirty'] else ''}"
-        named = {"commit": commit, **{name: record.get(key) for name, key in MACHINE.items()}, **record["packages"]}
+        named = {
+            "commit": commit,
+            **{name: record.get(key) for name, key in MACHINE.items()},
+            **record["packages"],
+        }
         for name, value in named.items():
             found.setdefault(name, {})[str(value or "not recorded")] = None
     return {name: ", ".join(values) for name, values in found.items()}

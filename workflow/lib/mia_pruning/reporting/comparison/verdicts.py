@@ -38,7 +38,11 @@ class Judged:
 def compare_verdicts(a: pd.DataFrame, b: pd.DataFrame) -> list[Judged]:
     """The verdicts that both studies reached, changed or not, in A's order."""
     of_a, of_b = reached(a), reached(b)
-    return [Judged(dict(zip(VERDICT, key, strict=True)), of_a[key], of_b[key]) for key in of_a if key in of_b]
+    return [
+        Judged(dict(zip(VERDICT, key, strict=True)), of_a[key], of_b[key])
+        for key in of_a
+        if key in of_b
+    ]
 
 
 def reached(verdicts: pd.DataFrame) -> dict[tuple[str, ...], pd.DataFrame]:

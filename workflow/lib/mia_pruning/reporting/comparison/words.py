@@ -5,7 +5,14 @@ from typing import Any
 
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.reporting.comparison import outcomes
-from mia_pruning.reporting.comparison.outcomes import DIFFERS, ONLY_A, ONLY_B, SAME_BITS, WITHIN, Compared
+from mia_pruning.reporting.comparison.outcomes import (
+    DIFFERS,
+    ONLY_A,
+    ONLY_B,
+    SAME_BITS,
+    WITHIN,
+    Compared,
+)
 from mia_pruning.reporting.comparison.records import shared_seeds
 from mia_pruning.reporting.comparison.verdicts import Judged
 from mia_pruning.reporting.style import readable
@@ -35,7 +42,13 @@ def opening(numbers: list[Compared], verdicts: list[Judged]) -> list[str]:
         f"{_verb(counts[WITHIN], 'is', 'are')} the same within intervals and {_verb(counts[DIFFERS], 'differs', 'differ')}"
         f"{_luck(numbers)}."
     ]
-    return [*sentences, *_reproduced(numbers, in_both), _headline(verdicts), *_all_verdicts(verdicts), *_conditions(verdicts)]
+    return [
+        *sentences,
+        *_reproduced(numbers, in_both),
+        _headline(verdicts),
+        *_all_verdicts(verdicts),
+        *_conditions(verdicts),
+    ]
 
 
 def _verb(n: int, one: str, more: str) -> str:
@@ -51,7 +64,11 @@ def _luck(numbers: list[Compared]) -> str:
     with_interval = sum(each.has_interval for each in differ)
     by_luck = outcomes.by_luck(numbers)
     about = f"{by_luck:,.0f}" if by_luck >= 10 else f"{by_luck:.2g}"
-    exact = f"; {len(differ) - with_interval:,} without an interval" if with_interval < len(differ) else ""
+    exact = (
+        f"; {len(differ) - with_interval:,} without an interval"
+        if with_interval < len(differ)
+        else ""
+    )
     share = f"{100 * (1 - CONFIDENCE):.2g} % of the {could:,} that have one and other bits"
     return f" ({with_interval:,} with an interval, where about {about} would by luck alone: {share}{exact})"
 
@@ -71,13 +88,21 @@ def _headline(verdicts: list[Judged]) -> str:
 def _all_verdicts(verdicts: list[Judged]) -> list[str]:
     """How many changed over all claims, defences and attackers, corrected or not; nothing if none did."""
     n_changed = sum(each.changed("verdict", "corrected") for each in verdicts)
-    return [f"Of all {len(verdicts):,} verdicts in both, under any attacker, {n_changed:,} changed."] if n_changed else []
+    return (
+        [f"Of all {len(verdicts):,} verdicts in both, under any attacker, {n_changed:,} changed."]
+        if n_changed
+        else []
+    )
 
 
 def _conditions(verdicts: list[Judged]) -> list[str]:
     """Which claims do not ask the same of both, so that their verdicts are of two questions."""
     others = dict.fromkeys(each.names["claim"] for each in verdicts if not each.same_conditions)
-    return [f"Other metrics or thresholds are required in B than in A by {', '.join(others)}."] if others else []
+    return (
+        [f"Other metrics or thresholds are required in B than in A by {', '.join(others)}."]
+        if others
+        else []
+    )
 
 
 def _change(judged: Judged) -> str:
@@ -97,7 +122,11 @@ def _reproduced(numbers: list[Compared], in_both: int) -> list[str]:
     return [f"B reproduced A: all {in_both:,} numbers have the same bits, {intervals}."]
 
 
-def independence(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]], experiments: Iterable[str]) -> list[str]:
+def independence(
+    a: Mapping[str, Mapping[str, Any]],
+    b: Mapping[str, Mapping[str, Any]],
+    experiments: Iterable[str],
+) -> list[str]:
     """Whether the studies attack the same examples, for the experiments that are in both; a, b: their splits by their records."""
     groups: dict[str, list[str]] = {"same": [], "other": [], "unknown": []}
     for name in experiments:

@@ -6,7 +6,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, mark_rates, markers, name_beside, readable
+from mia_pruning.reporting.style import (
+    LABELS,
+    colours,
+    in_order,
+    mark_rates,
+    markers,
+    name_beside,
+    readable,
+)
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 COLUMNS = ["experiment", "defence", "attack", "attacker", "compression", "value", "low", "high"]
@@ -25,10 +33,14 @@ def attack_by_compression(tables: Tables, headline: Mapping[str, str]) -> Drawin
         rates[["experiment", "defence", "compression"]], on=["experiment", "defence"]
     )[COLUMNS]
     experiments = in_order(results, "experiment")
-    drawn, axes = plt.subplots(len(experiments), 2, figsize=(11.5, 4.4 * len(experiments)), squeeze=False, sharey="row")
+    drawn, axes = plt.subplots(
+        len(experiments), 2, figsize=(11.5, 4.4 * len(experiments)), squeeze=False, sharey="row"
+    )
     for (left, right), experiment in zip(axes, experiments, strict=True):
         rows = table[table["experiment"] == experiment]
-        _draw_headline(left, pick(rows, attack=headline["attack"]), colours(in_order(results, "defence")))
+        _draw_headline(
+            left, pick(rows, attack=headline["attack"]), colours(in_order(results, "defence"))
+        )
         _draw_attacks(right, pick(rows, attacker=headline["attacker"]))
         left.set_ylabel(f"{readable(experiment)}\n{LABELS['attack_accuracy']}")
         left.set_xlabel(LABELS["compression"])
@@ -65,7 +77,15 @@ def _draw_attacks(axis: plt.Axes, rows: pd.DataFrame) -> None:
     marker = markers(in_order(rows, "attack"))
     for attack, part in rows.groupby("attack", sort=False):
         names = [readable(defence) for defence in part["defence"]]
-        axis.plot(names, part["value"], marker=marker[attack], markersize=5, linewidth=0.5, alpha=0.8, label=readable(attack))
+        axis.plot(
+            names,
+            part["value"],
+            marker=marker[attack],
+            markersize=5,
+            linewidth=0.5,
+            alpha=0.8,
+            label=readable(attack),
+        )
     axis.tick_params(axis="x", rotation=35)
     plt.setp(axis.get_xticklabels(), horizontalalignment="right", rotation_mode="anchor")
     name_beside(axis, fontsize="small")

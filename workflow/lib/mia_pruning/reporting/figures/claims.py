@@ -17,7 +17,11 @@ from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 COLOURS = {SUPPORTED: "#0b6249", REFUTED: "#a4262c", INCONCLUSIVE: "#8a6d00"}
 HOLDS = "#dfe6ee"
-HEADLINE, BY_STRONGEST, WITHOUT = "by the headline attack", "by the strongest attack, corrected", "without an attack"
+HEADLINE, BY_STRONGEST, WITHOUT = (
+    "by the headline attack",
+    "by the strongest attack, corrected",
+    "without an attack",
+)
 #: the mark of each, and how far from the middle of its row
 MARKS = {HEADLINE: ("o", 0.16), BY_STRONGEST: ("s", -0.16), WITHOUT: ("D", 0.0)}
 #: of the widest interval, left free beside it
@@ -39,8 +43,13 @@ def claims(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         axis.set_axis_off()
         return Drawing(drawn, table, nothing, "")
     experiments = in_order(table, "experiment")
-    heights = [1.4 + 0.34 * pick(table, experiment=experiment)["condition"].nunique() for experiment in experiments]
-    drawn, axes = plt.subplots(len(experiments), 1, figsize=(8.0, sum(heights)), height_ratios=heights, squeeze=False)
+    heights = [
+        1.4 + 0.34 * pick(table, experiment=experiment)["condition"].nunique()
+        for experiment in experiments
+    ]
+    drawn, axes = plt.subplots(
+        len(experiments), 1, figsize=(8.0, sum(heights)), height_ratios=heights, squeeze=False
+    )
     for axis, experiment in zip(axes.flat, experiments, strict=True):
         _draw(axis, pick(table, experiment=experiment))
         axis.set(title=readable(experiment), xlabel="difference, points")
@@ -61,11 +70,19 @@ def differences_of_claims(verdicts: pd.DataFrame) -> pd.DataFrame:
     headline = verdicts[verdicts["headline"].astype(bool)]
     judged = headline[["claim", "experiment", "defence"]].drop_duplicates()
     strongest = pick(verdicts, **STRONGEST).merge(judged, on=list(judged.columns))
-    attacked, by_strongest = (rows["metric"].isin(PRIVACY_METRICS) for rows in (headline, strongest))
+    attacked, by_strongest = (
+        rows["metric"].isin(PRIVACY_METRICS) for rows in (headline, strongest)
+    )
     by = np.where(attacked, HEADLINE, WITHOUT)
-    marked = pd.concat([headline.assign(by=by), _corrected(strongest[by_strongest]).assign(by=BY_STRONGEST)])
-    kept = marked[(marked["minus"] != "") & marked["metric"].isin(POINTS)].dropna(subset=["low", "high"])
-    in_points = kept.assign(**{name: 100 * kept[name] for name in ("threshold", "value", "low", "high")})
+    marked = pd.concat(
+        [headline.assign(by=by), _corrected(strongest[by_strongest]).assign(by=BY_STRONGEST)]
+    )
+    kept = marked[(marked["minus"] != "") & marked["metric"].isin(POINTS)].dropna(
+        subset=["low", "high"]
+    )
+    in_points = kept.assign(
+        **{name: 100 * kept[name] for name in ("threshold", "value", "low", "high")}
+    )
     names = [_name(row, kept) for row in kept.to_dict("records")]
     about = ["claim", "experiment", "defence", "metric", "minus", "direction", "threshold"]
     columns = [*about, "condition", "by", "value", "low", "high", "outcome"]
@@ -73,7 +90,9 @@ def differences_of_claims(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(low=rows["corrected_low"], high=rows["corrected_high"], outcome=rows["corrected_outcome"])
+    return rows.assign(
+        low=rows["corrected_low"], high=rows["corrected_high"], outcome=rows["corrected_outcome"]
+    )
 
 
 def _name(row: Mapping[str, Any], rows: pd.DataFrame) -> str:
@@ -97,8 +116,16 @@ def _draw(axis: plt.Axes, table: pd.DataFrame) -> None:
     room = MARGIN * (max(ends) - min(ends))
     left, right = min(ends) - room, max(ends) + room
     for row in table.drop_duplicates("condition").to_dict("records"):
-        begins = (left, row["threshold"]) if row["direction"] == "below" else (row["threshold"], right)
-        axis.barh(rows.index(row["condition"]), begins[1] - begins[0], left=begins[0], height=0.8, color=HOLDS)
+        begins = (
+            (left, row["threshold"]) if row["direction"] == "below" else (row["threshold"], right)
+        )
+        axis.barh(
+            rows.index(row["condition"]),
+            begins[1] - begins[0],
+            left=begins[0],
+            height=0.8,
+            color=HOLDS,
+        )
     for row in table.to_dict("records"):
         mark, shift = MARKS[row["by"]]
         axis.errorbar(
@@ -119,7 +146,9 @@ def _explain(axis: plt.Axes, table: pd.DataFrame) -> None:
     """A legend of the marks and of the colours."""
     for by in in_order(table, "by"):
         axis.plot([], [], linestyle="none", marker=MARKS[by][0], color="black", label=by)
-    shown = {outcome: colour for outcome, colour in COLOURS.items() if outcome in set(table["outcome"])}
+    shown = {
+        outcome: colour for outcome, colour in COLOURS.items() if outcome in set(table["outcome"])
+    }
     for label, colour in {**shown, "where the claim holds": HOLDS}.items():
         axis.plot([], [], linewidth=6, solid_capstyle="butt", color=colour, label=label)
     name_beside(axis)
@@ -129,6 +158,10 @@ def _finding(table: pd.DataFrame) -> str:
     """How many of an experiment's differences lie where, by either."""
     counts = []
     for by, part in table.groupby("by", sort=False):
-        found = [f"{n} {outcome}" for outcome in COLOURS if (n := (part["outcome"] == outcome).sum())]
-        counts.append(f"{by}, of {len(part)} difference{'s' if len(part) > 1 else ''} {', '.join(found)}")
+        found = [
+            f"{n} {outcome}" for outcome in COLOURS if (n := (part["outcome"] == outcome).sum())
+        ]
+        counts.append(
+            f"{by}, of {len(part)} difference{'s' if len(part) > 1 else ''} {', '.join(found)}"
+        )
     return f"{readable(table['experiment'].iloc[0])}: {'; '.join(counts)}."

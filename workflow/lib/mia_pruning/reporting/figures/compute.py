@@ -24,7 +24,10 @@ def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         "attack_accuracy": {"metric": "attack_accuracy", **headline},
         "test_accuracy": {"metric": "test_accuracy"},
     }
-    parts = [wide(results, name, chosen).assign(experiment=name) for name in in_order(results, "experiment")]
+    parts = [
+        wide(results, name, chosen).assign(experiment=name)
+        for name in in_order(results, "experiment")
+    ]
     table = pd.concat(parts, ignore_index=True)
     colour = colours(in_order(results, "defence"))
     drawn, axes = plt.subplots(1, 2, figsize=(10, 4.2))
@@ -33,7 +36,13 @@ def compute(tables: Tables, headline: Mapping[str, str]) -> Drawing:
             label = f"{readable(row['experiment'])}: {readable(row['defence'])}"
             bars = error_bars(row.to_frame().T, metric)
             axis.errorbar(
-                row["training_flops"], row[metric], yerr=bars, fmt="o", color=colour[row["defence"]], capsize=2, label=label
+                row["training_flops"],
+                row[metric],
+                yerr=bars,
+                fmt="o",
+                color=colour[row["defence"]],
+                capsize=2,
+                label=label,
             )
         axis.set(xlabel="FLOPs to train one model", ylabel=LABELS[metric], xscale="log")
     name_beside(axes[1], fontsize="small")

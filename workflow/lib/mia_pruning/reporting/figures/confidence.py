@@ -25,12 +25,33 @@ def confidence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = tables["confidence"].groupby(keys, sort=False)["fraction"].mean().reset_index()
     panels = list(table.groupby(["experiment", "defence"], sort=False))
     n_rows = -(-len(panels) // COLUMNS)
-    drawn, axes = plt.subplots(n_rows, COLUMNS, figsize=(2.8 * COLUMNS, 2.3 * n_rows), squeeze=False, sharex=True, sharey=True)
+    drawn, axes = plt.subplots(
+        n_rows,
+        COLUMNS,
+        figsize=(2.8 * COLUMNS, 2.3 * n_rows),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
     for axis, (_, part) in zip(axes.flat, panels, strict=False):
-        for member, colour, label in ((True, MEMBER, "members"), (False, NON_MEMBER, "non-members")):
+        for member, colour, label in (
+            (True, MEMBER, "members"),
+            (False, NON_MEMBER, "non-members"),
+        ):
             rows = part[part["member"] == member]
-            axis.stairs(rows["fraction"], np.append(rows["low"], rows["high"].iloc[-1]), color=colour, fill=True, alpha=0.45)
-            axis.stairs(rows["fraction"], np.append(rows["low"], rows["high"].iloc[-1]), color=colour, label=label)
+            axis.stairs(
+                rows["fraction"],
+                np.append(rows["low"], rows["high"].iloc[-1]),
+                color=colour,
+                fill=True,
+                alpha=0.45,
+            )
+            axis.stairs(
+                rows["fraction"],
+                np.append(rows["low"], rows["high"].iloc[-1]),
+                color=colour,
+                label=label,
+            )
         axis.set_title(named(part.iloc[0]), fontsize="small")
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
@@ -48,12 +69,16 @@ def confidence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 def _finding(table: pd.DataFrame) -> str:
     """The overlap of the histograms under each experiment's first defence, and the least and the most."""
-    sides = table.pivot_table(index=["experiment", "defence", "low"], columns="member", values="fraction", sort=False)
+    sides = table.pivot_table(
+        index=["experiment", "defence", "low"], columns="member", values="fraction", sort=False
+    )
     overlap = sides.min(axis=1).groupby(level=["experiment", "defence"], sort=False).sum()
     sentences = []
     for experiment, part in overlap.groupby(level="experiment", sort=False):
         of_defence = part.droplevel("experiment")
         shown = dict.fromkeys([of_defence.index[0], of_defence.idxmin(), of_defence.idxmax()])
         words = [f"{100 * of_defence[name]:.0f} % under {readable(name)}" for name in shown]
-        sentences.append(f"{readable(experiment)}: members and non-members overlap by {', '.join(words)}.")
+        sentences.append(
+            f"{readable(experiment)}: members and non-members overlap by {', '.join(words)}."
+        )
     return " ".join(sentences)

@@ -25,7 +25,10 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         "gain": {"metric": "gain", **headline},
         "attack_accuracy": {"metric": "attack_accuracy", **headline},
     }
-    parts = [wide(results, name, chosen).assign(experiment=name) for name in in_order(results, "experiment")]
+    parts = [
+        wide(results, name, chosen).assign(experiment=name)
+        for name in in_order(results, "experiment")
+    ]
     table = pd.concat(parts, ignore_index=True)
     table[["highest_gain", "highest_gain_low", "highest_gain_high"]] = (
         table[["js_divergence", "js_divergence_low", "js_divergence_high"]] - LOG_2
@@ -36,8 +39,13 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     colour = colours(in_order(results, "defence"))
     _against(axes[0], table, "highest_gain", "gain", colour)
     _against(axes[1], table, "accuracy_bound", "attack_accuracy", colour)
-    axes[0].set(xlabel="JS divergence - log 2 (nats)", ylabel="gain of the headline attack's score, held out (nats)")
-    axes[1].set(xlabel="attack accuracy that this divergence allows", ylabel=LABELS["attack_accuracy"])
+    axes[0].set(
+        xlabel="JS divergence - log 2 (nats)",
+        ylabel="gain of the headline attack's score, held out (nats)",
+    )
+    axes[1].set(
+        xlabel="attack accuracy that this divergence allows", ylabel=LABELS["attack_accuracy"]
+    )
     name_beside(axes[1], fontsize="small")
     return Drawing(
         drawn,
@@ -53,19 +61,32 @@ def divergence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     )
 
 
-def _against(axis: plt.Axes, table: pd.DataFrame, theory: str, measured: str, colour: Mapping[str, tuple]) -> None:
+def _against(
+    axis: plt.Axes, table: pd.DataFrame, theory: str, measured: str, colour: Mapping[str, tuple]
+) -> None:
     for _, row in table.dropna(subset=[measured]).iterrows():
         one = row.to_frame().T
         bars = {"xerr": error_bars(one, theory), "yerr": error_bars(one, measured)}
         label = f"{readable(row['experiment'])}: {readable(row['defence'])}"
-        axis.errorbar(row[theory], row[measured], fmt="o", color=colour[row["defence"]], capsize=2, label=label, **bars)
+        axis.errorbar(
+            row[theory],
+            row[measured],
+            fmt="o",
+            color=colour[row["defence"]],
+            capsize=2,
+            label=label,
+            **bars,
+        )
     ends = [table[[theory, measured]].min(axis=None), table[[theory, measured]].max(axis=None)]
     axis.plot(ends, ends, color="grey", linestyle=":", linewidth=1)
 
 
 def _finding(table: pd.DataFrame) -> str:
     above = table[table["attack_accuracy_low"] > table["accuracy_bound_high"]]
-    extremes = [table.loc[table["js_divergence"].idxmax()], table.loc[table["js_divergence"].idxmin()]]
+    extremes = [
+        table.loc[table["js_divergence"].idxmax()],
+        table.loc[table["js_divergence"].idxmin()],
+    ]
     most, least = (f"{row['js_divergence']:.4f} nats ({named(row)})" for row in extremes)
     breakers = listed([named(row) for _, row in above.iterrows()])
     beyond = f"lies above the bound on {breakers}" if breakers else "lies above the bound nowhere"

@@ -37,24 +37,50 @@ def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         axis.text(0.5, 0.5, too_few, ha="center", va="center", wrap=True)
         return Drawing(drawn, table, too_few, "")
     panels = list(table.groupby(WHERE, sort=False))
-    colour, n_columns = colours(in_order(tables["results"], "defence")), min(len(panels), MOST_SHOWN)
+    colour, n_columns = (
+        colours(in_order(tables["results"], "defence")),
+        min(len(panels), MOST_SHOWN),
+    )
     n_rows = -(-len(panels) // n_columns)
     drawn, axes = plt.subplots(
-        n_rows, n_columns, figsize=(3.4 * n_columns, 3.4 * n_rows), squeeze=False, sharex=True, sharey=True
+        n_rows,
+        n_columns,
+        figsize=(3.4 * n_columns, 3.4 * n_rows),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
     )
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, ((experiment, defence), points) in zip(axes.flat, panels, strict=False):
         area = 120 * points["n_examples"] / points["n_examples"].max() + 2
-        axis.scatter(points["baseline"], points["exposure"], s=area, color=colour[defence], alpha=0.6, linewidth=0)
+        axis.scatter(
+            points["baseline"],
+            points["exposure"],
+            s=area,
+            color=colour[defence],
+            alpha=0.6,
+            linewidth=0,
+        )
         axis.fill(*_luck_box(points), color="grey", alpha=0.12, linewidth=0)
         axis.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
-        axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title=f"{readable(experiment)}: {readable(defence)}", aspect="equal")
+        axis.set(
+            xlim=(-0.03, 1.03),
+            ylim=(-0.03, 1.03),
+            title=f"{readable(experiment)}: {readable(defence)}",
+            aspect="equal",
+        )
     drawn.supxlabel("exposure on the baseline")
     drawn.supylabel("exposure under the defence")
     correlations = tables["exposure_correlation"]
-    shared = {name: shared_exposure(pick(correlations, experiment=name)) for name in in_order(correlations, "experiment")}
-    findings = [f"{readable(name)}: correlation of exposures with the baseline's. {said}" for name, said in shared.items()]
+    shared = {
+        name: shared_exposure(pick(correlations, experiment=name))
+        for name in in_order(correlations, "experiment")
+    }
+    findings = [
+        f"{readable(name)}: correlation of exposures with the baseline's. {said}"
+        for name, said in shared.items()
+    ]
     return Drawing(
         drawn,
         table,
@@ -77,7 +103,11 @@ def counted(exposed: pd.DataFrame) -> pd.DataFrame:
         both = first.assign(exposure=first[[*HALVES]].mean(axis=1))
         luck = _luck(first)
         means = both.pivot_table(index="example", columns="defence", values="exposure")
-        others = [name for name in in_order(first, "defence") if name != BASELINE][:MOST_SHOWN] if BASELINE in means else []
+        others = (
+            [name for name in in_order(first, "defence") if name != BASELINE][:MOST_SHOWN]
+            if BASELINE in means
+            else []
+        )
         for defence in others:
             pairs = means[[BASELINE, defence]].dropna().reset_index()
             pairs.columns = ["example", "baseline", "exposure"]
@@ -114,7 +144,10 @@ def _panel(experiment: str, defence: str, points: pd.DataFrame, results: pd.Data
         "name": readable(defence),
         "x": numbers(points["baseline"]),
         "y": numbers(points["exposure"]),
-        "customdata": [list(pair) for pair in zip(points["n_examples"].tolist(), points["examples"], strict=True)],
+        "customdata": [
+            list(pair)
+            for pair in zip(points["n_examples"].tolist(), points["examples"], strict=True)
+        ],
         "marker": {
             "color": colour,
             "opacity": 0.6,
@@ -122,6 +155,9 @@ def _panel(experiment: str, defence: str, points: pd.DataFrame, results: pd.Data
         },
         "hovertemplate": "%{customdata[0]} examples: %{customdata[1]}<br>baseline %{x:.3f}<br>defence %{y:.3f}<extra></extra>",
     }
-    axes = ({"title": f"exposure {where}", "range": [-0.03, 1.03]} for where in ("on the baseline", "under the defence"))
+    axes = (
+        {"title": f"exposure {where}", "range": [-0.03, 1.03]}
+        for where in ("on the baseline", "under the defence")
+    )
     lines = [dotted([0, 1], [0, 1]), dotted(*_luck_box(points))]
     return panel(f"{readable(experiment)}: {readable(defence)}", [*lines, trace], *axes)

@@ -20,12 +20,16 @@ from mia_pruning.reporting.tables import Drawing, Tables
     columns="history.csv's gain, mean over models",
 )
 def gain(tables: Tables, headline: Mapping[str, str]) -> Drawing:
-    table = joined(tables["history"]).dropna(subset=["gain"])[["experiment", "defence", "stage", "total_epoch", "gain"]]
+    table = joined(tables["history"]).dropna(subset=["gain"])[
+        ["experiment", "defence", "stage", "total_epoch", "gain"]
+    ]
     colour = colours(in_order(tables["results"], "defence"))
     drawn, axis = plt.subplots(figsize=(7.5, 3.8))
     for _, curve in table.groupby(["experiment", "defence"], sort=False):
         first = curve.iloc[0]
-        axis.plot(curve["total_epoch"], curve["gain"], color=colour[first["defence"]], label=named(first))
+        axis.plot(
+            curve["total_epoch"], curve["gain"], color=colour[first["defence"]], label=named(first)
+        )
     axis.axhline(-LOG_2, color="grey", linestyle=":", linewidth=1)
     axis.set(xlabel="epoch", ylabel="gain of the inference model (nats)")
     if len(table):
@@ -42,6 +46,13 @@ def gain(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 def _finding(table: pd.DataFrame) -> str:
     if table.empty:
         return "No defence in these results plays against an inference model."
-    ends = table.groupby(["experiment", "defence"], sort=False).agg(highest=("gain", "max"), last=("gain", "last")).reset_index()
-    parts = [f"{row['highest']:.3f} at its highest and {row['last']:.3f} at the end ({named(row)})" for _, row in ends.iterrows()]
+    ends = (
+        table.groupby(["experiment", "defence"], sort=False)
+        .agg(highest=("gain", "max"), last=("gain", "last"))
+        .reset_index()
+    )
+    parts = [
+        f"{row['highest']:.3f} at its highest and {row['last']:.3f} at the end ({named(row)})"
+        for _, row in ends.iterrows()
+    ]
     return f"The inference model's gain is {listed(parts, between='; ')}, against {-LOG_2:.3f} for one that tells nothing."

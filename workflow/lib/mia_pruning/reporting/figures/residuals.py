@@ -23,7 +23,12 @@ def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = _relative(tables["residuals"])
     solved = list(table.groupby(["experiment", "defence"], sort=False)) if len(table) else []
     drawn, axes = plt.subplots(
-        max(1, len(solved)), 2, figsize=(10, 3.0 * max(1, len(solved))), squeeze=False, sharex=True, sharey="col"
+        max(1, len(solved)),
+        2,
+        figsize=(10, 3.0 * max(1, len(solved))),
+        squeeze=False,
+        sharex=True,
+        sharey="col",
     )
     for row, (_, rows) in zip(axes, solved, strict=False):
         layers = [layer for layer in rows["layer"].unique() if layer != WHOLE]
@@ -31,8 +36,15 @@ def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         for axis, which in zip(row, ("primal", "dual"), strict=True):
             for layer, line in rows.groupby("layer", sort=False):
                 width = 2.0 if layer == WHOLE else 1.0
-                axis.plot(line["epoch"], line[which], color=colour[layer], linewidth=width, label=layer)
-            axis.set(title=named(rows.iloc[0]), xlabel="ADMM epoch", ylabel=f"{which} residual / ||W||", yscale="log")
+                axis.plot(
+                    line["epoch"], line[which], color=colour[layer], linewidth=width, label=layer
+                )
+            axis.set(
+                title=named(rows.iloc[0]),
+                xlabel="ADMM epoch",
+                ylabel=f"{which} residual / ||W||",
+                yscale="log",
+            )
             axis.xaxis.get_major_locator().set_params(integer=True)
         name_beside(row[1], fontsize="x-small", ncols=1 + len(layers) // 12)
     return Drawing(
@@ -49,18 +61,26 @@ def _relative(residuals: pd.DataFrame) -> pd.DataFrame:
     """Residuals relative to the weights, one row an experiment, defence, layer (or all of them) and epoch."""
     if residuals.empty:
         return residuals
-    squares = residuals.assign(**{name: residuals[name] ** 2 for name in ("primal", "dual", "weight_norm")})
+    squares = residuals.assign(
+        **{name: residuals[name] ** 2 for name in ("primal", "dual", "weight_norm")}
+    )
     keys = ["experiment", "seed", "defence", "model", "layer", "epoch"]
     both = pd.concat([squares, squares.assign(layer=WHOLE)])
     norms = both.groupby(keys, sort=False)[["primal", "dual", "weight_norm"]].sum() ** 0.5
     relative = norms[["primal", "dual"]].div(norms["weight_norm"], axis=0)
-    return relative.groupby(["experiment", "defence", "layer", "epoch"], sort=False).mean().reset_index()
+    return (
+        relative.groupby(["experiment", "defence", "layer", "epoch"], sort=False)
+        .mean()
+        .reset_index()
+    )
 
 
 def _finding(table: pd.DataFrame) -> str:
     if table.empty:
         return "No defence in these results is solved by ADMM."
-    last = table[table["epoch"] == table.groupby(["experiment", "defence"])["epoch"].transform("max")]
+    last = table[
+        table["epoch"] == table.groupby(["experiment", "defence"])["epoch"].transform("max")
+    ]
     parts = [_farthest(rows) for _, rows in last.groupby(["experiment", "defence"], sort=False)]
     return f"After the last epoch the primal residual, relative to the weights, is {listed(parts, between='; ')}."
 

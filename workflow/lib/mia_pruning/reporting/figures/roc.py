@@ -43,17 +43,43 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     )
     promised = _binding(tables["guarantees"])
     size = (4.6 * len(attacks) + 1.6, 4.4 * len(experiments))
-    drawn, axes = plt.subplots(len(experiments), len(attacks), figsize=size, squeeze=False, sharex=True, sharey=True)
+    drawn, axes = plt.subplots(
+        len(experiments), len(attacks), figsize=size, squeeze=False, sharex=True, sharey=True
+    )
     for row, experiment in zip(axes, experiments, strict=True):
         for axis, attack in zip(row, attacks, strict=True):
-            for defence, curve in pick(table, experiment=experiment, attack=attack).groupby("defence", sort=False):
+            for defence, curve in pick(table, experiment=experiment, attack=attack).groupby(
+                "defence", sort=False
+            ):
                 visible = curve[(curve["fpr"] > 0) & (curve["tpr"] > 0)]
-                axis.plot(visible["fpr"], visible["tpr"], color=colour[defence], label=readable(defence))
-                axis.fill_between(visible["fpr"], visible["low"], visible["high"], color=colour[defence], alpha=0.12, linewidth=0)
+                axis.plot(
+                    visible["fpr"], visible["tpr"], color=colour[defence], label=readable(defence)
+                )
+                axis.fill_between(
+                    visible["fpr"],
+                    visible["low"],
+                    visible["high"],
+                    color=colour[defence],
+                    alpha=0.12,
+                    linewidth=0,
+                )
             for defence, most in promised.get(experiment, {}).items():
-                axis.plot(FPR, most, color=colour[defence], linestyle="--", linewidth=1, label=f"most by {readable(defence)}")
+                axis.plot(
+                    FPR,
+                    most,
+                    color=colour[defence],
+                    linestyle="--",
+                    linewidth=1,
+                    label=f"most by {readable(defence)}",
+                )
             axis.plot([1e-3, 1], [1e-3, 1], color="grey", linestyle=":", linewidth=1)
-            axis.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1), xlabel="false-positive rate")
+            axis.set(
+                xscale="log",
+                yscale="log",
+                xlim=(1e-3, 1),
+                ylim=(1e-3, 1),
+                xlabel="false-positive rate",
+            )
             axis.set_title(f"{readable(experiment)}: {readable(attack)}")
         row[0].set_ylabel("true-positive rate")
         name_beside(row[-1], fontsize="small")
@@ -64,14 +90,20 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
         "Mean over targets at equal false-positive rates with its 95 % band over targets, which is told where a curve is pointed "
         f"at; adaptive attacker. The dotted line is guessing{'; ' + DASHED if set(promised) & set(experiments) else ''}. "
         f"Shown are the headline attack and the one with the highest AUC on the {readable(reference)}.",
-        [_panel(experiment, attack, table, tables["results"]) for experiment in experiments for attack in attacks],
+        [
+            _panel(experiment, attack, table, tables["results"])
+            for experiment in experiments
+            for attack in attacks
+        ],
     )
 
 
 def _binding(guarantees: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     """experiment -> defence -> the most true positives that its weakest promise allows; not where that is all of them."""
     found: dict[str, dict[str, np.ndarray]] = {}
-    for (experiment, defence), part in guarantees.dropna(subset=["epsilon"]).groupby(["experiment", "defence"], sort=False):
+    for (experiment, defence), part in guarantees.dropna(subset=["epsilon"]).groupby(
+        ["experiment", "defence"], sort=False
+    ):
         weakest = part.loc[part["epsilon"].idxmax()]
         most = most_true_positives(FPR, weakest["epsilon"], weakest["delta"])
         if most.min() < ALMOST_ALL:
@@ -82,10 +114,15 @@ def _binding(guarantees: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
 def _panel(experiment: str, attack: str, table: pd.DataFrame, results: pd.DataFrame) -> Panel:
     colour = web_colours(in_order(results, "defence"))
     lines = []
-    for defence, curve in pick(table, experiment=experiment, attack=attack).groupby("defence", sort=False):
+    for defence, curve in pick(table, experiment=experiment, attack=attack).groupby(
+        "defence", sort=False
+    ):
         visible = curve[(curve["fpr"] > 0) & (curve["tpr"] > 0)]
         drawn = line(visible["fpr"], visible["tpr"], readable(defence), colour[defence])
-        bands = [f"{low:.3f} to {high:.3f}" for low, high in zip(visible["low"], visible["high"], strict=True)]
+        bands = [
+            f"{low:.3f} to {high:.3f}"
+            for low, high in zip(visible["low"], visible["high"], strict=True)
+        ]
         lines.append(
             {
                 **drawn,
@@ -96,7 +133,9 @@ def _panel(experiment: str, attack: str, table: pd.DataFrame, results: pd.DataFr
         )
     axis = {"type": "log", "range": [-3, 0]}
     x, y = {**axis, "title": "false-positive rate"}, {**axis, "title": "true-positive rate"}
-    return panel(f"{readable(experiment)}: {readable(attack)}", [dotted([1e-3, 1], [1e-3, 1]), *lines], x, y)
+    return panel(
+        f"{readable(experiment)}: {readable(attack)}", [dotted([1e-3, 1], [1e-3, 1]), *lines], x, y
+    )
 
 
 def _without(tables: Tables) -> Drawing:
@@ -109,7 +148,11 @@ def _without(tables: Tables) -> Drawing:
 
 def _shown_attacks(aucs: pd.DataFrame, headline: str) -> list[str]:
     strongest = aucs.groupby("attack")["value"].mean().idxmax()
-    return list(dict.fromkeys([headline, strongest])) if headline in set(aucs["attack"]) else [strongest]
+    return (
+        list(dict.fromkeys([headline, strongest]))
+        if headline in set(aucs["attack"])
+        else [strongest]
+    )
 
 
 def _finding(results: pd.DataFrame) -> str:

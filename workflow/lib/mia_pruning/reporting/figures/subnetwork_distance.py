@@ -6,7 +6,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mia_pruning.registry import figure
-from mia_pruning.reporting.style import LABELS, colours, in_order, mark_rates, name_beside, named, readable
+from mia_pruning.reporting.style import (
+    LABELS,
+    colours,
+    in_order,
+    mark_rates,
+    name_beside,
+    named,
+    readable,
+)
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
 STAGES = {"pruned": ("o", "none"), "retrained": ("s", "full")}
@@ -22,7 +30,9 @@ def subnetwork_distance(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = _with_compression(tables["distance"], tables["results"])
     colour = colours(in_order(tables["results"], "defence"))
     drawn, axis = plt.subplots(figsize=(7.5, 4.2))
-    for (experiment, defence, stage), row in table.set_index(["experiment", "defence", "stage"]).iterrows():
+    for (experiment, defence, stage), row in table.set_index(
+        ["experiment", "defence", "stage"]
+    ).iterrows():
         marker, fill = STAGES[stage]
         label = f"{readable(experiment)}: {readable(defence)}, {stage}"
         axis.errorbar(
@@ -48,9 +58,13 @@ def _with_compression(distance: pd.DataFrame, results: pd.DataFrame) -> pd.DataF
     if distance.empty:
         return distance.reindex(columns=[*keys, "mean", "deviation", "n_models", "compression"])
     spread = (
-        distance.groupby(keys, sort=False)["total_variation"].agg(mean="mean", deviation="std", n_models="size").reset_index()
+        distance.groupby(keys, sort=False)["total_variation"]
+        .agg(mean="mean", deviation="std", n_models="size")
+        .reset_index()
     )
-    compression = pick(results, metric="compression")[["experiment", "defence", "value"]].rename(columns={"value": "compression"})
+    compression = pick(results, metric="compression")[["experiment", "defence", "value"]].rename(
+        columns={"value": "compression"}
+    )
     return spread.merge(compression, on=["experiment", "defence"])
 
 

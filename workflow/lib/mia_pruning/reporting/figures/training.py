@@ -23,13 +23,21 @@ def training(tables: Tables, headline: Mapping[str, str]) -> Drawing:
     table = joined(tables["history"])
     experiments = in_order(table, "experiment")
     colour = colours(in_order(tables["results"], "defence"))
-    drawn, axes = plt.subplots(len(experiments), 2, figsize=(10.5, 3.8 * len(experiments)), squeeze=False)
+    drawn, axes = plt.subplots(
+        len(experiments), 2, figsize=(10.5, 3.8 * len(experiments)), squeeze=False
+    )
     for row, experiment in zip(axes, experiments, strict=True):
         for axis, which in zip(row, ("train_accuracy", "test_accuracy"), strict=True):
             for defence, curve in pick(table, experiment=experiment).groupby("defence", sort=False):
                 seen = curve.dropna(subset=[which])
                 mark = "." if len(seen) <= FEW else ""
-                axis.plot(seen["total_epoch"], seen[which], color=colour[defence], marker=mark, label=readable(defence))
+                axis.plot(
+                    seen["total_epoch"],
+                    seen[which],
+                    color=colour[defence],
+                    marker=mark,
+                    label=readable(defence),
+                )
             axis.set(xlabel="epoch", ylabel=f"{readable(experiment)}\n{readable(which)}")
         name_beside(row[1], fontsize="small")
     return Drawing(
@@ -42,7 +50,9 @@ def training(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    last = table.dropna(subset=["test_accuracy"]).groupby(["experiment", "defence"], sort=False).last()
+    last = (
+        table.dropna(subset=["test_accuracy"]).groupby(["experiment", "defence"], sort=False).last()
+    )
     best, worst = last["test_accuracy"].idxmax(), last["test_accuracy"].idxmin()
     return (
         f"The test accuracy ends highest with {readable(best[1])} ({last['test_accuracy'].max():.3f}) "

@@ -33,28 +33,53 @@ def conclusion(
         if defence == first["defences"][0] or _tested(rows)
     ]
     fared = tally(claims, verdicts)
-    return [*sentences, *_at_matched_accuracy(claims, verdicts, headline), *([" ".join(fared)] if fared else [])]
+    return [
+        *sentences,
+        *_at_matched_accuracy(claims, verdicts, headline),
+        *([" ".join(fared)] if fared else []),
+    ]
 
 
 def _tested(rows: pd.DataFrame) -> bool:
     return bool((rows["verdict"] != NOT_TESTED).any())
 
 
-def _effect(rows: pd.DataFrame, results: pd.DataFrame, differences: pd.DataFrame, headline: Mapping[str, str]) -> str:
+def _effect(
+    rows: pd.DataFrame,
+    results: pd.DataFrame,
+    differences: pd.DataFrame,
+    headline: Mapping[str, str],
+) -> str:
     """What one defence did to the attacks, and to the network's accuracy."""
     about = {key: rows.iloc[0][key] for key in WHERE}
-    tested = rows[(rows["verdict"] != NOT_TESTED) & (rows["metric"] == ATTACKED) & (rows["minus"] != "")]
-    shown = [row for attack in (headline, STRONGEST) for _, row in pick(tested, **attack).iterrows()]
+    tested = rows[
+        (rows["verdict"] != NOT_TESTED) & (rows["metric"] == ATTACKED) & (rows["minus"] != "")
+    ]
+    shown = [
+        row for attack in (headline, STRONGEST) for _, row in pick(tested, **attack).iterrows()
+    ]
     if not shown:
-        reasons = [*rows.loc[rows["verdict"] == NOT_TESTED, "reason"], f"the claim {rows.iloc[0]['claim']} is about no attack"]
+        reasons = [
+            *rows.loc[rows["verdict"] == NOT_TESTED, "reason"],
+            f"the claim {rows.iloc[0]['claim']} is about no attack",
+        ]
         return f"On {readable(about['experiment'])} nothing can be said of {readable(about['defence'])}: {reasons[0]}."
-    parts = [f"{_did(row)} the accuracy of {whose(row)} ({_points(row)}{_from(row, results)})" for row in shown]
+    parts = [
+        f"{_did(row)} the accuracy of {whose(row)} ({_points(row)}{_from(row, results)})"
+        for row in shown
+    ]
     of_defence = pick(results, **about).set_index("metric")["value"]
     rate = f"{of_defence.get('compression', 1.0):.4g}x"
-    at_rate = f" at {rate} compression" if rate != "1x" and rate not in about["defence"].split("_") else ""
+    at_rate = (
+        f" at {rate} compression"
+        if rate != "1x" and rate not in about["defence"].split("_")
+        else ""
+    )
     minus = shown[0]["minus"]
     cost = pick(differences, metric="test_accuracy", minus=minus, **about)
-    accuracy = f", with {with_interval(cost.iloc[0], signed=True)} of test accuracy" if len(cost) else ""
+    accuracy = (
+        f", with {with_interval(cost.iloc[0], signed=True)} of test accuracy" if len(cost) else ""
+    )
     return (
         f"On {readable(about['experiment'])}, {readable(about['defence'])}{at_rate} {' and '.join(parts)}{accuracy}, "
         f"against the {readable(minus)}."
@@ -74,7 +99,11 @@ def _did(row: Mapping[str, Any]) -> str:
 
 def whose(row: Mapping[str, Any]) -> str:
     """The attack of a verdict, as sentences name it."""
-    return "the strongest attack" if row["attack"] == STRONGEST["attack"] else f"the {readable(row['attack'])} attack"
+    return (
+        "the strongest attack"
+        if row["attack"] == STRONGEST["attack"]
+        else f"the {readable(row['attack'])} attack"
+    )
 
 
 def _points(row: Mapping[str, Any]) -> str:
@@ -88,17 +117,28 @@ def _from(row: Mapping[str, Any], results: pd.DataFrame) -> str:
     return f", from {found['value'].iloc[0]:.3f}" if len(found) else ""
 
 
-def _at_matched_accuracy(claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]) -> Iterator[str]:
+def _at_matched_accuracy(
+    claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]
+) -> Iterator[str]:
     """Whether pruning does more than a dense network of the same test accuracy: of the first claim that asks it."""
-    asking = [claim for claim in claims["claims"] if any(each.get("minus") == MATCHED for each in claim["conditions"])]
+    asking = [
+        claim
+        for claim in claims["claims"]
+        if any(each.get("minus") == MATCHED for each in claim["conditions"])
+    ]
     if not asking:
         return
     judged = pick(verdicts, claim=asking[0]["id"], metric=ATTACKED, minus=MATCHED)
     tested = judged[judged["verdict"] != NOT_TESTED]
     for experiment, of_experiment in tested.groupby("experiment", sort=False):
-        by_one = [rows for attack in (STRONGEST, headline) if len(rows := pick(of_experiment, **attack))]
+        by_one = [
+            rows for attack in (STRONGEST, headline) if len(rows := pick(of_experiment, **attack))
+        ]
         for rows in by_one[:1]:
-            parts = [f"{readable(row['defence'])} {_did(row)} it ({_points(row)})" for _, row in rows.iterrows()]
+            parts = [
+                f"{readable(row['defence'])} {_did(row)} it ({_points(row)})"
+                for _, row in rows.iterrows()
+            ]
             yield (
                 f"On {readable(experiment)}, beside dense networks of the same test accuracy and by {whose(rows.iloc[0])}: "
                 f"{'; '.join(parts)}."
@@ -109,8 +149,16 @@ def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
     """How the paper's claims fared, corrected: by the headline attack, by the strongest, and those that no attack is part of."""
     papers = [claim["id"] for claim in claims["claims"] if claim["number"] != OURS]
     judged = verdicts[verdicts["claim"].isin(papers)]
-    headline = judged[judged["headline"].astype(bool)].groupby(["claim", *WHERE], sort=False).first().reset_index()
-    strongest = {key: part.iloc[0]["corrected"] for key, part in pick(judged, **STRONGEST).groupby(["claim", *WHERE], sort=False)}
+    headline = (
+        judged[judged["headline"].astype(bool)]
+        .groupby(["claim", *WHERE], sort=False)
+        .first()
+        .reset_index()
+    )
+    strongest = {
+        key: part.iloc[0]["corrected"]
+        for key, part in pick(judged, **STRONGEST).groupby(["claim", *WHERE], sort=False)
+    }
     several = len(set(headline["experiment"])) > 1
     found: dict[str, list[tuple[str, str]]] = {
         "by the headline attack": [],
@@ -123,12 +171,21 @@ def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
         if row["verdict"] == NOT_TESTED:
             untested.append(name)
         else:
-            found["by the headline attack" if row["attack"] else "that involve no attack"].append((name, row["corrected"]))
+            found["by the headline attack" if row["attack"] else "that involve no attack"].append(
+                (name, row["corrected"])
+            )
         if (key := tuple(row[column] for column in ("claim", *WHERE))) in strongest:
             found["by the strongest attack"].append((name, strongest[key]))
     shown = [f"{how}: {_named(claimed)}" for how, claimed in found.items() if claimed]
-    sentences = [f"The paper's claims, each on its first defence and corrected, {'. Those '.join(shown)}."] if shown else []
-    return [*sentences, *([f"The paper's claims that were not tested: {', '.join(untested)}."] if untested else [])]
+    sentences = (
+        [f"The paper's claims, each on its first defence and corrected, {'. Those '.join(shown)}."]
+        if shown
+        else []
+    )
+    return [
+        *sentences,
+        *([f"The paper's claims that were not tested: {', '.join(untested)}."] if untested else []),
+    ]
 
 
 def _named(verdicts: Iterable[tuple[str, str]]) -> str:
@@ -140,4 +197,6 @@ def _named(verdicts: Iterable[tuple[str, str]]) -> str:
     for name, verdict in verdicts:
         found.setdefault(verdict, []).append(name)
     order = (SUPPORTED, REFUTED, INCONCLUSIVE)
-    return "; ".join(f"{verdict} {', '.join(found[verdict])}" for verdict in order if verdict in found)
+    return "; ".join(
+        f"{verdict} {', '.join(found[verdict])}" for verdict in order if verdict in found
+    )

@@ -9,7 +9,15 @@ import pandas as pd
 
 from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.metrics.operating import MEMBER_SHARES, Counts
-from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, rows_by, table_of
+from mia_pruning.reporting.page.table import (
+    Cell,
+    Column,
+    Table,
+    measured_cell,
+    named,
+    rows_by,
+    table_of,
+)
 from mia_pruning.reporting.page.verdicts import attacker_column
 from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import WHERE, attack_order, pick
@@ -19,7 +27,9 @@ KEYS = [*WHERE, "attack", "attacker"]
 LOW_FPR = (0.01, 0.001)
 #: stands for the attack's own threshold in the place of an allowed false-positive rate
 OWN_THRESHOLD = -1.0
-PRECISION = "share of members among those taken for members, if 1 / 10 / 50 % of all examples are members"
+PRECISION = (
+    "share of members among those taken for members, if 1 / 10 / 50 % of all examples are members"
+)
 
 #: Mark of an attack that is less accurate than the correctness attack, which learns nothing.
 BELOW = " †"
@@ -33,18 +43,29 @@ def privacy_matrix(results: pd.DataFrame, correctness: str | None = None) -> Tab
     members are measured on other examples and are not marked.
     """
     rates = pick(results, metric="attack_accuracy")
-    attackers = sorted(dict.fromkeys(zip(rates["attack"], rates["attacker"], strict=True)), key=attack_order)
+    attackers = sorted(
+        dict.fromkeys(zip(rates["attack"], rates["attacker"], strict=True)), key=attack_order
+    )
     known = rows_by(rates, KEYS)
     rows = []
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
             learns_nothing = _value(known.get((experiment, defence, str(correctness), "adaptive")))
             cells = [
-                _shaded(known.get((experiment, defence, *key)), learns_nothing if key[1] != "known_members" else np.nan)
+                _shaded(
+                    known.get((experiment, defence, *key)),
+                    learns_nothing if key[1] != "known_members" else np.nan,
+                )
                 for key in attackers
             ]
-            rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells])
-    columns = [Column("experiment"), Column("defence"), *(attacker_column(*key) for key in attackers)]
+            rows.append(
+                [named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells]
+            )
+    columns = [
+        Column("experiment"),
+        Column("defence"),
+        *(attacker_column(*key) for key in attackers),
+    ]
     caption = "Attack accuracy of every attacker on every defence"
     return table_of("attackers", caption, columns, rows, n_heads=2, look="matrix")
 
@@ -63,19 +84,31 @@ def _shaded(row: Mapping[str, Any] | None, correctness: float) -> Cell:
     hint = f"{row['low']:.3f} to {row['high']:.3f}"
     if is_below:
         hint += f"; below correctness, {correctness:.3f}"
-    return Cell(f"{value:.3f}{BELOW if is_below else ''}", value, min(1.0, max(0.0, 2 * value - 1)), hint=hint)
+    return Cell(
+        f"{value:.3f}{BELOW if is_below else ''}",
+        value,
+        min(1.0, max(0.0, 2 * value - 1)),
+        hint=hint,
+    )
 
 
 def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
     """One row an experiment, defence, attack and attacker, with every measure of privacy and its interval."""
     attacked = results[results["attack"] != ""]
-    rates = [(metric, fpr) for metric, fpr in TPR_AT.items() if fpr in LOW_FPR or metric in set(attacked["metric"])]
+    rates = [
+        (metric, fpr)
+        for metric, fpr in TPR_AT.items()
+        if fpr in LOW_FPR or metric in set(attacked["metric"])
+    ]
     counted, needed = _counts(operating), _populations_needed(operating)
     known = rows_by(attacked, [*KEYS, "metric"])
     rows = []
     for key in dict.fromkeys(key[:-1] for key in known):
         plain = [measured_cell(known.get((*key, metric))) for metric in ("attack_accuracy", "auc")]
-        low = [_rate_cell(known.get((*key, metric)), counted.get((*key, fpr)), needed.get((*key, fpr))) for metric, fpr in rates]
+        low = [
+            _rate_cell(known.get((*key, metric)), counted.get((*key, fpr)), needed.get((*key, fpr)))
+            for metric, fpr in rates
+        ]
         own = counted.get((*key, OWN_THRESHOLD))
         resolved = {fpr: (*key, metric) in known for metric, fpr in rates if fpr in LOW_FPR}
         at_rates = [counted.get((*key, fpr)) if there else None for fpr, there in resolved.items()]
@@ -90,11 +123,18 @@ def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
         Column("attack accuracy", "balanced; 0.5 is guessing"),
         Column("AUC", "area under the ROC curve; 0.5 is guessing"),
         *(
-            Column(f"TPR at {100 * fpr:g} % FPR", "members found, and the false-positive rate at which they were")
+            Column(
+                f"TPR at {100 * fpr:g} % FPR",
+                "members found, and the false-positive rate at which they were",
+            )
             for _, fpr in rates
         ),
         Column("precision at its own threshold", PRECISION),
-        *(Column(f"precision at {100 * fpr:g} % FPR", PRECISION) for _, fpr in rates if fpr in LOW_FPR),
+        *(
+            Column(f"precision at {100 * fpr:g} % FPR", PRECISION)
+            for _, fpr in rates
+            if fpr in LOW_FPR
+        ),
     ]
     caption = "Every attack on every defence"
     return table_of("attacks", caption, columns, rows, n_heads=4)
@@ -123,7 +163,9 @@ def _precision_cell(counted: Counts | None) -> Cell:
     return Cell(f"at least {values}" if found[0].is_lower_bound else values, found[0].value)
 
 
-def _rate_cell(rate: Mapping[str, Any] | None, counted: Counts | None, population_needed: float | None) -> Cell:
+def _rate_cell(
+    rate: Mapping[str, Any] | None, counted: Counts | None, population_needed: float | None
+) -> Cell:
     """The rate with its interval and the realised false-positive rate, or that there are too few non-members.
 
     A population that does not resolve the rate is named with the size that would.

@@ -85,9 +85,18 @@ def _cases(verdicts: pd.DataFrame, attack: Mapping[str, str]) -> pd.DataFrame:
     return rows.assign(effect=[effect(*both) for both in ends])
 
 
-def _matched(claims: Mapping[str, Any], verdicts: pd.DataFrame, attack: Mapping[str, str], cases: pd.DataFrame) -> pd.DataFrame:
+def _matched(
+    claims: Mapping[str, Any],
+    verdicts: pd.DataFrame,
+    attack: Mapping[str, str],
+    cases: pd.DataFrame,
+) -> pd.DataFrame:
     """The same cases against dense networks of their test accuracy, of the first claim that asks it."""
-    asking = [claim["id"] for claim in claims["claims"] if any(each.get("minus") == MATCHED for each in claim["conditions"])]
+    asking = [
+        claim["id"]
+        for claim in claims["claims"]
+        if any(each.get("minus") == MATCHED for each in claim["conditions"])
+    ]
     found = _cases(pick(verdicts, claim=asking[:1], minus=MATCHED), attack)
     return found.merge(cases[[*WHERE, "rate"]], on=WHERE)
 
@@ -154,7 +163,10 @@ def _listed(parts: Sequence[str], last: str = " and") -> str:
 def _cost(cases: pd.DataFrame, differences: pd.DataFrame) -> str:
     """What the cases changed in test accuracy; nothing where that is not known."""
     changes = [row for case in cases.to_dict("records") for row in _change(case, differences)]
-    ends = [number(found, "test_accuracy", signed=True) for found in sorted({row["value"] for row in changes})]
+    ends = [
+        number(found, "test_accuracy", signed=True)
+        for found in sorted({row["value"] for row in changes})
+    ]
     if not ends:
         return ""
     if len(ends) == 1:
@@ -172,7 +184,9 @@ def _shown_experiment(cases: pd.DataFrame) -> str:
     return f" on {readable(cases.iloc[0]['experiment'])}" if len({*cases["experiment"]}) > 1 else ""
 
 
-def _numbers(case: pd.Series, where: str, results: pd.DataFrame, differences: pd.DataFrame) -> Iterator[KeyNumber]:
+def _numbers(
+    case: pd.Series, where: str, results: pd.DataFrame, differences: pd.DataFrame
+) -> Iterator[KeyNumber]:
     """Of one case: the attack without it, and what it changes in that attack and in test accuracy."""
     about = {key: case[key] for key in ("experiment", *ATTACKER)}
     for _, row in pick(results, metric=ATTACKED, defence=case["minus"], **about).iterrows():
@@ -185,4 +199,6 @@ def _numbers(case: pd.Series, where: str, results: pd.DataFrame, differences: pd
     yield KeyNumber(change, wider, f"change of these guesses where {kept}")
     for row in _change(case, differences):
         change = number(row["value"], "test_accuracy", signed=True)
-        yield KeyNumber(change, interval(row, signed=True), "change of test accuracy in the same network")
+        yield KeyNumber(
+            change, interval(row, signed=True), "change of test accuracy in the same network"
+        )

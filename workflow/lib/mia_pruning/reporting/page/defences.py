@@ -9,7 +9,15 @@ import pandas as pd
 from mia_pruning.metrics.names import TPR_AT
 from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.auditing import CONTRADICTED, UNPROMISED, audit
-from mia_pruning.reporting.page.table import Cell, Column, Table, measured_cell, named, rows_by, table_of
+from mia_pruning.reporting.page.table import (
+    Cell,
+    Column,
+    Table,
+    measured_cell,
+    named,
+    rows_by,
+    table_of,
+)
 from mia_pruning.reporting.page.verdicts import sizes_of_defence
 from mia_pruning.reporting.sentences import number
 from mia_pruning.reporting.style import in_order, readable
@@ -41,11 +49,23 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
             {"metric": metric, **columns},
         )
         for metric, fpr in TPR_AT.items()
-        for who, whom, columns in ((short, attack, headline), ("strongest", "the strongest attack", STRONGEST))
+        for who, whom, columns in (
+            (short, attack, headline),
+            ("strongest", "the strongest attack", STRONGEST),
+        )
     ]
     return [
-        Measure("test accuracy", "share of unseen examples that are classified right", {"metric": "test_accuracy"}, 0.0),
-        Measure("train accuracy", "the same of the examples that attacks are tried on, as members", {"metric": "train_accuracy"}),
+        Measure(
+            "test accuracy",
+            "share of unseen examples that are classified right",
+            {"metric": "test_accuracy"},
+            0.0,
+        ),
+        Measure(
+            "train accuracy",
+            "the same of the examples that attacks are tried on, as members",
+            {"metric": "train_accuracy"},
+        ),
         Measure(
             f"attack accuracy, {short}",
             f"of {attack}; balanced, 0.5 is guessing",
@@ -59,32 +79,90 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
             {"metric": "attack_accuracy", **STRONGEST},
             GUESSING,
         ),
-        Measure(f"AUC, {short}", f"area under the ROC curve of {attack}; 0.5 is guessing", {"metric": "auc", **headline}),
+        Measure(
+            f"AUC, {short}",
+            f"area under the ROC curve of {attack}; 0.5 is guessing",
+            {"metric": "auc", **headline},
+        ),
         *rates,
-        Measure("compression", "weights for each one that is not zero", {"metric": "compression"}, 0.0),
+        Measure(
+            "compression", "weights for each one that is not zero", {"metric": "compression"}, 0.0
+        ),
         Measure("non-zero weights", "counted in the released network", {"metric": "n_nonzero"}),
-        Measure("bytes, dense", "of the released file with every weight in float32", {"metric": "dense_bytes"}),
-        Measure("bytes, sparse", "of a file with a bit a weight and the values that are not zero", {"metric": "sparse_bytes"}),
-        Measure("FLOPs, zeros skipped", "of classifying one image; no hardware speed-up is claimed", {"metric": "sparse_flops"}),
-        Measure("sample-passes", "examples that went through training, all phases together", {"metric": "sample_passes"}),
-        Measure("training FLOPs", "operations of all training of one network", {"metric": "training_flops"}),
+        Measure(
+            "bytes, dense",
+            "of the released file with every weight in float32",
+            {"metric": "dense_bytes"},
+        ),
+        Measure(
+            "bytes, sparse",
+            "of a file with a bit a weight and the values that are not zero",
+            {"metric": "sparse_bytes"},
+        ),
+        Measure(
+            "FLOPs, zeros skipped",
+            "of classifying one image; no hardware speed-up is claimed",
+            {"metric": "sparse_flops"},
+        ),
+        Measure(
+            "sample-passes",
+            "examples that went through training, all phases together",
+            {"metric": "sample_passes"},
+        ),
+        Measure(
+            "training FLOPs",
+            "operations of all training of one network",
+            {"metric": "training_flops"},
+        ),
         Measure("epsilon", "what DP-SGD promises; empty where nothing is", {"metric": "epsilon"}),
     ]
 
 
 def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
     """One row an experiment and defence; measures that no defence has are left out."""
-    shown = [(m, rows_by(found, WHERE)) for m in measures(headline) if len(found := pick(results, **m.chosen))]
-    bars = {m.label: (m.bar_from, max(r["value"] for r in found.values())) for m, found in shown if m.bar_from is not None}
+    shown = [
+        (m, rows_by(found, WHERE))
+        for m in measures(headline)
+        if len(found := pick(results, **m.chosen))
+    ]
+    bars = {
+        m.label: (m.bar_from, max(r["value"] for r in found.values()))
+        for m, found in shown
+        if m.bar_from is not None
+    }
     rows = []
     for experiment, of_experiment in results.groupby("experiment", sort=False):
         for defence in in_order(of_experiment, "defence"):
-            cells = [measured_cell(found.get((experiment, defence)), bar=bars.get(m.label)) for m, found in shown]
+            cells = [
+                measured_cell(found.get((experiment, defence)), bar=bars.get(m.label))
+                for m, found in shown
+            ]
             n = sizes_of_defence(pick(of_experiment, defence=defence))
-            rows.append([named(experiment), Cell(readable(defence), look="defence", hint=defence), *cells, n])
-    behind = Column("n and seeds", "targets, examples that attacks are tried on, and seeds behind the row's numbers")
-    columns = [Column("experiment"), Column("defence"), *(Column(m.label, m.about) for m, _ in shown), behind]
-    return table_of("defences", "Every defence: utility, privacy, compression and cost", columns, rows, n_heads=2)
+            rows.append(
+                [
+                    named(experiment),
+                    Cell(readable(defence), look="defence", hint=defence),
+                    *cells,
+                    n,
+                ]
+            )
+    behind = Column(
+        "n and seeds",
+        "targets, examples that attacks are tried on, and seeds behind the row's numbers",
+    )
+    columns = [
+        Column("experiment"),
+        Column("defence"),
+        *(Column(m.label, m.about) for m, _ in shown),
+        behind,
+    ]
+    return table_of(
+        "defences",
+        "Every defence: utility, privacy, compression and cost",
+        columns,
+        rows,
+        n_heads=2,
+    )
 
 
 def changes(differences: pd.DataFrame, headline: Mapping[str, str]) -> Table:
@@ -95,23 +173,41 @@ def changes(differences: pd.DataFrame, headline: Mapping[str, str]) -> Table:
         "attack accuracy": {"metric": "attack_accuracy", **headline},
         "strongest attack": {"metric": "attack_accuracy", **STRONGEST},
     }
-    found = {label: rows_by(rows, WHERE) for label, chosen in shown.items() if len(rows := pick(against, **chosen))}
+    found = {
+        label: rows_by(rows, WHERE)
+        for label, chosen in shown.items()
+        if len(rows := pick(against, **chosen))
+    }
     rows = [
         [
             named(experiment),
             Cell(readable(defence), look="defence", hint=defence),
-            *(measured_cell(part.get((experiment, defence)), signed=True) for part in found.values()),
+            *(
+                measured_cell(part.get((experiment, defence)), signed=True)
+                for part in found.values()
+            ),
         ]
-        for experiment, defence in dict.fromkeys(zip(against["experiment"], against["defence"], strict=True))
+        for experiment, defence in dict.fromkeys(
+            zip(against["experiment"], against["defence"], strict=True)
+        )
     ]
-    columns = [Column("experiment"), Column("defence"), *(Column(label, "minus that of the baseline") for label in found)]
+    columns = [
+        Column("experiment"),
+        Column("defence"),
+        *(Column(label, "minus that of the baseline") for label in found),
+    ]
     caption = "What each defence changes against the baseline"
     return table_of("changes", caption, columns, rows, n_heads=2)
 
 
 def guarantees_table(guarantees: pd.DataFrame) -> Table | None:
     """The weakest guarantee over seeds of each defence that has one."""
-    weakest = guarantees.sort_values("epsilon", ascending=False).groupby(WHERE, sort=False).first().reset_index()
+    weakest = (
+        guarantees.sort_values("epsilon", ascending=False)
+        .groupby(WHERE, sort=False)
+        .first()
+        .reset_index()
+    )
     if weakest.empty:
         return None
     rows = [
@@ -123,7 +219,16 @@ def guarantees_table(guarantees: pd.DataFrame) -> Table | None:
         ]
         for row in weakest.to_dict("records")
     ]
-    labels = ("experiment", "defence", "epsilon", "delta", "accountant", "clipping norm", "phases", "not covered")
+    labels = (
+        "experiment",
+        "defence",
+        "epsilon",
+        "delta",
+        "accountant",
+        "clipping norm",
+        "phases",
+        "not covered",
+    )
     caption = "Differential privacy: what is promised"
     return table_of("guarantees", caption, map(Column, labels), rows, n_heads=2)
 
@@ -140,10 +245,18 @@ def audits(tables: Mapping[str, pd.DataFrame]) -> tuple[Table, list[dict[str, An
         Column("delta"),
         Column("epsilon is at least", "f-DP audit in one run, Mahloujifar et al. 2024"),
         Column("largest provable", "the same, if all guesses were right"),
-        Column("by Steinke et al.", "the same guesses under the weaker assumption of (epsilon, delta)"),
+        Column(
+            "by Steinke et al.", "the same guesses under the weaker assumption of (epsilon, delta)"
+        ),
         Column("epsilon is at most", "by DP-SGD's accountant, at the same delta"),
     ]
-    table = table_of("audits", "Lower bounds on epsilon by the attacks", columns, map(_audit_cells, found), n_heads=2)
+    table = table_of(
+        "audits",
+        "Lower bounds on epsilon by the attacks",
+        columns,
+        map(_audit_cells, found),
+        n_heads=2,
+    )
     return table, [row for row in found if row["verdict"] == CONTRADICTED]
 
 
@@ -191,4 +304,10 @@ def _projection_rows(projection: pd.DataFrame) -> Iterator[list[Cell]]:
         most = layers.loc[layers["removed"].idxmax()]
         counted = [Cell(number(whole[column], ""), float(whole[column])) for column in columns]
         in_layer = Cell(f"{number(most['removed'], '')} {most['layer']}", float(most["removed"]))
-        yield [named(experiment), Cell(readable(defence), look="defence", hint=defence), counted[0], in_layer, *counted[1:]]
+        yield [
+            named(experiment),
+            Cell(readable(defence), look="defence", hint=defence),
+            counted[0],
+            in_layer,
+            *counted[1:],
+        ]

@@ -103,7 +103,14 @@ def needs_table(needs: list[dict[str, str]]) -> Table:
     """What each attack had."""
     labels = ("attack", "plug-in", "experiment", "protocol", "asks for", "learns from")
     rows = [
-        [named(row["attack"]), row["use"], named(row["experiment"]), row["protocol"], row["asked"], row["learns"]]
+        [
+            named(row["attack"]),
+            row["use"],
+            named(row["experiment"]),
+            row["protocol"],
+            row["asked"],
+            row["learns"],
+        ]
         for row in needs
     ]
     return table_of("needs", "What each attack had", map(Column, labels), rows)

@@ -30,7 +30,9 @@ def check_sections(anchors: Iterable[str]) -> None:
     """Raise ValueError where a figure names a section that the page has not."""
     for name, plug_in in catalogue("figure").items():
         if (section := plug_in.traits.section) not in {*anchors}:
-            raise ValueError(f"the figure {name} is of section {section!r}, which the page has not; {suggest(section, anchors)}")
+            raise ValueError(
+                f"the figure {name} is of section {section!r}, which the page has not; {suggest(section, anchors)}"
+            )
 
 
 def _traits(name: str) -> FigureTraits:

@@ -25,7 +25,9 @@ class FirstScreen:
 
 
 def first_screen(source: Source) -> FirstScreen:
-    judged, results, differences = (source.tables[name] for name in ("verdicts", "results", "differences"))
+    judged, results, differences = (
+        source.tables[name] for name in ("verdicts", "results", "differences")
+    )
     said = (source.claims, judged, results, differences, source.headline)
     attack = _attack(source)
     foremost = source.claims["claims"][0]["defences"]

@@ -87,10 +87,17 @@ class Board:
 def board(claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]) -> Board:
     """Every claim's verdict by the strongest attack, or where there is none by the headline attack; all corrected."""
     views = headline_verdicts(claims, verdicts, headline)
-    chosen = [(view, entry, _deciding(verdicts, view, entry)) for view in views for entry in view["judged"]]
+    chosen = [
+        (view, entry, _deciding(verdicts, view, entry))
+        for view in views
+        for entry in view["judged"]
+    ]
     length = scale([_longest(row) for _, _, rows in chosen for row in rows if _has_bar(row)])
     lines = [_line(view, entry, rows, length) for view, entry, rows in chosen]
-    return Board(length, [(name, _groups(name, lines)) for name in dict.fromkeys(line.experiment for line in lines)])
+    return Board(
+        length,
+        [(name, _groups(name, lines)) for name in dict.fromkeys(line.experiment for line in lines)],
+    )
 
 
 def scale(ends: Sequence[float]) -> float:
@@ -110,10 +117,14 @@ def tally(verdicts: Sequence[str]) -> str:
     >>> tally(["refuted", "supported", "refuted"])
     '1 supported, 2 refuted'
     """
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ORDER if verdict in verdicts)
+    return ", ".join(
+        f"{verdicts.count(verdict)} {verdict}" for verdict in ORDER if verdict in verdicts
+    )
 
 
-def _deciding(verdicts: pd.DataFrame, view: Mapping[str, Any], entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _deciding(
+    verdicts: pd.DataFrame, view: Mapping[str, Any], entry: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """The rows of the verdict that a line shows, one a condition."""
     about = {"claim": view["id"], "experiment": entry["experiment"], "defence": entry["defence"]}
     rows = pick(verdicts, **about)
@@ -129,7 +140,9 @@ def _groups(experiment: str, lines: Sequence[Line]) -> list[Group]:
     return [Group(heading, part) for heading, part in parts.items() if part]
 
 
-def _line(view: Mapping[str, Any], entry: Mapping[str, Any], rows: list[dict[str, Any]], length: float) -> Line:
+def _line(
+    view: Mapping[str, Any], entry: Mapping[str, Any], rows: list[dict[str, Any]], length: float
+) -> Line:
     first = rows[0]
     shown = [] if first["verdict"] == NOT_TESTED else [_measured(row, rows, length) for row in rows]
     by = whose(first) if first["attack"] else ""
@@ -140,13 +153,18 @@ def _line(view: Mapping[str, Any], entry: Mapping[str, Any], rows: list[dict[str
 def _measured(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], length: float) -> Measured:
     value = number(row["value"], row["metric"], signed=bool(row["minus"])).removesuffix(" points")
     bar = _bar(row, length) if _has_bar(row) else None
-    return Measured(value, _ends(row), ", ".join(_telling(row, rows)), row["corrected_outcome"], bar)
+    return Measured(
+        value, _ends(row), ", ".join(_telling(row, rows)), row["corrected_outcome"], bar
+    )
 
 
 def _ends(row: Mapping[str, Any]) -> str:
     if _has_bar(row):
         return f"{100 * row['corrected_low']:+.1f} to {100 * row['corrected_high']:+.1f}"
-    ends = [number(row[f"corrected_{end}"], row["metric"], signed=bool(row["minus"])) for end in ("low", "high")]
+    ends = [
+        number(row[f"corrected_{end}"], row["metric"], signed=bool(row["minus"]))
+        for end in ("low", "high")
+    ]
     return " to ".join(ends) if ends[0] != ends[1] else ""
 
 
@@ -173,7 +191,9 @@ def _bar(row: Mapping[str, Any], length: float) -> Bar:
     >>> bar.low, bar.value, bar.high, bar.holds_to, bar.cut_left, bar.cut_right
     (0.0, 34.0, 68.0, 68.0, True, False)
     """
-    low, high, value, threshold = (100 * row[name] for name in ("corrected_low", "corrected_high", "value", "threshold"))
+    low, high, value, threshold = (
+        100 * row[name] for name in ("corrected_low", "corrected_high", "value", "threshold")
+    )
     below = row["direction"] == "below"
     return Bar(
         at(low, length),

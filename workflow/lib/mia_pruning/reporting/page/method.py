@@ -11,7 +11,16 @@ from mia_pruning import provenance as own
 from mia_pruning import storage
 from mia_pruning.reporting.needs import attack_needs
 from mia_pruning.reporting.page import examples, run, study
-from mia_pruning.reporting.page.parts import Code, Facts, Fold, Heading, Listing, Part, Section, Text
+from mia_pruning.reporting.page.parts import (
+    Code,
+    Facts,
+    Fold,
+    Heading,
+    Listing,
+    Part,
+    Section,
+    Text,
+)
 from mia_pruning.reporting.page.source import Source
 from mia_pruning.reporting.style import readable
 
@@ -75,7 +84,8 @@ ANEW = (
     "code, its inputs or its parameters have changed since."
 )
 CHANGED = (
-    "Tracked files differed from this commit when the report was written, so the commit alone does not hold the code that ran."
+    "Tracked files differed from this commit when the report was written, so the commit alone "
+    "does not hold the code that ran."
 )
 
 
@@ -86,8 +96,20 @@ def method(source: Source) -> Section:
         Listing(study.limitations(reported, source.tables, source.claims["paper"])),
         Heading("What is the paper's, what is ours, what is unknown"),
         Listing(WHOSE),
-        *(part for name, entry in reported["experiments"].items() for part in _experiment(name, entry)),
-        Listing([BALANCED, INTERVALS.format(reported["bootstrap_replicates"]), PAIRED, _matched(reported), SHARED]),
+        *(
+            part
+            for name, entry in reported["experiments"].items()
+            for part in _experiment(name, entry)
+        ),
+        Listing(
+            [
+                BALANCED,
+                INTERVALS.format(reported["bootstrap_replicates"]),
+                PAIRED,
+                _matched(reported),
+                SHARED,
+            ]
+        ),
         study.pairs(reported),
         examples.needs_table(attack_needs(reported)),
         *(part for path in source.datasets.values() for part in _dataset(storage.read_json(path))),
@@ -114,7 +136,10 @@ def _dataset(data: Mapping[str, Any]) -> list[Part]:
         ("licence", data["licence"]),
         ("source", data["citation"]),
         ("examples", f"{data['n_examples']} of {size}, {len(data['class_names'])} classes"),
-        ("duplicates", f"{data['n_duplicates']} further copies of an identical image; one copy of each is used"),
+        (
+            "duplicates",
+            f"{data['n_duplicates']} further copies of an identical image; one copy of each is used",
+        ),
         *(("SHA-256", _digest(file, digest)) for file, digest in data["files"].items()),
     ]
     return [Heading(f"Data: {data['name']}"), Facts(facts)]
@@ -137,7 +162,9 @@ def provenance(source: Source) -> Section:
 def environment(source: Source) -> Section:
     found = own.environment()
     checkout = f"git checkout {found['commit'] or '<commit: not in a repository>'}"
-    configured = yaml.safe_dump(dict(source.settings), sort_keys=False, allow_unicode=True, width=120)
+    configured = yaml.safe_dump(
+        dict(source.settings), sort_keys=False, allow_unicode=True, width=120
+    )
     parts = [
         Text(EXPORTED),
         Code(f"{checkout}\n{study.command(source.settings['study'], source.root)}"),
@@ -155,7 +182,10 @@ def _made_at(records: list[Mapping[str, Any]], found: Mapping[str, Any]) -> Iter
     if [*made_at] != [(found["commit"], bool(found["dirty"]))]:
         jobs = [
             Markup("<code>{}</code>{} ({} job{})").format(
-                commit or "none", " with uncommitted changes" if dirty else "", n, "" if n == 1 else "s"
+                commit or "none",
+                " with uncommitted changes" if dirty else "",
+                n,
+                "" if n == 1 else "s",
             )
             for (commit, dirty), n in made_at.items()
         ]

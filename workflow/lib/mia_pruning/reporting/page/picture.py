@@ -64,7 +64,10 @@ class Picture:
     @property
     def looks(self) -> set[str]:
         """Of its points, and as `joined pruned` or `joined dense` of its lines."""
-        return {*(point.look for point in self.points), *(f"joined {look}" for look, _ in self.joins)}
+        return {
+            *(point.look for point in self.points),
+            *(f"joined {look}" for look, _ in self.joins),
+        }
 
     @property
     def unnamed(self) -> list[str]:
@@ -86,7 +89,9 @@ def pictures(
     if shown.empty:
         return []
     rank = {name: number for number, name in enumerate(dict.fromkeys((BASELINE, *first)))}
-    ordered = shown.iloc[np.argsort([rank.get(name, len(rank)) for name in shown["defence"]], kind="stable")]
+    ordered = shown.iloc[
+        np.argsort([rank.get(name, len(rank)) for name in shown["defence"]], kind="stable")
+    ]
     joined = families(ordered, settings)
     return [_picture(look, *size, ordered, joined) for look, size in SIZES.items()]
 
@@ -100,7 +105,9 @@ def trade_off(results: pd.DataFrame, experiment: str, attack: Mapping[str, str])
     }
     table = wide(results, experiment, chosen).dropna(subset=["test_accuracy", "attack_accuracy"])
     dense = set(pick(results, experiment=experiment, frontier=[True])["defence"])
-    return table.assign(frontier=table["defence"].isin(dense), compression=table["compression"].fillna(1.0))
+    return table.assign(
+        frontier=table["defence"].isin(dense), compression=table["compression"].fillna(1.0)
+    )
 
 
 def families(shown: pd.DataFrame, settings: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
@@ -123,7 +130,9 @@ def _kind(defence: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
     return pair["objective"], constraint["use"], constraint.get("solver", "")
 
 
-def _picture(look: str, width: float, height: float, shown: pd.DataFrame, joined: list[tuple[str, list[str]]]) -> Picture:
+def _picture(
+    look: str, width: float, height: float, shown: pd.DataFrame, joined: list[tuple[str, list[str]]]
+) -> Picture:
     frame = Box(LEFT, TOP, width * (1 - RIGHT), height - BOTTOM)
     across = _ends(shown["test_accuracy_low"], shown["test_accuracy_high"])
     up = _ends([*shown["attack_accuracy_low"], CHANCE], [*shown["attack_accuracy_high"], CHANCE])
@@ -131,7 +140,10 @@ def _picture(look: str, width: float, height: float, shown: pd.DataFrame, joined
     def at(x: float, y: float) -> tuple[float, float]:
         right = (x - across[0]) / (across[1] - across[0])
         above = (y - up[0]) / (up[1] - up[0])
-        return _rounded(frame.left + right * (frame.right - frame.left), frame.bottom - above * (frame.bottom - frame.top))
+        return _rounded(
+            frame.left + right * (frame.right - frame.left),
+            frame.bottom - above * (frame.bottom - frame.top),
+        )
 
     rows = shown.to_dict("records")
     centres = {row["defence"]: at(row["test_accuracy"], row["attack_accuracy"]) for row in rows}
@@ -142,10 +154,15 @@ def _picture(look: str, width: float, height: float, shown: pd.DataFrame, joined
     behind.append((at(across[0], CHANCE), at(across[1], CHANCE)))
     asked = [Named(*centres[row["defence"]], *_size(row)) for row in rows]
     boxes = place(asked, Box(LEFT, 0.0, width, frame.bottom), RADIUS, behind)
-    points = [_point(row, centres[row["defence"]], whiskers[row["defence"]], box) for row, box in zip(rows, boxes, strict=True)]
+    points = [
+        _point(row, centres[row["defence"]], whiskers[row["defence"]], box)
+        for row, box in zip(rows, boxes, strict=True)
+    ]
     ticks_across = [Tick(at(value, up[0])[0], f"{100 * value:g}") for value in _ticks(*across)]
     ticks_up = [Tick(at(across[0], value)[1], f"{100 * value:g}") for value in _ticks(*up)]
-    return Picture(look, width, height, frame, ticks_across, ticks_up, at(across[0], CHANCE)[1], points, joins)
+    return Picture(
+        look, width, height, frame, ticks_across, ticks_up, at(across[0], CHANCE)[1], points, joins
+    )
 
 
 def _size(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -183,9 +200,13 @@ def _whiskers(row: Mapping[str, Any], at: Any) -> list[Line]:
     ]
 
 
-def _point(row: Mapping[str, Any], centre: tuple[float, float], whiskers: list[Line], box: Box | None) -> Point:
+def _point(
+    row: Mapping[str, Any], centre: tuple[float, float], whiskers: list[Line], box: Box | None
+) -> Point:
     look = "pruned" if row["compression"] > 1 else "dense"
-    return Point(*centre, readable(row["defence"]), look, _about(row), whiskers, box, _leader(centre, box))
+    return Point(
+        *centre, readable(row["defence"]), look, _about(row), whiskers, box, _leader(centre, box)
+    )
 
 
 def _leader(centre: tuple[float, float], box: Box | None) -> Line | None:
@@ -195,7 +216,9 @@ def _leader(centre: tuple[float, float], box: Box | None) -> Line | None:
 
 
 def _about(row: Mapping[str, Any]) -> str:
-    return "; ".join([readable(row["defence"]), *_measured(row), f"compression {row['compression']:.4g}"])
+    return "; ".join(
+        [readable(row["defence"]), *_measured(row), f"compression {row['compression']:.4g}"]
+    )
 
 
 def _measured(row: Mapping[str, Any]) -> Iterator[str]:

@@ -54,7 +54,12 @@ class Box:
         """Whether a line runs through the box, as far as eleven of its points show."""
         (x, y), (to_x, to_y) = line
         reach = Box(min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y))
-        if reach.right <= self.left or self.right <= reach.left or reach.bottom <= self.top or self.bottom <= reach.top:
+        if (
+            reach.right <= self.left
+            or self.right <= reach.left
+            or reach.bottom <= self.top
+            or self.bottom <= reach.top
+        ):
             return False
         steps = [step / 10 for step in range(11)]
         return any(self._holds(x + step * (to_x - x), y + step * (to_y - y)) for step in steps)
@@ -76,7 +81,9 @@ class Named:
     height: float
 
 
-def place(points: Sequence[Named], frame: Box, radius: float, lines: Sequence[Line] = ()) -> list[Box | None]:
+def place(
+    points: Sequence[Named], frame: Box, radius: float, lines: Sequence[Line] = ()
+) -> list[Box | None]:
     """The box of each point's name, the first point's first; None of points that get none for want of room.
 
     Each name takes the free place nearest to its point, and rather one that no line crosses.
@@ -88,7 +95,13 @@ def place(points: Sequence[Named], frame: Box, radius: float, lines: Sequence[Li
         taken = [*dots, *(box for box in placed if box)]
         free = [box for box in _candidates(point) if _is_free(box, taken, frame)]
         others = [*dots[:index], *dots[index + 1 :]]
-        best = min(free, key=partial(_cost, point=point, lines=[*lines, *leaders], others=others, leaders=leaders), default=None)
+        best = min(
+            free,
+            key=partial(
+                _cost, point=point, lines=[*lines, *leaders], others=others, leaders=leaders
+            ),
+            default=None,
+        )
         placed.append(best)
         if best:
             leaders.append(_leader(best, point))
@@ -105,7 +118,9 @@ def _candidates(point: Named) -> Iterator[Box]:
         angle = 2 * pi * step / DIRECTIONS
         x = point.x + distance * cos(angle) + point.width / 2 * _sign(cos(angle))
         y = point.y + distance * sin(angle) + point.height / 2 * _sign(sin(angle))
-        yield Box(x - point.width / 2, y - point.height / 2, x + point.width / 2, y + point.height / 2)
+        yield Box(
+            x - point.width / 2, y - point.height / 2, x + point.width / 2, y + point.height / 2
+        )
 
 
 def _sign(value: float) -> int:
@@ -125,7 +140,9 @@ def _leader(box: Box, point: Named) -> Line:
     return (point.x, point.y), box.nearest(point.x, point.y)
 
 
-def _cost(box: Box, point: Named, lines: Sequence[Line], others: Sequence[Box], leaders: Sequence[Line]) -> float:
+def _cost(
+    box: Box, point: Named, lines: Sequence[Line], others: Sequence[Box], leaders: Sequence[Line]
+) -> float:
     leader = _leader(box, point)
     away = dist(*leader)
     mistaken = sum(dot.crossed(leader) or _distance(box, dot) < away for dot in others)

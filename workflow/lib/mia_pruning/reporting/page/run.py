@@ -20,12 +20,26 @@ def read_benchmarks(folder: Path, records: list[Mapping[str, Any]]) -> pd.DataFr
     """Seconds, CPU seconds and megabytes of each job, from the file that Snakemake wrote of it: one row a job."""
     rows = []
     for record in records:
-        of_job = Path(record["log"]).parent.parent / "benchmarks" / Path(record["log"]).with_suffix(".tsv").name
+        of_job = (
+            Path(record["log"]).parent.parent
+            / "benchmarks"
+            / Path(record["log"]).with_suffix(".tsv").name
+        )
         if (folder / of_job).is_file():
             last = pd.read_csv(folder / of_job, sep="\t", na_values="-").iloc[-1]
             what = str(of_job.with_suffix("")).replace("benchmarks/", "")
-            rows.append((record["rule"], what, float(last["s"]), float(last["cpu_time"]), float(last["max_rss"])))
-    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "megabytes"]).astype(MEASURED)
+            rows.append(
+                (
+                    record["rule"],
+                    what,
+                    float(last["s"]),
+                    float(last["cpu_time"]),
+                    float(last["max_rss"]),
+                )
+            )
+    return pd.DataFrame(
+        rows, columns=["rule", "job", "seconds", "cpu_seconds", "megabytes"]
+    ).astype(MEASURED)
 
 
 def timings(benchmarks: pd.DataFrame) -> Table:
@@ -37,22 +51,42 @@ def timings(benchmarks: pd.DataFrame) -> Table:
             rule,
             len(part),
             _seconds(part["seconds"].sum()),
-            Cell(number(part["cpu_seconds"].sum(), ""), part["cpu_seconds"].sum(), part["cpu_seconds"].sum() / total),
+            Cell(
+                number(part["cpu_seconds"].sum(), ""),
+                part["cpu_seconds"].sum(),
+                part["cpu_seconds"].sum() / total,
+            ),
             _seconds(part["seconds"].max()),
             _seconds(part["megabytes"].max()),
         ]
         for rule, part in groups
     ]
-    labels = ("rule", "jobs", "wall seconds, sum", "CPU seconds, sum", "longest job, seconds", "peak memory, MB")
+    labels = (
+        "rule",
+        "jobs",
+        "wall seconds, sum",
+        "CPU seconds, sum",
+        "longest job, seconds",
+        "peak memory, MB",
+    )
     hours = benchmarks["cpu_seconds"].sum() / SECONDS_AN_HOUR
-    note = f"All {len(benchmarks):,} jobs together took {hours:.2f} hours of CPU time." if len(benchmarks) else ""
-    return table_of("timings", "Time and memory of each stage", map(Column, labels), rows, note=note)
+    note = (
+        f"All {len(benchmarks):,} jobs together took {hours:.2f} hours of CPU time."
+        if len(benchmarks)
+        else ""
+    )
+    return table_of(
+        "timings", "Time and memory of each stage", map(Column, labels), rows, note=note
+    )
 
 
 def slowest(benchmarks: pd.DataFrame) -> Table:
     """The jobs that took longest."""
     most = benchmarks.nlargest(MOST_SLOW, "seconds")
-    rows = [[row.job, _seconds(row.seconds), _seconds(row.cpu_seconds), _seconds(row.megabytes)] for row in most.itertuples()]
+    rows = [
+        [row.job, _seconds(row.seconds), _seconds(row.cpu_seconds), _seconds(row.megabytes)]
+        for row in most.itertuples()
+    ]
     labels = ("job", "wall seconds", "CPU seconds", "peak memory, MB")
     return table_of("slowest", f"The {len(rows)} slowest jobs", map(Column, labels), rows)
 
@@ -68,7 +102,10 @@ def records_table(records: list[Mapping[str, Any]]) -> Table:
             record["rule"],
             ", ".join(value for key, value in record["wildcards"].items() if key != "study"),
             record["wildcards"].get("seed", ""),
-            Cell(f"{(record['commit'] or 'none')[:DIGEST_SHOWN]}{' and changes' if record['dirty'] else ''}", look="code"),
+            Cell(
+                f"{(record['commit'] or 'none')[:DIGEST_SHOWN]}{' and changes' if record['dirty'] else ''}",
+                look="code",
+            ),
             Cell(str(record["params"].get("code", "")), look="code"),
             Cell(_inputs(record), look="code"),
             record.get("node", "not recorded"),
@@ -94,16 +131,22 @@ def records_table(records: list[Mapping[str, Any]]) -> Table:
 
 
 def _inputs(record: Mapping[str, Any]) -> str:
-    return "; ".join(f"{Path(path).name} {digest[:DIGEST_SHOWN]}" for path, digest in record["inputs"].items())
+    return "; ".join(
+        f"{Path(path).name} {digest[:DIGEST_SHOWN]}" for path, digest in record["inputs"].items()
+    )
 
 
 def places(records: list[Mapping[str, Any]]) -> Table:
     """Where the jobs of each rule ran, and their numbers in Slurm."""
     by_place: dict[tuple[str, str], list[str]] = {}
     for record in records:
-        by_place.setdefault((record["rule"], record.get("node", "not recorded")), []).append(record["slurm_job"] or "")
+        by_place.setdefault((record["rule"], record.get("node", "not recorded")), []).append(
+            record["slurm_job"] or ""
+        )
     rows = [
         [rule, node, len(jobs), listed(sorted(set(filter(None, jobs)), key=int)) or "none"]
         for (rule, node), jobs in sorted(by_place.items())
     ]
-    return table_of("places", "Where the jobs ran", map(Column, ("rule", "node", "jobs", "Slurm jobs")), rows)
+    return table_of(
+        "places", "Where the jobs ran", map(Column, ("rule", "node", "jobs", "Slurm jobs")), rows
+    )

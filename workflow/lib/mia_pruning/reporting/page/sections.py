@@ -217,7 +217,9 @@ def _contradiction(row: Mapping[str, Any]) -> Text:
         "Either the training is not what the accountant counted, or this is chance.",
     ]
     if row["promised"] is not None:
-        said.insert(1, f"The accountant promises epsilon {row['promised']:.3g} at delta {row['delta']:g}.")
+        said.insert(
+            1, f"The accountant promises epsilon {row['promised']:.3g} at delta {row['delta']:g}."
+        )
     return Text(" ".join(said), "failed", f"{where}: an attack contradicts the promise.")
 
 
@@ -226,7 +228,9 @@ def utility(source: Source) -> Section:
 
 
 def compression(source: Source) -> Section:
-    return Section("compression", "Compression", "Compression", source.figures_of("compression"), COMPRESSION)
+    return Section(
+        "compression", "Compression", "Compression", source.figures_of("compression"), COMPRESSION
+    )
 
 
 def theory(source: Source) -> Section:

@@ -28,13 +28,23 @@ FEW = 16
 WHOLE = 0.9
 
 
-def reported(settings: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame) -> dict[str, Any]:
+def reported(
+    settings: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame
+) -> dict[str, Any]:
     """The configuration without what the results lack because its jobs failed: the page says nothing of how that was done."""
     shown = {column: set(results[column]) for column in ("experiment", "defence", "attack")}
-    kept = {f"{kind}s": {name: of for name, of in settings[f"{kind}s"].items() if name in shown[kind]} for kind in shown}
+    kept = {
+        f"{kind}s": {name: of for name, of in settings[f"{kind}s"].items() if name in shown[kind]}
+        for kind in shown
+    }
     seeds = {seed for listed_seeds in results["seeds"].dropna() for seed in listed_seeds.split()}
     matched = settings["frontier"] if MATCHED in set(differences["minus"]) else []
-    return {**settings, **kept, "seeds": [seed for seed in settings["seeds"] if str(seed) in seeds], "frontier": matched}
+    return {
+        **settings,
+        **kept,
+        "seeds": [seed for seed in settings["seeds"] if str(seed) in seeds],
+        "frontier": matched,
+    }
 
 
 def attack_by(settings: Mapping[str, Any], use: str) -> str | None:
@@ -45,7 +55,10 @@ def attack_by(settings: Mapping[str, Any], use: str) -> str | None:
 def described(settings: Mapping[str, Any], defence: str) -> str:
     """What a defence is: its objective and its constraint as they are configured."""
     pair = settings["defences"][defence]
-    return "; ".join(f"{axis} {pair[axis]}: {_as_configured(settings, axis, pair[axis])}" for axis in ("objective", "constraint"))
+    return "; ".join(
+        f"{axis} {pair[axis]}: {_as_configured(settings, axis, pair[axis])}"
+        for axis in ("objective", "constraint")
+    )
 
 
 def pairs(settings: Mapping[str, Any]) -> Table:
@@ -53,7 +66,10 @@ def pairs(settings: Mapping[str, Any]) -> Table:
     rows = [
         [
             Cell(readable(name), look="defence", hint=name),
-            *(Cell(f"{pair[axis]}: {_as_configured(settings, axis, pair[axis])}") for axis in ("objective", "constraint")),
+            *(
+                Cell(f"{pair[axis]}: {_as_configured(settings, axis, pair[axis])}")
+                for axis in ("objective", "constraint")
+            ),
         ]
         for name, pair in settings["defences"].items()
     ]
@@ -70,9 +86,13 @@ def _as_configured(settings: Mapping[str, Any], axis: str, name: str) -> str:
     entry = settings[f"{axis}s"][name]
     idle = {"solver"} if entry["use"] == "none" else set()
     said = {
-        key: value for key, value in entry.items() if key not in idle and value != {} and (key, value) != ("retrain_epochs", 0)
+        key: value
+        for key, value in entry.items()
+        if key not in idle and value != {} and (key, value) != ("retrain_epochs", 0)
     }
-    return yaml.safe_dump(said, default_flow_style=True, width=math.inf, sort_keys=False).strip()[1:-1]
+    return yaml.safe_dump(said, default_flow_style=True, width=math.inf, sort_keys=False).strip()[
+        1:-1
+    ]
 
 
 def scale(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> tuple[str, str]:
@@ -80,13 +100,22 @@ def scale(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> tuple[str, s
 
     paper: the models that the paper names, and its data sets with how many examples each has.
     """
-    reasons = [reason for experiment in settings["experiments"].values() for reason in _below(experiment, settings, paper)]
+    reasons = [
+        reason
+        for experiment in settings["experiments"].values()
+        for reason in _below(experiment, settings, paper)
+    ]
     if reasons:
         return "reduced size", "; ".join(dict.fromkeys(reasons))
-    return "paper scale", "every experiment uses a model and nearly all examples of a data set that the paper names"
+    return (
+        "paper scale",
+        "every experiment uses a model and nearly all examples of a data set that the paper names",
+    )
 
 
-def _below(experiment: Mapping[str, Any], settings: Mapping[str, Any], paper: Mapping[str, Any]) -> Iterator[str]:
+def _below(
+    experiment: Mapping[str, Any], settings: Mapping[str, Any], paper: Mapping[str, Any]
+) -> Iterator[str]:
     """What keeps an experiment below the paper's scale, or from being known to be at it."""
     data, model = settings["datasets"][experiment["dataset"]]["use"], experiment["model"]
     if model["use"] not in paper["models"]:
@@ -106,7 +135,9 @@ def _below(experiment: Mapping[str, Any], settings: Mapping[str, Any], paper: Ma
         yield f"{used:,} of {paper['datasets'][data]:,} examples of {readable(data)} are used"
 
 
-def limitations(settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], paper: Mapping[str, list[str]]) -> list[str]:
+def limitations(
+    settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], paper: Mapping[str, list[str]]
+) -> list[str]:
     """What this study cannot say, by its own numbers."""
     return [
         *_of_sampling(settings),
@@ -131,14 +162,21 @@ def _of_sampling(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_results(results: pd.DataFrame) -> Iterator[str]:
     for experiment in in_order(results, "experiment"):
-        base = pick(results, experiment=experiment, defence=BASELINE).drop_duplicates("metric").set_index("metric")["value"]
+        base = (
+            pick(results, experiment=experiment, defence=BASELINE)
+            .drop_duplicates("metric")
+            .set_index("metric")["value"]
+        )
         if {"train_accuracy", "test_accuracy"} <= set(base.index):
             gap = 100 * (base["train_accuracy"] - base["test_accuracy"])
             yield (
                 f"On {readable(experiment)} the baseline's accuracy is {base['train_accuracy']:.3f} on members and "
                 f"{base['test_accuracy']:.3f} on unseen examples, a gap of {gap:+.1f} points; others leak otherwise."
             )
-        rates = {100 * fpr: len(pick(results, experiment=experiment, metric=metric)) > 0 for metric, fpr in TPR_AT.items()}
+        rates = {
+            100 * fpr: len(pick(results, experiment=experiment, metric=metric)) > 0
+            for metric, fpr in TPR_AT.items()
+        }
         unresolved = ", ".join(f"{rate:g}" for rate, resolved in rates.items() if not resolved)
         if unresolved and len(pick(results, experiment=experiment, metric="attack_accuracy")):
             yield f"On {readable(experiment)} the non-members are too few for false-positive rates of {unresolved} %."
@@ -153,10 +191,16 @@ def _of_attacks(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
 
 def _of_methods(settings: Mapping[str, Any], projection: pd.DataFrame) -> Iterator[str]:
     by_admm = [
-        name for name, pair in settings["defences"].items() if settings["constraints"][pair["constraint"]].get("solver") == "admm"
+        name
+        for name, pair in settings["defences"].items()
+        if settings["constraints"][pair["constraint"]].get("solver") == "admm"
     ]
     whole = pick(projection, layer="all", defence=by_admm)
-    removed = (whole["removed_norm"] / whole["weight_norm"]).groupby([whole["experiment"], whole["defence"]], sort=False).mean()
+    removed = (
+        (whole["removed_norm"] / whole["weight_norm"])
+        .groupby([whole["experiment"], whole["defence"]], sort=False)
+        .mean()
+    )
     left = [
         f"{100 * share:.0f} % ({readable(name)} on {readable(where)})"
         for (where, name), share in removed.items()
@@ -177,7 +221,10 @@ def _of_methods(settings: Mapping[str, Any], projection: pd.DataFrame) -> Iterat
 def _of_the_paper(settings: Mapping[str, Any], paper: Mapping[str, list[str]]) -> Iterator[str]:
     used = {
         "models": {experiment["model"]["use"] for experiment in settings["experiments"].values()},
-        "datasets": {settings["datasets"][experiment["dataset"]]["use"] for experiment in settings["experiments"].values()},
+        "datasets": {
+            settings["datasets"][experiment["dataset"]]["use"]
+            for experiment in settings["experiments"].values()
+        },
     }
     for kind, words in (("models", "models"), ("datasets", "data sets")):
         missing = [name for name in paper[kind] if name not in used[kind]]
@@ -192,5 +239,9 @@ def command(name: str, root: Path) -> str:
     named = re.compile(rf"^study:\s*{re.escape(name)}\s*(#.*)?$", flags=re.MULTILINE)
     for file in [default, *sorted((root / "studies").glob("*.yaml"))]:
         if file.is_file() and named.search(file.read_text(encoding="utf-8")):
-            return "make reproduce" if file == default else f"make reproduce STUDY={file.relative_to(root)}"
+            return (
+                "make reproduce"
+                if file == default
+                else f"make reproduce STUDY={file.relative_to(root)}"
+            )
     return "make reproduce STUDY=<the file that holds the configuration below>"

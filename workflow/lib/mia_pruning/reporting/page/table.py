@@ -47,9 +47,13 @@ class Table:
     look: str = ""
 
 
-def table_of(name: str, caption: str, columns: Iterable[Column], rows: Iterable[Iterable[Any]], **more: Any) -> Table:
+def table_of(
+    name: str, caption: str, columns: Iterable[Column], rows: Iterable[Iterable[Any]], **more: Any
+) -> Table:
     """A table whose cells may be plain values."""
-    return Table(name, caption, list(columns), [[as_cell(value) for value in row] for row in rows], **more)
+    return Table(
+        name, caption, list(columns), [[as_cell(value) for value in row] for row in rows], **more
+    )
 
 
 def as_cell(value: Any) -> Cell:
@@ -68,7 +72,9 @@ def named(name: str) -> Cell:
     return Cell(readable(name))
 
 
-def measured_cell(row: Mapping[str, Any] | None, *, bar: tuple[float, float] | None = None, signed: bool = False) -> Cell:
+def measured_cell(
+    row: Mapping[str, Any] | None, *, bar: tuple[float, float] | None = None, signed: bool = False
+) -> Cell:
     """Value and interval of a row of the results; empty where there is none. bar: of which values it is empty and full."""
     if row is None or pd.isna(row["value"]):
         return Cell("", "")

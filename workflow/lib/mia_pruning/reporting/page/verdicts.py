@@ -19,7 +19,9 @@ NO_ATTACK = dict.fromkeys(ATTACKER, "")
 UNPUBLISHED = "not published"
 
 
-def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]) -> list[dict[str, Any]]:
+def headline_verdicts(
+    claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """For each claim its headline judgements: by the headline attack, and, corrected, by the strongest; and of other defences."""
     views = []
     for claim in claims["claims"]:
@@ -30,8 +32,20 @@ def headline_verdicts(claims: Mapping[str, Any], verdicts: pd.DataFrame, headlin
             entry = _judgement(part)
             by_strongest = strongest.get((experiment, defence))
             more = {"strongest": None if by_strongest is None else _by_strongest(by_strongest)}
-            judged.append({**entry, **more, "others": _others(claim, pick(rows, experiment=experiment), headline)})
-        views.append({**claim, "judged": judged, "published_figure": claim["number"] not in (OURS, UNPUBLISHED)})
+            judged.append(
+                {
+                    **entry,
+                    **more,
+                    "others": _others(claim, pick(rows, experiment=experiment), headline),
+                }
+            )
+        views.append(
+            {
+                **claim,
+                "judged": judged,
+                "published_figure": claim["number"] not in (OURS, UNPUBLISHED),
+            }
+        )
     return views
 
 
@@ -40,7 +54,10 @@ def _by_strongest(rows: pd.DataFrame) -> dict[str, Any]:
     shown = rows[rows["metric"].isin(PRIVACY_METRICS)]
     found = _judgement(shown, outcome="corrected_outcome")
     intervals = [corrected_interval(row) for _, row in shown.iterrows()]
-    conditions = [{**condition, "corrected": wider} for condition, wider in zip(found["conditions"], intervals, strict=False)]
+    conditions = [
+        {**condition, "corrected": wider}
+        for condition, wider in zip(found["conditions"], intervals, strict=False)
+    ]
     return {**found, "verdict": rows.iloc[0]["corrected"], "conditions": conditions}
 
 
@@ -50,12 +67,22 @@ def _judgement(rows: pd.DataFrame, outcome: str = "outcome") -> dict[str, Any]:
     about = {key: first[key] for key in (*WHERE, *ATTACKER, "verdict", "corrected")}
     if first["verdict"] == NOT_TESTED:
         return {**about, "conditions": [], "reason": first["reason"], "sizes": ""}
-    conditions = [{"measured": measured(row), "required": required(row), "outcome": row[outcome]} for _, row in rows.iterrows()]
+    conditions = [
+        {"measured": measured(row), "required": required(row), "outcome": row[outcome]}
+        for _, row in rows.iterrows()
+    ]
     counted = rows.dropna(subset=["n_targets"])
-    return {**about, "conditions": conditions, "reason": "", "sizes": sizes(counted.iloc[0]) if len(counted) else ""}
+    return {
+        **about,
+        "conditions": conditions,
+        "reason": "",
+        "sizes": sizes(counted.iloc[0]) if len(counted) else "",
+    }
 
 
-def _others(claim: Mapping[str, Any], rows: pd.DataFrame, headline: Mapping[str, str]) -> list[dict[str, str]]:
+def _others(
+    claim: Mapping[str, Any], rows: pd.DataFrame, headline: Mapping[str, str]
+) -> list[dict[str, str]]:
     """How the claim fares for its other defences, by the headline attack or by none, and, corrected, by the strongest."""
     others = []
     for defence in claim["defences"][1:]:
@@ -77,7 +104,10 @@ def sizes_of_study(results: pd.DataFrame) -> str:
     >>> sizes_of_study(pd.DataFrame([{**row, "experiment": "x_y"}, {**row, "experiment": "z"}]))
     'x y: 8 targets, 2,800 examples, seed 0; z: 8 targets, 2,800 examples, seed 0'
     """
-    found = {name: sizes_of_defence(pick(results, experiment=name)) for name in in_order(results, "experiment")}
+    found = {
+        name: sizes_of_defence(pick(results, experiment=name))
+        for name in in_order(results, "experiment")
+    }
     return "; ".join(f"{readable(name)}: {of}" for name, of in found.items() if of)
 
 
@@ -101,27 +131,38 @@ def sizes(row: Mapping[str, Any]) -> str:
 def all_verdicts(verdicts: pd.DataFrame) -> Table:
     """Every claim for every defence under every attacker."""
     rows = []
-    for (claim, experiment, defence, attack, attacker), part in verdicts.groupby(["claim", *WHERE, *ATTACKER], sort=False):
+    for (claim, experiment, defence, attack, attacker), part in verdicts.groupby(
+        ["claim", *WHERE, *ATTACKER], sort=False
+    ):
         first = part.iloc[0]
         said = "; ".join(judged_by(row) for _, row in part.iterrows() if row["metric"])
         if first["verdict"] == NOT_TESTED:
             said = first["reason"]
         names = [named(name) for name in (experiment, defence, attack, attacker)]
-        rows.append([claim, *names, verdict_cell(first["verdict"]), verdict_cell(first["corrected"]), said])
+        rows.append(
+            [claim, *names, verdict_cell(first["verdict"]), verdict_cell(first["corrected"]), said]
+        )
     columns = [
         Column("claim"),
         Column("experiment"),
         Column("defence"),
         Column("attack"),
-        Column("attacker", "adaptive: shadows of the target's own defence; dense shadows: of the undefended baseline"),
+        Column(
+            "attacker",
+            "adaptive: shadows of the target's own defence; dense shadows: of the undefended baseline",
+        ),
         Column("verdict", "from one interval"),
         Column("corrected", "when all intervals of the claim hold at once (Bonferroni)"),
         Column("measured"),
     ]
-    return table_of("all-verdicts", "Every claim, for every defence and under every attacker", columns, rows)
+    return table_of(
+        "all-verdicts", "Every claim, for every defence and under every attacker", columns, rows
+    )
 
 
-def by_attacker(claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: list[tuple[str, str]]) -> Table:
+def by_attacker(
+    claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: list[tuple[str, str]]
+) -> Table:
     """One row a claim and experiment, one column an attacker: the verdict on the claim's first defence."""
     rows = []
     for claim in claims["claims"]:
@@ -129,10 +170,22 @@ def by_attacker(claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: li
         for experiment, part in of_claim.groupby("experiment", sort=False):
             found = {(row["attack"], row["attacker"]): row for _, row in part[::-1].iterrows()}
             anchor = f"attackers-{claim['id']}-{experiment}"
-            heads = [named(experiment), Cell(claim["id"], hint=claim["statement"], anchor=anchor, look="fixed")]
-            rows.append([*heads, *(_both(found.get(key, found.get(("", "")))) for key in attackers)])
+            heads = [
+                named(experiment),
+                Cell(claim["id"], hint=claim["statement"], anchor=anchor, look="fixed"),
+            ]
+            rows.append(
+                [*heads, *(_both(found.get(key, found.get(("", "")))) for key in attackers)]
+            )
     columns = [Column("experiment"), Column("claim"), *(attacker_column(*key) for key in attackers)]
-    return table_of("verdicts-by-attacker", "Each claim under each attacker", columns, rows, n_heads=2, look="matrix whole")
+    return table_of(
+        "verdicts-by-attacker",
+        "Each claim under each attacker",
+        columns,
+        rows,
+        n_heads=2,
+        look="matrix whole",
+    )
 
 
 def attacker_column(attack: str, attacker: str) -> Column:
@@ -173,7 +226,8 @@ def choices(strongest: pd.DataFrame) -> Table | None:
         of_halves = [pick(part, chosen_on=half) for half in ("first", "second")]
         rows.append([*map(named, where), *(_chosen(of_half) for of_half in of_halves)])
     halves = [
-        Column(f"chosen on the {half} half", "its attack accuracy there, then on the other half") for half in ("first", "second")
+        Column(f"chosen on the {half} half", "its attack accuracy there, then on the other half")
+        for half in ("first", "second")
     ]
     columns = [Column("experiment"), Column("defence"), *halves]
     caption = "Which attack was the strongest, by attack accuracy"
