@@ -19,7 +19,7 @@ ATTACKS = registry.catalogue("attack")
 #: fewer and smaller steps than in a study, which suffice for a toy
 OPTIONS = {
     "neural_network": {"epochs": 3, "min_steps": 50, "batch_size": 100},
-    "samia": {"epochs": 4, "min_steps": 100, "batch_size": 50, "learning_rate": 0.003},
+    "samia": {"epochs": 1, "min_steps": 30, "batch_size": 50, "learning_rate": 0.005},
     "loss_trajectory": {"epochs": 6, "batch_size": 50},
     "ensemble": {"n_trees": 15},
     "quantile_regression": {"n_trees": 10},

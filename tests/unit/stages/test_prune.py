@@ -398,7 +398,7 @@ def test_privacy_is_spent_in_every_phase(batch, tmp_path, pruning_tables):
     steps_of_an_epoch = 3  # of 8 expected examples among 20
     spent = [[0.5, 8 / 20, epochs * steps_of_an_epoch] for epochs in (3, 0, 2)]
     assert parts(retrained, 0, "objective")["spent"].tolist() == spent
-    objective = DpSgd(noise=0.5, delta=1e-3)
+    objective = DpSgd(noise=0.5, delta=1e-3, accountant="rdp")
     epsilons = [
         objective.guarantee(parts(path, 0, "objective"))["epsilon"]
         for path in (dense, pruned, retrained)

@@ -126,7 +126,15 @@ def test_a_mask_that_was_chosen_on_members_is_named_among_what_a_guarantee_leave
     batch, files, tmp_path, solver, n_steps
 ):
     """Its steps are those of all that the weights and the mask owe to noisy training: an epoch has 3."""
-    settings = {"objective": {"use": "dp_sgd", "noise": 1.0, "delta": 0.01}, "model": MODEL}
+    settings = {
+        "objective": {
+            "use": "dp_sgd",
+            "noise": 1.0,
+            "delta": 0.01,
+            "accountant": "rdp",
+        },
+        "model": MODEL,
+    }
     constraint = {"use": "cardinality", "solver": solver, "compression": 4}
     dense, pruned, sparse = (
         str(tmp_path / f"{name}.safetensors") for name in ("dense", "pruned", "sparse")
