@@ -273,7 +273,7 @@ def test_the_opening_is_made_from_the_numbers():
     assert opening(compared(numbers_of_a(), numbers_of_b()), verdicts) == [
         "Of 5 numbers in both, 2 have the same bits, 1 is the same within intervals and 2 differ (1 with an interval, where "
         "about 0.1 would by luck alone: 5 % of the 2 that have one and other bits; 1 without an interval).",
-        "1 of 2 headline verdicts changed: C1 (pruned on e), inconclusive -> refuted.",
+        "1 of 2 headline verdicts changed: C1 (pruned, e), inconclusive -> refuted.",
         "Of all 3 verdicts in both, under any attacker, 2 changed.",
     ]
 
@@ -361,7 +361,7 @@ def test_a_page_is_written_and_the_console_says_what_came_of_it(a, b, monkeypatc
     )
     assert re.search(r"^differs +2$", said, re.M)
     page = (b.parent / "compare_one_two.html").read_text(encoding="utf-8")
-    assert "1 of 2 headline verdicts changed: C1 (pruned on e), inconclusive -&gt; refuted." in page
+    assert "1 of 2 headline verdicts changed: C1 (pruned, e), inconclusive -&gt; refuted." in page
     assert "It is not recorded whether both attack the same examples on e" in page
     assert "The configuration of one of them is not recorded" in page
     judged_once = page[page.index('id="judged-once"') :].split("</table>")[0]

@@ -35,6 +35,7 @@ def test_names_are_made_from_plug_ins(named):
     assert names["mia_pruning"] == "ADMM 10x"
     assert names["mia_pruning_min_max"] == "Min-Max + ADMM 10x"
     assert names["rmia"] == "RMIA, offline"
+    assert names["lenet5"] == "LeNet-5"
     assert "baseline" not in names
 
 

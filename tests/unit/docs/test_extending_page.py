@@ -106,7 +106,7 @@ def test_the_figure_finds_the_largest_gap_and_says_where_it_belongs(tmp_path, mo
     results = gaps.assign(experiment="e", metric="generalisation_gap")
     drawing = plug_in.load()({"results": results}, {})
     plt.close(drawing.figure)
-    assert drawing.finding == "The gap is largest at 0.200 (b on e)."
+    assert drawing.finding == "The gap is largest at 0.200 (b, e)."
     assert plug_in.traits.section in {
         built_in.traits.section for built_in in catalogue("figure").values()
     }

@@ -92,7 +92,7 @@ def test_the_games_curve_is_the_mean_over_models_of_the_defences_that_play():
     assert drawing.table["defence"].tolist() == ["game", "game"]
     assert drawing.table["gain"].tolist() == pytest.approx([-0.5, -0.68])
     assert drawing.table["total_epoch"].tolist() == [1, 2]
-    assert "-0.500 at its highest and -0.680 at the end (game on e)" in drawing.finding
+    assert "-0.500 at its highest and -0.680 at the end (game, e)" in drawing.finding
 
 
 def test_without_a_game_the_figure_says_so():
@@ -125,7 +125,7 @@ def test_residuals_are_of_each_layer_and_of_all():
     assert drawing.table.set_index("layer")["dual"]["all layers"] == pytest.approx(
         0.5 / np.sqrt(500)
     )
-    assert "22.4 % (p on e; at most 30.0 %, in conv)" in drawing.finding
+    assert "22.4 % (p, e; at most 30.0 %, in conv)" in drawing.finding
 
 
 def test_without_admm_the_figure_says_so():
@@ -147,8 +147,8 @@ def test_compute_counts_operations_so_a_small_network_is_cheap_though_it_trains_
         ),
     )
     least, most = (
-        "1e+06 FLOPs in 200 sample-passes (small on e)",
-        "2e+07 FLOPs in 150 sample-passes (pruned on e)",
+        "1e+06 FLOPs in 200 sample-passes (small, e)",
+        "2e+07 FLOPs in 150 sample-passes (pruned, e)",
     )
     assert drawing.finding == f"Training one model takes from {least} to {most}."
 
@@ -163,8 +163,8 @@ def test_divergence_names_the_extremes_and_who_lies_above_the_bound():
     assert drawing.table["highest_gain"].tolist() == pytest.approx([0.0, -np.log(2)])
     assert drawing.table["accuracy_bound"].tolist() == pytest.approx([1.0, 0.5], abs=1e-6)
     assert drawing.finding == (
-        "The divergence is largest at 0.6931 nats (open on e), least at 0.0000 nats (shut on e); "
-        "the headline attack lies above the bound on shut on e."
+        "The divergence is largest at 0.6931 nats (open, e), least at 0.0000 nats (shut, e); "
+        "the headline attack lies above the bound on shut, e."
     )
 
 
@@ -188,7 +188,7 @@ def test_the_farthest_subnetwork_of_each_stage_is_named():
     assert means == pytest.approx(
         {("near", "pruned"): 0.2, ("near", "retrained"): 0.2, ("far", "pruned"): 0.6}
     )
-    assert "0.600 when pruned (far on e), 0.200 when retrained (near on e)" in drawing.finding
+    assert "0.600 when pruned (far, e), 0.200 when retrained (near, e)" in drawing.finding
 
 
 def verdict_row(claim, value, **more):

@@ -47,7 +47,7 @@ def test_the_answer_gives_the_headlines_verdict_and_the_corrected_one_of_the_str
         pd.DataFrame([rows[0], both[0], rows[1], strongest, both[1]]), CLAIMS
     ) == [
         "C1 supported; by the strongest attack, corrected: inconclusive",
-        "    Pruning lowers the attack accuracy (pruned on lenet5)",
+        "    Pruning lowers the attack accuracy (pruned, lenet5)",
         "    attack accuracy minus that of baseline: -3.0 points (-4.0 to -2.0) (required: below 0 points)",
         "    test accuracy minus that of baseline: -3.0 points (-4.0 to -2.0) (required: at least -1 points)",
         "    strongest: attack accuracy minus that of baseline: +1.1 points (+0.1 to +2.1); "

@@ -66,7 +66,7 @@ def test_the_answer_says_what_the_corrected_verdicts_say(verdict, value, said, w
     )
     points = f"{100 * value:+.1f} points, {100 * (value - 0.02):+.1f} to {100 * (value + 0.02):+.1f}, from 0.600"
     assert effect == (
-        f"On lenet5, pruned at 15.78x compression {words} the accuracy of the net attack ({points}) and was not shown to lower "
+        f"For lenet5, pruned at 15.78x compression {words} the accuracy of the net attack ({points}) and was not shown to lower "
         "the accuracy of the strongest attack (+1.1 points, -0.9 to +3.1, from 0.640), "
         "with -0.2 points (-0.4 to +0.0) of test accuracy, against the baseline."
     )
@@ -83,7 +83,7 @@ def test_the_answer_says_what_other_rates_did(verdict):
         verdict("strongest", "any", -0.004, "inconclusive", "inconclusive", defence="more_pruned"),
     )
     assert said[1] == (
-        "On lenet5, more pruned raised the accuracy of the net attack (+3.4 points, +1.4 to +5.4, from 0.600) and was not shown "
+        "For lenet5, more pruned raised the accuracy of the net attack (+3.4 points, +1.4 to +5.4, from 0.600) and was not shown "
         "to lower the accuracy of the strongest attack (-0.4 points, -2.4 to +1.6, from 0.640), against the baseline."
     )
 
@@ -107,9 +107,9 @@ def test_the_answer_says_whether_pruning_beats_stopping_at_its_accuracy(verdict)
         claims=(CLAIM, MATCHED),
     )
     assert said[1:3] == [
-        "On lenet5, beside dense networks of the same test accuracy and by the strongest attack: "
+        "For lenet5, beside dense networks of the same test accuracy and by the strongest attack: "
         "pruned lowered it (-3.0 points, -5.0 to -1.0); more pruned was not shown to lower it (+0.0 points, -2.0 to +2.0).",
-        "On vgg16, beside dense networks of the same test accuracy and by the net attack: "
+        "For vgg16, beside dense networks of the same test accuracy and by the net attack: "
         "pruned raised it (+4.0 points, +2.0 to +6.0).",
     ]
 
@@ -133,7 +133,7 @@ def test_where_nothing_was_tested_the_answer_gives_the_reason(verdict):
     ]
     first, second = answer({**rows[0], "headline": True}, rows[1])
     assert (
-        first == "On lenet5 nothing can be said of pruned: the study has no defence named pruned."
+        first == "For lenet5 nothing can be said of pruned: the study has no defence named pruned."
     )
     assert second == "The paper's claims that were not tested: C1."
 
@@ -164,5 +164,5 @@ def test_claims_of_several_experiments_say_which(verdict):
         for name in ("one", "two")
     ]
     assert tally({"claims": [CLAIM]}, pd.DataFrame(rows)) == [
-        "The paper's claims, each on its first defence and corrected, by the headline attack: refuted C1 on one, C1 on two."
+        "The paper's claims, each on its first defence and corrected, by the headline attack: refuted C1 for one, C1 for two."
     ]

@@ -133,7 +133,7 @@ def test_several_experiments_are_counted(verdict):
     ]
     assert (
         answer.numbers[0].about
-        == "of guesses by the strongest attack are right without pruning on one; 50 % is chance"
+        == "of guesses by the strongest attack are right without pruning for one; 50 % is chance"
     )
 
 

@@ -157,7 +157,7 @@ def test_the_gap_of_the_baseline_and_the_lowest_resolved_rate_are_said():
         ("false-positive rates of 10, 1, 0.1, 0.01 %", tables(rates=()), {}),
         ("No strongest attack could be chosen", tables(strongest=False), {}),
         (
-            "still removed 20 % (pruned on lenet5 digits) of the weights' norm",
+            "still removed 20 % (pruned, lenet5 digits) of the weights' norm",
             tables(removed=2.0),
             {},
         ),

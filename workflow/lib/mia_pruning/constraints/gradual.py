@@ -14,7 +14,7 @@ from mia_pruning.training.masking import KeepMasked
 from mia_pruning.training.objective import Callback, Task
 
 
-@solver(title="gradual magnitude pruning", reads_members=False)
+@solver(title="gradual pruning", reads_members=False)
 @dataclass(frozen=True)
 class GradualMagnitude(Solver):
     """epochs: of training, each of which ends with a step of the schedule; after the last the weights are in the set."""

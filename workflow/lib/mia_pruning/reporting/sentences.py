@@ -116,7 +116,7 @@ def console_summary(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]
         )
         lines.append(f"{claim} {first['verdict']}{corrected}")
         lines.append(
-            f"    {claims[claim].rstrip('.')} ({readable(first['defence'])} on {readable(experiment)})"
+            f"    {claims[claim].rstrip('.')} ({readable(first['defence'])}, {readable(experiment)})"
         )
         lines += [f"    {judged_by(row)}" for _, row in rows.iterrows()]
         known = set(map(judged_by, (row for _, row in rows.iterrows())))

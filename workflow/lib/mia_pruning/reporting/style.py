@@ -167,9 +167,9 @@ def named(row: pd.Series) -> str:
     """A row's defence and experiment.
 
     >>> named(pd.Series({"defence": "min_max", "experiment": "lenet5_mnist"}))
-    'min max on lenet5 mnist'
+    'min max, lenet5 mnist'
     """
-    return f"{readable(row['defence'])} on {readable(row['experiment'])}"
+    return f"{readable(row['defence'])}, {readable(row['experiment'])}"
 
 
 def in_order(table: pd.DataFrame, column: str) -> list[str]:

@@ -28,7 +28,7 @@ def take_titles(filled: dict[str, Any]) -> None:
 
 
 def display_names(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the display name of every key that has one: its title, or else one made from plug-ins.
+    """Return the display names of keys and models: a title, or else a name made from plug-ins.
 
     settings: a complete study. A key that two sections share has a display name only if both give
     it the same.
@@ -41,6 +41,9 @@ def display_names(settings: Mapping[str, Any]) -> dict[str, str]:
             title = titles.get(name) or made.get(name)
             if title:
                 found.setdefault(name, set()).add(title)
+    for entry in settings["experiments"].values():
+        use = entry["model"]["use"]
+        found.setdefault(use, set()).add(_title("model", use))
     return {name: titles.pop() for name, titles in found.items() if len(titles) == 1}
 
 

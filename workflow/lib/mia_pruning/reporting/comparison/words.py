@@ -108,7 +108,7 @@ def _conditions(verdicts: list[Judged]) -> list[str]:
 def _change(judged: Judged) -> str:
     names = judged.names
     return (
-        f"{names['claim']} ({readable(names['defence'])} on {readable(names['experiment'])}), "
+        f"{names['claim']} ({readable(names['defence'])}, {readable(names['experiment'])}), "
         f"{judged.a['verdict'].iloc[0]} -> {judged.b['verdict'].iloc[0]}"
     )
 

@@ -63,7 +63,7 @@ def _effect(
             *rows.loc[rows["verdict"] == NOT_TESTED, "reason"],
             f"the claim {rows.iloc[0]['claim']} is about no attack",
         ]
-        return f"On {readable(about['experiment'])} nothing can be said of {readable(about['defence'])}: {reasons[0]}."
+        return f"For {readable(about['experiment'])} nothing can be said of {readable(about['defence'])}: {reasons[0]}."
     parts = [
         f"{_did(row)} the accuracy of {whose(row)} ({_points(row)}{_from(row, results)})"
         for row in shown
@@ -81,7 +81,7 @@ def _effect(
         f", with {with_interval(cost.iloc[0], signed=True)} of test accuracy" if len(cost) else ""
     )
     return (
-        f"On {readable(about['experiment'])}, {readable(about['defence'])}{at_rate} {' and '.join(parts)}{accuracy}, "
+        f"For {readable(about['experiment'])}, {readable(about['defence'])}{at_rate} {' and '.join(parts)}{accuracy}, "
         f"against the {readable(minus)}."
     )
 
@@ -140,7 +140,7 @@ def _at_matched_accuracy(
                 for _, row in rows.iterrows()
             ]
             yield (
-                f"On {readable(experiment)}, beside dense networks of the same test accuracy and by {whose(rows.iloc[0])}: "
+                f"For {readable(experiment)}, beside dense networks of the same test accuracy and by {whose(rows.iloc[0])}: "
                 f"{'; '.join(parts)}."
             )
 
@@ -167,7 +167,7 @@ def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
     }
     untested = []
     for row in headline.to_dict("records"):
-        name = f"{row['claim']} on {readable(row['experiment'])}" if several else row["claim"]
+        name = f"{row['claim']} for {readable(row['experiment'])}" if several else row["claim"]
         if row["verdict"] == NOT_TESTED:
             untested.append(name)
         else:

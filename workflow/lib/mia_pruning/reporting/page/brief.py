@@ -181,7 +181,9 @@ def _change(case: Mapping[str, Any], differences: pd.DataFrame) -> list[pd.Serie
 
 def _shown_experiment(cases: pd.DataFrame) -> str:
     """Where the numbers are from, if the study has several experiments."""
-    return f" on {readable(cases.iloc[0]['experiment'])}" if len({*cases["experiment"]}) > 1 else ""
+    return (
+        f" for {readable(cases.iloc[0]['experiment'])}" if len({*cases["experiment"]}) > 1 else ""
+    )
 
 
 def _numbers(

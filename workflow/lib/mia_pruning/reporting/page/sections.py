@@ -210,7 +210,7 @@ def audit(source: Source) -> Section:
 
 
 def _contradiction(row: Mapping[str, Any]) -> Text:
-    where = f"{readable(row['defence'])} on {readable(row['experiment'])}"
+    where = f"{readable(row['defence'])}, {readable(row['experiment'])}"
     said = [
         f"{row['n_correct']} of {row['n_guesses']} guesses by {readable(row['attack'])} ({readable(row['attacker'])}) are right.",
         f"If the promise held, this many right guesses would have a probability below {100 - PERCENT} %. "

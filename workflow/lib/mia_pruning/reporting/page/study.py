@@ -170,7 +170,7 @@ def _of_results(results: pd.DataFrame) -> Iterator[str]:
         if {"train_accuracy", "test_accuracy"} <= set(base.index):
             gap = 100 * (base["train_accuracy"] - base["test_accuracy"])
             yield (
-                f"On {readable(experiment)} the baseline's accuracy is {base['train_accuracy']:.3f} on members and "
+                f"For {readable(experiment)} the baseline's accuracy is {base['train_accuracy']:.3f} on members and "
                 f"{base['test_accuracy']:.3f} on unseen examples, a gap of {gap:+.1f} points; others leak otherwise."
             )
         rates = {
@@ -179,7 +179,7 @@ def _of_results(results: pd.DataFrame) -> Iterator[str]:
         }
         unresolved = ", ".join(f"{rate:g}" for rate, resolved in rates.items() if not resolved)
         if unresolved and len(pick(results, experiment=experiment, metric="attack_accuracy")):
-            yield f"On {readable(experiment)} the non-members are too few for false-positive rates of {unresolved} %."
+            yield f"For {readable(experiment)} the non-members are too few for false-positive rates of {unresolved} %."
 
 
 def _of_attacks(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
@@ -202,7 +202,7 @@ def _of_methods(settings: Mapping[str, Any], projection: pd.DataFrame) -> Iterat
         .mean()
     )
     left = [
-        f"{100 * share:.0f} % ({readable(name)} on {readable(where)})"
+        f"{100 * share:.0f} % ({readable(name)}, {readable(where)})"
         for (where, name), share in removed.items()
         if share > TRACE
     ]
