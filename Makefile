@@ -37,8 +37,12 @@ plug-ins: $(READY) ## List data sets, models, objectives, constraints, solvers, 
 	@$(BIN)/python -m mia_pruning.plug_ins
 
 test: $(READY) ## Run all tests
+	@rm -rf .pytest_cache/messages
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto workflow/lib tests/unit tests/contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/workflow
+
+messages: $(READY) ## Print every refusal that the last tests met, by the line that raises it
+	@$(BIN)/python tests/messages.py
 
 page-test: $(READY) ## Open the smoke study's report in a browser (needs root or Chromium), at all sizes, and press every button
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -rs tests/page
@@ -82,5 +86,5 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help reproduce plan prefetch status compare docs site plug-ins test study-test page-test cluster-test cluster-faults check hooks bench env clean
+.PHONY: help reproduce plan prefetch status compare docs site plug-ins test messages study-test page-test cluster-test cluster-faults check hooks bench env clean
 .DEFAULT_GOAL := help

@@ -2,12 +2,20 @@
 
 import io
 import json
+import os
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from requests.adapters import HTTPAdapter
 from rocrate import vocabs
 from urllib3 import HTTPResponse
+
+from mia_pruning.types import StudyError
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "workflow" / "lib"
 
 settings.register_profile("suite", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("suite")
@@ -66,3 +74,27 @@ def crate_issues(tmp_path):
         return {issue.message for issue in services.validate(settings).get_issues()}
 
     return validate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collected_messages():
+    """Collect the messages of all refusals, with the lines that raise them, for `make messages`."""
+    made, initialise = [], StudyError.__init__
+
+    def collect(error, *parts, **named):
+        initialise(error, *parts, **named)
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code.co_name in ("__init__", "below", "with_end"):
+            frame = frame.f_back
+        file = Path(frame.f_code.co_filename)
+        if file.is_relative_to(LIBRARY):
+            made.append((f"{file.relative_to(ROOT)}:{frame.f_lineno}", str(error)))
+
+    StudyError.__init__ = collect
+    yield
+    StudyError.__init__ = initialise
+    folder = ROOT / ".pytest_cache" / "messages"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    content = json.dumps(list(dict.fromkeys(made)))
+    (folder / f"{name}_{os.getpid()}.json").write_text(content, encoding="utf-8")

@@ -78,7 +78,8 @@ def test_a_class_has_its_traits_as_attributes(plug_in_file):
 
 IMPORTS = (
     "from dataclasses import dataclass\n"
-    "from mia_pruning.registry import attack, constraint, model, objective, probe, solver\n"
+    "from mia_pruning.registry import "
+    "attack, constraint, figure, model, objective, probe, solver\n"
 )
 
 
@@ -134,6 +135,16 @@ WRONG = {
         "attack",
         f"P = ()\n@attack(probes=P)\n{ATTACK}",
         "the trait probes is not written out: P",
+    ),
+    "title of two lines": (
+        "attack",
+        f"@attack(title='a\\nb')\n{ATTACK}",
+        "at most 60 characters on one line",
+    ),
+    "section that the page lacks": (
+        "figure",
+        "@figure(section='thoery')\ndef it(tables, headline): ...",
+        "trait section is 'thoery'; allowed is one of verdicts, overview",
     ),
     "trait of a kind without": (
         "model",

@@ -131,7 +131,7 @@ def test_the_page_says_so_at_its_top_with_what_strangers_wrote_escaped(partial):
     assert "of 3 combinations of experiment, seed and defence 1 is missing" in above
     assert MISSING in above
     assert "<conv1>" not in partial.page
-    assert "mia pruning 5x" in below
+    assert "magnitude pruning 4x" in below
 
 
 def test_tables_hold_the_other_defences(partial):

@@ -352,7 +352,7 @@ def test_report_warns_where_an_attack_contradicts_the_promise_and_only_there(
         guarantees=lambda _: pd.DataFrame([{**promise, **other}]),
         audit=lambda table: table.assign(**design, n_correct=n_correct),
     )
-    assert ("baseline on lenet5 fashion: an attack contradicts the promise." in page) == warned
+    assert ("baseline, lenet5 fashion: an attack contradicts the promise." in page) == warned
     assert ("contradicts the promise</td>" in page) == warned
     assert page.count('<figure><img src="data:image/png;base64,') == 12  # the most exposed examples
 

@@ -9,6 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+#: Anchors of the page's sections, in their order. A figure is shown in one of them.
+PAGE_SECTIONS = (
+    "verdicts",
+    "overview",
+    "privacy",
+    "examples",
+    "audit",
+    "utility",
+    "compression",
+    "theory",
+    "cost",
+    "method",
+    "provenance",
+    "environment",
+)
+MOST_OF_A_TITLE = 60
 #: Traits that hold for a class alone, and not for those derived from it.
 NOT_INHERITED = ("title",)
 
@@ -99,6 +115,11 @@ class FigureTraits(Traits):
     order: int = _trait(0, "its place among the figures of its section, the lowest first")
     columns: str = _trait("", "what the table that it plots holds, where its columns need words")
 
+    def __post_init__(self) -> None:
+        if self.section not in PAGE_SECTIONS:
+            allowed = f"allowed is one of {', '.join(PAGE_SECTIONS)}"
+            raise ValueError(f"trait section is {self.section!r}; {allowed}")
+
 
 TRAITS: dict[str, type[Traits]] = {
     "attack": AttackTraits,
@@ -127,4 +148,8 @@ def make_traits(kind: str, given: Mapping[str, Any]) -> Traits:
         if type(value) is not type(known[name].default):
             wanted = type(known[name].default).__name__
             raise ValueError(f"trait {name} of @{kind} is {value!r}; allowed is a {wanted}")
+    title = given.get("title", "")
+    if len(title) > MOST_OF_A_TITLE or not title.isprintable():
+        allowed = f"allowed are at most {MOST_OF_A_TITLE} characters on one line"
+        raise ValueError(f"trait title of @{kind} is {title!r}; {allowed}")
     return traits_of(kind)(**given)

@@ -167,8 +167,8 @@ def _check_labels(
     if not are_named and not counts.all():
         raise StudyError(
             where,
-            f"labels lie in 0..{targets.max()}, but none is {counts.argmin()}",
-            "name the classes by class_names where one has no example",
+            f"labels lie in {targets.min()}..{targets.max()}, but none is {counts.argmin()}",
+            "count labels from 0, or name the classes by class_names where one has no example",
         )
 
 

@@ -13,7 +13,7 @@ from mia_pruning import storage
 from mia_pruning.reporting.claims import headline_of
 from mia_pruning.reporting.jobs import read_records
 from mia_pruning.reporting.page import study, verdicts
-from mia_pruning.reporting.page.figures import check_sections, figures_by_section
+from mia_pruning.reporting.page.figures import figures_by_section
 from mia_pruning.reporting.page.first import first_screen
 from mia_pruning.reporting.page.sections import sections
 from mia_pruning.reporting.page.source import PERCENT, Source
@@ -57,7 +57,6 @@ def write_report(
         root=pages.parent,
     )
     shown = sections(source)
-    check_sections([section.anchor for section in shown])
     page = (
         environment(pages)
         .get_template("report.html.j2")

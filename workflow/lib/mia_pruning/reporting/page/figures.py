@@ -1,11 +1,10 @@
 """The figures of the page, each in the section that it names."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from mia_pruning import storage
-from mia_pruning.options import suggest
 from mia_pruning.registry import catalogue
 from mia_pruning.reporting.page.parts import Figure
 from mia_pruning.reporting.style import readable
@@ -24,15 +23,6 @@ def figures_by_section(drawn: Mapping[str, str], sizes: str) -> dict[str, list[F
     for name in sorted(drawn, key=lambda name: (_traits(name).order, name)):
         placed.setdefault(_traits(name).section, []).append(_figure(name, Path(drawn[name]), sizes))
     return placed
-
-
-def check_sections(anchors: Iterable[str]) -> None:
-    """Raise ValueError where a figure names a section that the page has not."""
-    for name, plug_in in catalogue("figure").items():
-        if (section := plug_in.traits.section) not in {*anchors}:
-            raise ValueError(
-                f"the figure {name} is of section {section!r}, which the page has not; {suggest(section, anchors)}"
-            )
 
 
 def _traits(name: str) -> FigureTraits:
