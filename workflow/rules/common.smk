@@ -1,4 +1,7 @@
-"""The study, its layout and its parameters, and how rules ask for them. No rule stands here."""
+"""The study, its layout and its parameters, and functions by which rules ask for them.
+
+This file has no rules.
+"""
 
 import gc
 import inspect
@@ -50,11 +53,11 @@ PLANNED_BATCHES = FOUND_PLAN.models_per_job(STUDY) if FOUND_PLAN is not None els
 LAYOUT = layout.Layout(STUDY, PLANNED_BATCHES, MISSING.combinations)
 PARAMETERS = Parameters(STUDY)
 NAMES = display_names(STUDY.settings)
-#: Probes that finished models answer. The others are recorded while models train.
+#: Finished models answer these probes. Any other probe is recorded while models train.
 ASKED_PROBES = [probe for probe in STUDY["probes"] if not STUDY.is_recorded(probe)]
 ENVIRONMENT = str(BASE / "envs" / "environment.yaml")
-#: Folder of the pages' parts. It is relative, so that a project which moves with its results draws
-#: nothing again.
+#: This folder holds the parts of the pages. It is relative, so that a project which moves with its
+#: results draws nothing again.
 PAGES = Path(os.path.relpath(BASE / "report"))
 DATASET, RUN, TRAINED, DEFENCE = layout.DATASET, layout.RUN, layout.TRAINED, layout.DEFENCE
 RESULTS = layout.STUDY
@@ -70,7 +73,9 @@ def signed(function):
 
 
 def by_wildcards(method, *given):
-    """Return a rule's function: `method` of `given` and of the wildcards its parameters are named by.
+    """Return a function of wildcards for a rule, which calls `method`.
+
+    Its arguments are `given` and the wildcards that its further parameters are named after.
 
     Snakemake asks for every job, of which there may be 100,000. Most answers are the same for all
     seeds and batches, so each is worked out once.
@@ -91,17 +96,17 @@ def all_paths(origin, file):
 
 
 def all_about(origin):
-    """Return what the rows of each of these files are about."""
+    """Return the columns that say what the rows of each of these files are about."""
     return [part.about for part in LAYOUT.parts(origin, "")]
 
 
 def page_parts():
-    """Return what the report is put together from: its templates, and the assets of all pages."""
+    """Return the parts of the report: its templates, and the assets of all pages."""
     templates = sorted((PAGES / "templates").iterdir())
     return [*templates, *sorted((PAGES / "assets").glob("*.min.*"))]
 
 
-# --- what jobs request ----------------------------------------------------------------------------
+# --- requests of jobs --------------------------------------------------------------------------
 
 PLAN = FOUND_PLAN if FOUND_PLAN is not None and FOUND_PLAN.study == STUDY.identity else None
 UNPLANNED_MB, UNPLANNED_MINUTES = 2000, 120
@@ -124,7 +129,7 @@ def minutes_of(rule):
     return signed(lambda wildcards, attempt: PLAN.minutes(rule, wildcards.get("experiment"), attempt))
 
 
-# A dry run and the Snakemake of a job run no hooks, so both can go on during a run.
+# A dry run and the Snakemake of a job run no hooks, so both work during a run.
 onstart:
     try:
         take_lock(LOCK)

@@ -1,4 +1,4 @@
-"""From a data set's own files, fetched where they are missing, to packed arrays, and who trains on what."""
+"""Data sets: fetch missing files, pack them into arrays, and split examples between models."""
 
 
 rule fetch_dataset:

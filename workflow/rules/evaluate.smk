@@ -1,4 +1,4 @@
-"""From scores to numbers with intervals, and from numbers to verdicts."""
+"""Evaluation: scores become numbers with intervals, and numbers become verdicts."""
 
 
 rule evaluate_defence:

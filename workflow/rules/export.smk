@@ -1,4 +1,4 @@
-"""What goes from a study into a paper, and the record of its run."""
+"""Export: files of a study for a paper, and the record of its run."""
 
 
 rule export_study:

@@ -1,4 +1,4 @@
-"""Dense models into a sparsity set, and retraining inside it."""
+"""Pruning: bring dense models into a sparsity set, and retrain them inside it."""
 
 
 rule prune_models:

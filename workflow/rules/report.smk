@@ -1,4 +1,4 @@
-"""From tables to what people read."""
+"""Report: figures and pages that people read, made from tables."""
 
 
 rule draw_figure:

@@ -1,4 +1,4 @@
-"""What models answer, recorded once, and what their files weigh."""
+"""Signals: answers of the models, recorded once, and measures of pruned and released models."""
 
 
 rule query_models:

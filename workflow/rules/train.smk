@@ -1,4 +1,7 @@
-"""Dense models: targets, and where the protocol has them apart, shadows. One script trains both."""
+"""Training of dense models: targets and, if the protocol separates them, shadow models.
+
+One script trains both.
+"""
 
 
 rule train_targets:

@@ -1,4 +1,4 @@
-"""Bring a data set's files and say which they are."""
+"""Fetch a data set's files and record their digests."""
 
 from mia_pruning.registry import find, options_of
 from mia_pruning.stages.fetch import fetch_dataset

@@ -1,4 +1,4 @@
-"""Compare the answers of pruned and of retrained networks with those of the dense ones that they come from."""
+"""Compare the answers of pruned and retrained networks with those of their dense networks."""
 
 from mia_pruning.stages.distance import measure_distance
 from mia_pruning.stages.fitting import use_threads

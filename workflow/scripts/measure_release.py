@@ -1,4 +1,4 @@
-"""Write one model of a defence in both encodings, count what pruning saves and what training cost and promises."""
+"""Write one model of a defence in both encodings, with its size, cost and guarantee."""
 
 from mia_pruning.stages.job import job
 from mia_pruning.stages.release import measure_release

@@ -1,4 +1,4 @@
-"""Record what the models of a defence answer to one probe."""
+"""Record the answers of a defence's models to one probe."""
 
 from mia_pruning.stages.fitting import use_threads
 from mia_pruning.stages.job import job

@@ -1,7 +1,8 @@
-"""What the source text of a file says of the plug-ins in it, read without running it.
+"""Plug-ins as the source text of a file declares them, read without running it.
 
-A class inherits options and traits: base classes are looked up in the same file and in first-party files that it imports from.
-What no study could use is found here, each definition by itself: a faulty one leaves its neighbours as they are.
+A class inherits options and traits. Its base classes are looked up in the same file and in
+first-party files that it imports from. Definitions that no study could use are found here, each by
+itself: a faulty one leaves its neighbours usable.
 """
 
 import ast
@@ -18,7 +19,8 @@ from mia_pruning.options import Option, name_of, read_option, suggest
 from mia_pruning.traits import NOT_INHERITED, Traits, make_traits, traits_of
 from mia_pruning.types import StudyError
 
-#: Positional arguments of a function of each kind. A recorded probe is asked for epochs instead.
+#: A function of each kind has these positional arguments. A recorded probe gets the number of
+#: epochs instead.
 ARGUMENTS = {
     "dataset": (),
     "model": ("image_shape", "n_classes"),
@@ -28,13 +30,14 @@ ARGUMENTS = {
     "attack": ("targets", "shadows", "rng"),
     "figure": ("tables", "headline"),
 }
-#: Arguments of the methods of a class of each kind.
+#: A class of each kind has these methods, with these arguments.
 METHODS = {
     "objective": {"loss": ("self", "model", "images", "labels")},
     "solver": {"start": ("self", "task", "sparsity_set", "rng")},
     "constraint": {"budgets": ("self", "shapes"), "masks": ("self", "weights")},
 }
-#: Keys of an entry of a study that belong to the pipeline, by the kind of plug-in that the entry uses.
+#: These keys of an entry of a study belong to the pipeline, by the kind of plug-in that the entry
+#: uses.
 PIPELINE_KEYS = {
     "objective": ("use", "training", "model"),
     "constraint": ("use", "solver", "retrain_epochs"),
@@ -42,13 +45,16 @@ PIPELINE_KEYS = {
     "dataset": ("use", "title"),
 }
 RESERVED = {key for keys in PIPELINE_KEYS.values() for key in keys}
-#: The module of the only probe that the training loop records.
+#: The training loop records only the probe of this module.
 RECORDED = "mia_pruning.probes.loss_trace"
 
 
 @dataclass(frozen=True)
 class PlugIn:
-    """A plug-in as its source text describes it; `traits` is what its decorator states, of the class of its kind."""
+    """A plug-in as its source text describes it.
+
+    traits: those that its decorator states, an instance of the class for its kind.
+    """
 
     kind: str
     name: str
@@ -60,17 +66,21 @@ class PlugIn:
 
     @property
     def place(self) -> str:
-        """The key and value that name the plug-in in a study, and the place of its definition; for a message."""
+        """Key and value that name the plug-in in a study, and the place of its definition.
+
+        They begin a message.
+        """
         key = "solver" if self.kind == "solver" else "use"
         return (
             f"{key} = '{self.module}.{self.symbol}': {module_file(self.module)}, line {self.line}"
         )
 
     def load(self) -> Callable:
-        """The function or class itself; this imports its module.
+        """Return the function or class itself; this imports its module.
 
         Raises:
-            StudyError: a class lacks a method, or has options or traits that its source text does not show.
+            StudyError: A class lacks a method, or has options or traits that its source text does
+                not show.
         """
         loaded = getattr(importlib.import_module(self.module), self.symbol)
         if isinstance(loaded, type):
@@ -79,7 +89,7 @@ class PlugIn:
         return loaded
 
     def explain(self, error: BaseException) -> str:
-        """One sentence on an error that the plug-in raised: type, message, file and line."""
+        """Return a sentence on an error that the plug-in raised: type, message, file and line."""
         lines = self._lines_of(error) or [self.line]
         return f"{type(error).__name__}: {error} ({module_file(self.module)}, line {lines[-1]})"
 
@@ -102,7 +112,7 @@ class PlugIn:
                 )
 
     def _check_inherited(self, loaded: type) -> None:
-        """Compare the class with what its source text shows."""
+        """Refuse a class whose options or traits differ from those that its source text shows."""
         options = (
             {each.name for each in fields(loaded) if each.init} if is_dataclass(loaded) else set()
         )
@@ -121,7 +131,10 @@ class PlugIn:
 
 @dataclass(frozen=True)
 class Faulty:
-    """A definition that cannot be used as a plug-in. The symbol is empty where the whole file cannot be read."""
+    """A definition that cannot be used as a plug-in.
+
+    symbol: its name in the file; empty if the complete file cannot be read.
+    """
 
     name: str
     path: Path
@@ -139,7 +152,7 @@ class _Source:
 
 
 def read_plug_ins(kind: str, module: str, path: Path) -> list[PlugIn | Faulty]:
-    """The definitions of a file that bear the decorator of a kind, in their order."""
+    """Return the definitions of a file that bear the decorator of a kind, in their order."""
     source = _parse(path)
     definitions = [
         node for node in source.tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
@@ -168,7 +181,11 @@ def _read_plug_in(
 def _declared(
     kind: str, module: str, node: ast.FunctionDef | ast.ClassDef, source: _Source
 ) -> tuple[dict[str, Option], Traits]:
-    """Options and traits of a definition. Raise ValueError where it is no plug-in of its kind."""
+    """Return options and traits of a definition.
+
+    Raises:
+        ValueError: The definition is no plug-in of its kind.
+    """
     lineage = list(_lineage(node, source)) if isinstance(node, ast.ClassDef) else [node]
     stated = {
         name: value
@@ -202,7 +219,7 @@ def _check_names(options: dict[str, Option], traits: Traits) -> None:
 
 
 def _check_arguments(node: ast.FunctionDef, expected: tuple[str, ...] | None, what: str) -> None:
-    """Compare the positional arguments with those that the caller passes."""
+    """Refuse positional arguments that differ from those that the caller passes."""
     found = tuple(argument.arg for argument in [*node.args.posonlyargs, *node.args.args])
     if expected is None:
         raise ValueError(
@@ -231,14 +248,14 @@ def _check_class(node: ast.ClassDef, kind: str) -> None:
 
 
 def _targets(item: ast.stmt) -> list[ast.expr]:
-    """What a statement assigns to."""
+    """Return the expressions that a statement assigns to."""
     if isinstance(item, ast.Assign):
         return item.targets
     return [item.target] if isinstance(item, ast.AnnAssign) else []
 
 
 def _lineage(node: ast.ClassDef, source: _Source) -> Iterator[ast.ClassDef]:
-    """Yield the base classes whose source is found, the most basic first, and then the class itself."""
+    """Yield the base classes whose source is found, the most basic first, and then the class."""
     for base in reversed(node.bases):
         found = (
             _class_before(node.lineno, name_of(base), source)
@@ -251,7 +268,10 @@ def _lineage(node: ast.ClassDef, source: _Source) -> Iterator[ast.ClassDef]:
 
 
 def _class_before(line: float, name: str, source: _Source) -> tuple[ast.ClassDef, _Source] | None:
-    """The class that a name means above a line: one of this file, or of a file that it is imported from."""
+    """Return the class that a name means above a line, with its file; None if none is found.
+
+    The class is defined in this file or in a file that it is imported from.
+    """
     for item in reversed(source.tree.body):
         if item.lineno < line and isinstance(item, ast.ClassDef) and item.name == name:
             return item, source
@@ -267,7 +287,10 @@ def _class_before(line: float, name: str, source: _Source) -> tuple[ast.ClassDef
 def _options(
     node: ast.FunctionDef | ast.ClassDef, lineage: Sequence[ast.ClassDef]
 ) -> dict[str, Option]:
-    """The keyword-only arguments of a function, or the fields of a dataclass and of its base classes."""
+    """Return the options: keyword-only arguments of a function, or fields of a dataclass.
+
+    Fields of base classes are included.
+    """
     if isinstance(node, ast.FunctionDef):
         arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         declared = [(argument.arg, argument.annotation, default) for argument, default in arguments]
@@ -309,7 +332,7 @@ def _stated(node: ast.FunctionDef | ast.ClassDef, kind: str) -> Iterator[tuple[s
 
 
 def _is_marked(node: ast.FunctionDef | ast.ClassDef, decorator: str) -> bool:
-    """Whether a definition has the decorator of this name, with arguments or without."""
+    """Return whether a definition has the decorator of this name, with or without arguments."""
     named = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
     return decorator in map(name_of, named)
 

@@ -1,7 +1,7 @@
-"""The end of a run before its time: Ctrl-C, SIGTERM (`kill`) and SIGHUP (a closed terminal).
+"""End of a run before its time: Ctrl-C, SIGTERM (`kill`) and SIGHUP (a closed terminal).
 
-All three end it in the same order: every process gets SIGINT, Snakemake cancels its jobs,
-which empties a cluster's queue, and `make reproduce` waits until Snakemake has ended.
+All three end it in the same order: every process gets SIGINT, Snakemake cancels its jobs, which
+empties a cluster's queue, and `make reproduce` waits until Snakemake has ended.
 """
 
 import os
@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 from mia_pruning.run_lock import LOCK, find_holders
 
-#: The exit code that a shell gives a command which Ctrl-C ended.
+#: A shell gives this exit code to a command that Ctrl-C ended.
 INTERRUPTED = 130
 
 
 def end_on_signals() -> None:
     """Make SIGTERM and SIGHUP end this process and its children as Ctrl-C does.
 
-    A background job of a script ignores SIGINT, and so would its children: it is set anew.
-    SIGHUP stays ignored under nohup.
+    A background job of a script ignores SIGINT, and so would its children: its handler is set
+    again. SIGHUP stays ignored under nohup.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, interrupt)
@@ -31,9 +31,11 @@ def end_on_signals() -> None:
 def interrupt(*_: object) -> None:
     """Send SIGINT to every other process of this run, as a terminal does upon Ctrl-C.
 
-    Raises KeyboardInterrupt in this one. A process that does not hold the lock has no run.
-    Later signals are ignored: `make` passes on one that all processes got, and a second SIGINT
-    would keep Snakemake from cancelling its jobs.
+    A process that does not hold the lock has no run. Later signals are ignored: `make` passes on
+    one that all processes got, and a second SIGINT would keep Snakemake from cancelling its jobs.
+
+    Raises:
+        KeyboardInterrupt: In this process, always.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -46,7 +48,10 @@ def interrupt(*_: object) -> None:
 
 
 class Ended(NamedTuple):
-    """The end of a command. interrupted: by Ctrl-C, SIGTERM or SIGHUP."""
+    """The end of a command.
+
+    interrupted: by Ctrl-C, SIGTERM or SIGHUP.
+    """
 
     code: int
     interrupted: bool

@@ -1,6 +1,6 @@
 """Source files of modules, found without importing the modules.
 
-First-party are the modules of this library, and those that lie beside a user's plug-in.
+The modules of this library are first-party, and so are those next to a user's plug-in.
 """
 
 import ast
@@ -12,12 +12,12 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parent
 PACKAGE = LIBRARY.name
-#: Folders of installed packages. Of these, a plug-in's own package alone is first-party.
+#: These folders hold installed packages. Of these, a plug-in's own package alone is first-party.
 INSTALLED = ("site-packages", "dist-packages")
 
 
 def module_file(module: str) -> Path:
-    """The source file of a module that can be imported from anywhere."""
+    """Return the source file of a module that can be imported from anywhere."""
     if module.split(".")[0] == PACKAGE:
         base = LIBRARY.joinpath(*module.split(".")[1:])
         return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
@@ -25,9 +25,9 @@ def module_file(module: str) -> Path:
 
 
 def source_file(module: str, importer: Path, level: int = 0) -> Path | None:
-    """The file that a first-party module has for the file that imports it; None for any other module.
+    """Return the file of a first-party module for the file that imports it; else None.
 
-    level: the number of dots before the module's name in a relative import.
+    level: number of dots before the module's name in a relative import.
     """
     folders = [importer.parents[level - 1]] if level else _search_path(importer, module)
     path = module.replace(".", "/")
@@ -37,14 +37,17 @@ def source_file(module: str, importer: Path, level: int = 0) -> Path | None:
 
 
 def imported_files(tree: ast.AST, path: Path) -> set[Path]:
-    """The first-party files that the code of a file imports, and the packages that this runs."""
+    """Return the first-party files that a file imports, and those of packages that this runs."""
     named = {found for node in ast.walk(tree) for found in _imported_names(node)}
     files = {source_file(module, path, level) for module, level in named}
     return {file for file in files if file is not None}
 
 
 def _search_path(importer: Path, module: str) -> Iterator[Path]:
-    """The folders that may hold a first-party module: the library's, and those of Python's path above the importer."""
+    """Yield the folders that may hold a first-party module.
+
+    They are the library's, and those of Python's path above the importer.
+    """
     top = module.split(".")[0]
     if top == PACKAGE:
         yield LIBRARY.parent
@@ -60,7 +63,10 @@ def _python_path(*entries: str) -> list[Path]:
 
 
 def _imported_names(node: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield the modules that an import may name, each with its parents, and the level of the import."""
+    """Yield the modules that an import may name, and the level of the import.
+
+    Each module comes with its parents.
+    """
     if isinstance(node, ast.Import):
         names, level = [alias.name for alias in node.names], 0
     elif isinstance(node, ast.ImportFrom):

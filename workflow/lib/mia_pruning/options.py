@@ -1,7 +1,8 @@
-"""Options of plug-ins: their types and ranges as the source text states them, and the values that they accept.
+"""Options of plug-ins: their types and ranges in the source text, and the values that they accept.
 
-An annotation `Annotated[float, ">= 1"]` states the range of an option, `Literal["this", "that"]` the words that it takes. Both
-may be joined: `Annotated[Literal["auto"] | float, ">= 1"]` takes the word, or a number in the range.
+An annotation `Annotated[float, ">= 1"]` states the range of an option, `Literal["this", "that"]`
+the words that it takes. Both may be joined: `Annotated[Literal["auto"] | float, ">= 1"]` takes the
+word, or a number in the range.
 """
 
 import ast
@@ -28,7 +29,12 @@ _CONDITION = re.compile(r"(>=|>|<=|<) (-?\d+(?:\.\d+)?(?:e-?\d+)?)")
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword of a plug-in: its annotation as written, its range ('>= 1, < 5' or '') and its default, or REQUIRED."""
+    """One keyword of a plug-in.
+
+    annotation: as written.
+    range: such as '>= 1, < 5'; '' without one.
+    default: REQUIRED if there is none.
+    """
 
     name: str
     annotation: str
@@ -37,7 +43,7 @@ class Option:
 
     @property
     def allowed(self) -> str:
-        """What the option takes, for a message.
+        """Values that the option takes, for a message.
 
         >>> Option("a", "Literal['auto'] | float", ">= 0, <= 1", 0.5).allowed
         'float >= 0, <= 1, or the word auto'
@@ -53,7 +59,10 @@ class Option:
         return f"{typed}, or the word {words}" if types else f"one of {words}"
 
     def accepts(self, value: Any) -> bool:
-        """Whether a value read from YAML is one of the option's words, or has its type and lies in its range."""
+        """Return whether a value read from YAML is valid.
+
+        It is one of the option's words, or has its type and lies in its range.
+        """
         return any(self._fits(value, part) for part in self._alternatives)
 
     def check(self) -> None:
@@ -80,7 +89,7 @@ class Option:
         return list(_parts(ast.parse(self.annotation, mode="eval").body))
 
     def _fits(self, value: Any, part: ast.expr) -> bool:
-        """Whether a value fits one alternative of the annotation."""
+        """Return whether a value fits one alternative of the annotation."""
         kind = name_of(part)
         if kind == "Literal":
             return any(value == word and type(value) is type(word) for word in _words(part))
@@ -104,7 +113,11 @@ class Option:
 
 
 def read_option(name: str, annotation: ast.expr | None, default: ast.expr | None) -> Option:
-    """The option that an argument or field declares. Raise ValueError if no study could use it."""
+    """Return the option that an argument or field declares.
+
+    Raises:
+        ValueError: No study could use the option.
+    """
     if annotation is None:
         raise ValueError(f"the option {name} has no annotation; allowed are {_ALLOWED_TYPES}")
     type_, range_ = _split_annotated(name, annotation)
@@ -120,7 +133,7 @@ def read_option(name: str, annotation: ast.expr | None, default: ast.expr | None
 
 
 def suggest(name: str, allowed: Iterable[str]) -> str:
-    """The nearest of the allowed names, if one is near, and all of them.
+    """Return the nearest of the allowed names, if one is near, and all of them.
 
     >>> suggest("epohcs", ["epochs", "rho"])
     "did you mean 'epochs'? Allowed: epochs, rho"
@@ -132,7 +145,9 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
 
 
 def name_of(node: ast.expr) -> str:
-    """The last name of an expression such as `Literal["a"]`, `typing.Literal` or `None`; empty if it has none.
+    """Return the last name of an expression; empty if it has none.
+
+    Expressions are such as `Literal["a"]`, `typing.Literal` or `None`.
 
     >>> name_of(ast.parse("typing.Literal['a']", mode="eval").body)
     'Literal'
@@ -145,7 +160,7 @@ def name_of(node: ast.expr) -> str:
 
 
 def _split_annotated(name: str, annotation: ast.expr) -> tuple[ast.expr, str]:
-    """The type and the range of `Annotated[type, range]`; any other annotation has no range."""
+    """Return type and range of `Annotated[type, range]`; any other annotation has no range."""
     if name_of(annotation) != "Annotated":
         return annotation, ""
     parts = (
@@ -160,7 +175,7 @@ def _split_annotated(name: str, annotation: ast.expr) -> tuple[ast.expr, str]:
 
 
 def _split(range_: str) -> list[str]:
-    """The conditions of a range.
+    """Return the conditions of a range.
 
     >>> _split(">= 1, < 9"), _split("")
     (['>= 1', '< 9'], [])
@@ -169,7 +184,7 @@ def _split(range_: str) -> list[str]:
 
 
 def _parts(annotation: ast.expr) -> Iterator[ast.expr]:
-    """The alternatives of an annotation that are joined by `|`, in their order."""
+    """Yield the alternatives of an annotation that are joined by `|`, in their order."""
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
         yield from _parts(annotation.left)
         yield from _parts(annotation.right)
@@ -178,7 +193,7 @@ def _parts(annotation: ast.expr) -> Iterator[ast.expr]:
 
 
 def _is_supported(part: ast.expr) -> bool:
-    """Whether values of this type can be written in a study and checked."""
+    """Return whether values of this type can be written in a study and checked."""
     kind, is_generic = name_of(part), isinstance(part, ast.Subscript)
     if kind == "Literal":
         return is_generic and all(
@@ -203,5 +218,5 @@ def _listed(literal: ast.Subscript) -> list[ast.expr]:
 
 
 def _words(literal: ast.Subscript) -> list[Any]:
-    """The words of an annotation `Literal["this", "that"]`."""
+    """Return the words of an annotation `Literal["this", "that"]`."""
     return [ast.literal_eval(word) for word in _listed(literal)]

@@ -1,7 +1,8 @@
-"""What a result was made from: a digest of the code, hashes of the inputs, the machine and the commit.
+"""Origin of a result: a digest of the code, hashes of the inputs, the machine and the commit.
 
-The code digest enters every rule's parameters, so that Snakemake reruns exactly the jobs whose code changed. It is taken over the
-syntax trees of a file and of all first-party modules that it imports, without docstrings: a comment reruns nothing.
+The code digest enters every rule's parameters, so that Snakemake reruns exactly the jobs whose
+code changed. It covers the syntax trees of a file and of all first-party modules that it imports,
+without docstrings: a changed comment reruns nothing.
 """
 
 import ast
@@ -32,7 +33,10 @@ VERSIONED = (
 
 
 def code_digest(*files: str | Path) -> str:
-    """A short digest of these source files and of every first-party module that they import, directly or not."""
+    """Return a short digest of these source files and the first-party modules behind them.
+
+    The modules are all that a file imports, directly or not.
+    """
     pending = [Path(file).resolve() for file in files]
     seen: set[Path] = set()
     while pending:
@@ -46,7 +50,10 @@ def code_digest(*files: str | Path) -> str:
 
 @cache
 def _parsed(path: Path, modified: int) -> tuple[str, tuple[Path, ...]]:
-    """Digest of one file without docstrings, and the first-party files that it imports. `modified` only keys the cache."""
+    """Return the digest of one file without docstrings, and the first-party files that it imports.
+
+    modified: only keys the cache.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imports = imported_files(tree, path)
     for node in ast.walk(tree):
@@ -58,7 +65,7 @@ def _parsed(path: Path, modified: int) -> tuple[str, tuple[Path, ...]]:
 
 
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
-    """SHA-256, or another digest, of a file in hex."""
+    """Return the SHA-256, or another digest, of a file in hex."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(
             file, lambda: hashlib.new(algorithm, usedforsecurity=False)
@@ -66,12 +73,12 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
 
 
 def file_digests(paths: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of each of these that is a file."""
+    """Return the SHA-256 of each of these paths that is a file."""
     return {path: file_digest(path) for path in paths if Path(path).is_file()}
 
 
 def fingerprint(content: Any) -> str:
-    """A short digest of JSON-like content.
+    """Return a short digest of JSON-like content.
 
     >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     True
@@ -84,7 +91,10 @@ def fingerprint(content: Any) -> str:
 def record(
     *, rule: str, inputs: list[str], params: dict[str, Any], wildcards: dict[str, str]
 ) -> dict[str, Any]:
-    """Everything that a reader needs to trace one result: rule, wildcards, parameters, inputs with hashes, code and machine."""
+    """Return everything that a reader needs to trace one result.
+
+    These are rule, wildcards, parameters, inputs with hashes, code and machine.
+    """
     return {
         "rule": rule,
         "wildcards": wildcards,
@@ -96,7 +106,7 @@ def record(
 
 @cache
 def environment() -> dict[str, Any]:
-    """Commit, versions and machine of this process."""
+    """Return commit, versions and machine of this process."""
     return {
         **git_state(),
         "python": platform.python_version(),
@@ -110,7 +120,10 @@ def environment() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit of this checkout and whether tracked files differ from it; both None outside a repository."""
+    """Return the commit of this checkout and whether tracked files differ from it.
+
+    Both are None outside a repository.
+    """
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if commit is None else bool(changes)}

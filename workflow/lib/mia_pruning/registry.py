@@ -1,10 +1,11 @@
 """Plug-ins: marking them, finding them and checking the options that a study gives them.
 
-A plug-in is a module-level function or dataclass with the decorator of its kind (`@attack`, `@model`, ...). A function's
-keyword-only arguments, or a dataclass's fields, are its options (`options.py`); a class `OneShot` is named `one_shot`. The
-decorator states its traits (`traits.py`). The catalogue is read from the source text (`declarations.py`), not by importing:
-planning a study then costs milliseconds instead of torch's three seconds, and a change in one plug-in's file concerns that
-plug-in alone.
+A plug-in is a module-level function or dataclass with the decorator of its kind (`@attack`,
+`@model`, ...). Its options are a function's keyword-only arguments, or a dataclass's fields
+(`options.py`). A class `OneShot` is named `one_shot`. The decorator states its traits
+(`traits.py`). The catalogue is read from the source text (`declarations.py`), not by importing. So
+planning a study costs milliseconds instead of torch's three seconds, and a change in one plug-in's
+file concerns that plug-in alone.
 """
 
 import importlib.util
@@ -20,7 +21,8 @@ from mia_pruning.options import REQUIRED, suggest
 from mia_pruning.traits import NOT_INHERITED, make_traits, traits_of
 from mia_pruning.types import StudyError
 
-#: kind -> the sub-package whose modules are scanned for functions decorated with the kind's name
+#: For each kind, the modules of this sub-package are scanned for functions and classes with its
+#: decorator.
 PACKAGES = {
     "dataset": "mia_pruning.data",
     "model": "mia_pruning.models",
@@ -34,7 +36,10 @@ PACKAGES = {
 
 
 def marker(kind: str) -> Callable:
-    """The decorator of a kind. It leaves a function as it is, and gives a class its traits as attributes."""
+    """Return the decorator of a kind.
+
+    It leaves a function as it is, and gives a class its traits as attributes.
+    """
 
     def mark(marked: Callable | None = None, **given: Any) -> Callable:
         if marked is None:
@@ -63,17 +68,24 @@ probe, attack = marker("probe"), marker("attack")
 
 
 def catalogue(kind: str) -> dict[str, PlugIn]:
-    """Every built-in plug-in of a kind that can be used, by name."""
+    """Return every built-in plug-in of a kind that can be used, by name."""
     return {name: found for name, found in _survey(kind).items() if isinstance(found, PlugIn)}
 
 
 def faults(kind: str) -> dict[str, Faulty]:
-    """The built-in plug-ins of a kind that cannot be used, by name; a file that cannot be read by its own name."""
+    """Return the built-in plug-ins of a kind that cannot be used, by name.
+
+    A file that cannot be read has its own name.
+    """
     return {name: found for name, found in _survey(kind).items() if isinstance(found, Faulty)}
 
 
 def names_of(kind: str) -> list[str]:
-    """The names of all built-in plug-ins of a kind. Raise StudyError if one of them cannot be used."""
+    """Return the names of all built-in plug-ins of a kind.
+
+    Raises:
+        StudyError: One of them cannot be used.
+    """
     for faulty in faults(kind).values():
         raise StudyError(f"{kind} {faulty.name}", faulty)
     return list(catalogue(kind))
@@ -81,7 +93,7 @@ def names_of(kind: str) -> list[str]:
 
 @cache
 def _survey(kind: str) -> dict[str, PlugIn | Faulty]:
-    """Everything in the folder of a kind that is meant to be a plug-in, by name."""
+    """Return everything in the folder of a kind that is meant to be a plug-in, by name."""
     found = [
         each for path in sorted(_folder(kind).glob("*.py")) for each in _read_built_in(kind, path)
     ]
@@ -105,9 +117,13 @@ def _ambiguous(found: PlugIn | Faulty, kind: str) -> Faulty:
 
 
 def find(kind: str, use: str, where: str) -> PlugIn:
-    """The plug-in that a config entry names: a built-in by its name, anybody else's by `package.module.function`.
+    """Return the plug-in that a config entry names.
 
-    Raises StudyError that quotes the config key (where), the value and what is allowed.
+    A built-in is found by its name, any other plug-in by `package.module.function`.
+
+    Raises:
+        StudyError: There is none. The error quotes the config key (where), the value and what is
+            allowed.
     """
     found = _find_dotted(kind, use, where) if "." in use else _survey(kind).get(use)
     if found is None:
@@ -123,9 +139,15 @@ def find(kind: str, use: str, where: str) -> PlugIn:
 def check_options(
     given: dict[str, Any], plug_ins: list[PlugIn], where: str, own: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """The options with their defaults filled in, taken from the union of what the plug-ins accept.
+    """Return the options with their defaults filled in.
 
-    own: the entry's other keys, to be offered to who mistypes one.
+    The plug-ins share one entry, so an option may be of any of them.
+
+    own: the entry's other keys, suggested to a user who mistypes one.
+
+    Raises:
+        StudyError: Two plug-ins have an option of the same name, a key is unknown, a value is not
+            accepted or a required option is missing.
     """
     counts = Counter(name for plug_in in plug_ins for name in plug_in.options)
     if shared := [name for name, count in counts.items() if count > 1]:
@@ -156,12 +178,12 @@ def check_options(
 
 
 def options_of(plug_in: PlugIn, options: dict[str, Any]) -> dict[str, Any]:
-    """The part of checked options that belongs to this plug-in."""
+    """Return the part of checked options that belongs to this plug-in."""
     return {name: value for name, value in options.items() if name in plug_in.options}
 
 
 def own_keys(section: str) -> tuple[str, ...]:
-    """The keys that the entries of a section of a study have besides the options of their plug-ins.
+    """Return the keys of a section's entries besides the options of their plug-ins.
 
     >>> own_keys("constraints"), own_keys("probes")
     (('use', 'solver', 'retrain_epochs'), ('use',))
@@ -174,7 +196,7 @@ def _folder(kind: str) -> Path:
 
 
 def _find_dotted(kind: str, use: str, where: str) -> PlugIn | Faulty:
-    """Somebody's plug-in. Its package, if it has one, is imported."""
+    """Return a user's plug-in; its package, if it has one, is imported."""
     module, _, name = use.rpartition(".")
     spec = _find_module(module, f"{where} = {use!r}")
     try:
@@ -193,7 +215,7 @@ def _find_dotted(kind: str, use: str, where: str) -> PlugIn | Faulty:
 def _find_module(module: str, place: str) -> importlib.machinery.ModuleSpec:
     try:
         spec = importlib.util.find_spec(module)
-    except Exception as error:  # somebody's package may raise anything
+    except Exception as error:  # A user's package may raise anything.
         absent = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or "")
         if not absent:
             package = module.rpartition(".")[0]

@@ -2,8 +2,9 @@
 
 `make reproduce` takes it before it reads a study, and a plain `snakemake` before its first job.
 The locked file becomes the standard input of the run. Every process inherits that from its parent,
-so Snakemake and its jobs hold the lock too. It ends with the last of them, whoever was killed.
-Jobs on other nodes of a cluster do not hold it; `mia_pruning.operations.slurm` looks for those in the queue.
+so Snakemake and its jobs hold the lock too. It ends with the last of them, even if some were
+killed. Jobs on other nodes of a cluster do not hold it; `mia_pruning.operations.slurm` looks for
+those in the queue.
 """
 
 import fcntl
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from mia_pruning.types import StudyError
 
-#: The lock of a folder of studies, relative to that folder.
+#: A folder of studies has its lock at this path, relative to the folder.
 LOCK = Path(".snakemake") / "run.lock"
 STANDARD_INPUT = 0
 logger = logging.getLogger("mia_pruning")
@@ -25,8 +26,10 @@ logger = logging.getLogger("mia_pruning")
 def take_lock(path: Path) -> None:
     """Lock a file until this process and all that it starts have ended.
 
-    Does nothing if this process inherited the lock. Warns where the file system has no locks.
-    Raises StudyError if another run holds the lock, or if the file cannot be opened.
+    Do nothing if this process inherited the lock. Warn if the file system has no locks.
+
+    Raises:
+        StudyError: Another run holds the lock, or the file cannot be opened.
     """
     if _is_standard_input(os.getpid(), path):
         return
@@ -55,7 +58,7 @@ def _open(path: Path) -> int:
 
 
 def find_holders(path: Path) -> list[int]:
-    """The processes on this machine that hold the lock, except those of other users."""
+    """Return the processes on this machine that hold the lock, except those of other users."""
     pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
     return sorted(pid for pid in pids if _is_standard_input(pid, path))
 
@@ -67,7 +70,7 @@ def _is_standard_input(pid: int, path: Path) -> bool:
 
 
 def _make_standard_input(descriptor: int) -> None:
-    """Move a descriptor to the standard input; where that was closed, it may be there already."""
+    """Move a descriptor to the standard input; if that was closed, it may be there already."""
     if descriptor != STANDARD_INPUT:
         os.dup2(descriptor, STANDARD_INPUT)
         os.close(descriptor)
@@ -75,7 +78,7 @@ def _make_standard_input(descriptor: int) -> None:
 
 
 def _refusal(path: Path) -> StudyError:
-    """Return who holds the lock and what to do about it."""
+    """Return an error that names the holder of the lock, and the way out."""
     fields = path.read_text(encoding="utf-8").split("\n")
     if len(fields) < 3:  # It was locked an instant ago.
         return StudyError(

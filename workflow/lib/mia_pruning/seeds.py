@@ -1,8 +1,8 @@
 """Named, independent random streams from one root seed.
 
-Every random choice of a study is drawn from a stream that is named after what it decides (`"split"`, `"train", 17, "epoch", 3`).
-So model 17 is the same whether it is trained alone, in a batch of eight or after a restart, and an attack that draws more
-numbers changes no other result.
+Every random choice of a study is drawn from a stream that is named after its purpose (`"split"`,
+`"train", 17, "epoch", 3`). So model 17 is the same whether it is trained alone, in a batch of
+eight or after a restart, and an attack that draws more numbers changes no other result.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def stream(root_seed: int, *names: str | int) -> np.random.Generator:
-    """A generator that depends on the root seed and the names alone.
+    """Return a generator that depends on the root seed and the names alone.
 
     >>> stream(0, "split").integers(1000) == stream(0, "split").integers(1000)
     np.True_
@@ -24,10 +24,10 @@ def stream(root_seed: int, *names: str | int) -> np.random.Generator:
 
 
 def derived_seed(root_seed: int, *names: str | int) -> int:
-    """Another root seed, below 2^31, whose streams are independent of those of the first."""
+    """Return another root seed, below 2^31, with streams independent of those of the first."""
     return int(stream(root_seed, *names, "seed").integers(1 << 31))
 
 
 def torch_seed(root_seed: int, *names: str | int) -> int:
-    """A 63-bit seed for torch's own generators, from the same naming."""
+    """Return a 63-bit seed for torch's own generators, by the same names."""
     return int(stream(root_seed, *names, "torch").integers(1 << 63))

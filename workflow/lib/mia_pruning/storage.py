@@ -1,8 +1,9 @@
 """The only place that reads or writes a result file.
 
-Every write goes to a temporary name beside the target and is renamed, so a reader never sees half a file. Nothing is unpickled:
-tensors are safetensors, arrays are npy/npz without objects, tables are CSV, descriptions are JSON. Each artefact carries the
-provenance record of the job that made it.
+Every write goes to a temporary name next to the target and is renamed, so a reader never sees half
+a file. Nothing is unpickled: tensors are safetensors, arrays are npy/npz without objects, tables
+are CSV, descriptions are JSON. Each artefact carries the provenance record of the job that made
+it.
 """
 
 import csv
@@ -20,13 +21,16 @@ import numpy as np
 
 from mia_pruning.types import StudyError
 
-#: how much of an array is in memory at a time where it is read or written in chunks
+#: At most this many bytes of an array are in memory where it is read or written in chunks.
 CHUNK_BYTES = 2**23
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that becomes `path` when the block ends well and disappears when it does not."""
+    """Yield a temporary path next to `path`.
+
+    It becomes `path` if the block ends well, and disappears if it does not.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
@@ -62,7 +66,7 @@ def write_array(path: str | Path, array: np.ndarray) -> None:
 
 
 def read_array(path: str | Path) -> np.ndarray:
-    """The array, memory-mapped and read-only."""
+    """Return the array of a file, memory-mapped and read-only."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
@@ -72,12 +76,12 @@ def read_array(path: str | Path) -> np.ndarray:
 
 
 def rows_per_chunk(row_bytes: int) -> int:
-    """How many rows of this size fit into a chunk, at least one."""
+    """Return the number of rows of this size that fit into a chunk, at least one."""
     return max(1, CHUNK_BYTES // max(1, row_bytes))
 
 
 def read_chunks(path: str | Path) -> Iterator[np.ndarray]:
-    """The rows of an array file in order, some at a time.
+    """Yield the rows of an array file in order, some at a time.
 
     The file is read, not mapped: pages of a mapping count as memory of the process until it ends.
     """
@@ -93,7 +97,10 @@ def read_chunks(path: str | Path) -> Iterator[np.ndarray]:
 
 
 def write_chunks(path: str | Path, shape: tuple[int, ...], chunks: Iterable[np.ndarray]) -> None:
-    """Rows of unsigned bytes, some at a time, as one array file of this shape; rows that are not given are zero."""
+    """Write rows of unsigned bytes, some at a time, as one array file of this shape.
+
+    Rows that are not given are zero.
+    """
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(
             file, {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -110,7 +117,7 @@ def write_arrays(path: str | Path, provenance: Mapping[str, Any], **arrays: np.n
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an npz file, without its provenance record."""
+    """Return the arrays of an npz file, without its provenance record."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name != "provenance"}
@@ -132,7 +139,7 @@ def write_tensors(
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tensors by name and the metadata of a safetensors file."""
+    """Return the tensors of a safetensors file by name, and its metadata."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -146,7 +153,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def write_table(path: str | Path, rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
-    """Rows as CSV, in the given column order; a key that is not a column is an error."""
+    """Write rows as CSV, in the given column order; a key that is not a column is an error."""
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
@@ -154,7 +161,7 @@ def write_table(path: str | Path, rows: Iterable[dict[str, Any]], columns: list[
 
 
 def select(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The entries under `prefix/`, with the prefix removed.
+    """Return the entries under `prefix/`, with the prefix removed.
 
     >>> select({"a/x": 1, "b/x": 2}, "a")
     {'x': 1}
@@ -167,7 +174,7 @@ def select(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `select`.
+    """Return the tensors with `prefix/` before their names, the inverse of `select`.
 
     >>> under("a", {"x": 1})
     {'a/x': 1}

@@ -1,25 +1,25 @@
-"""Every result table: its columns, what its rows are of, and whether the report links to it.
+"""Every result table: its columns, the meaning of its rows, and whether the report links to it.
 
-Rules, scripts, stages, the report and the tests of docs/RESULTS.md iterate over `TABLES`. A new table
-takes three edits: its declaration here, the code that writes its rows, and its description in
-docs/RESULTS.md.
+Rules, scripts, stages, the report and the tests of docs/RESULTS.md iterate over `TABLES`. A new
+table takes three edits: its declaration here, the code that writes its rows, and its description
+in docs/RESULTS.md.
 """
 
 from dataclasses import dataclass
 
-#: Columns that say what a row of a gathered table is about.
+#: These columns say what a row of a gathered table is about.
 ABOUT = ("experiment", "seed", "defence")
-#: Columns that name an attack and who runs it.
+#: These columns name an attack and who runs it.
 ATTACK = ("attack", "attacker")
-#: Columns of an estimate: the interval, and what it rests on.
+#: These columns hold an estimate, its interval and the numbers behind the interval.
 ESTIMATE = ("value", "low", "high", "standard_error", "degrees_of_freedom")
 SIZES = ("n_targets", "n_examples", "seeds")
 
-#: One row per model and epoch.
+#: The table has one row per model and epoch.
 HISTORY = ("epoch", "train_loss", "train_accuracy", "test_accuracy", "gain", "sample_passes")
-#: One row per model, layer and Z-step of ADMM.
+#: The table has one row per model, layer and Z-step of ADMM.
 RESIDUALS = ("epoch", "rho", "primal", "dual", "weight_norm")
-#: One row per model and layer, and one for all layers.
+#: The table has one row per model and layer, and one for all layers.
 PROJECTION = (
     "layer",
     "weight_norm",
@@ -28,7 +28,7 @@ PROJECTION = (
     "accuracy_after",
     "answers_changed",
 )
-#: One row per model and stage, `pruned` or `retrained`.
+#: The table has one row per model and stage, `pruned` or `retrained`.
 DISTANCE = (
     "model",
     "stage",
@@ -37,12 +37,12 @@ DISTANCE = (
     "relative_logit_distance",
     "answers_changed",
 )
-#: One row per attack and false-positive rate. allowed_fpr is empty for the attack's own guesses.
-#: population_needed is the size that resolves the rate, of an attack whose scores are shares of a
-#: population; empty where the population is large enough. low and high are the Clopper-Pearson
-#: interval of tpr, which takes trials as independent and the threshold as given, and so is narrower
-#: than the metric's own. ppv_* is the precision at a member share; ppv_is_bound says that these are
-#: lower bounds.
+#: The table has one row per attack and false-positive rate. allowed_fpr is empty for the attack's
+#: own guesses. population_needed is for attacks whose scores are shares of a population. It is the
+#: population size that resolves the rate, and empty if the population is large enough. low and
+#: high are the Clopper-Pearson interval of tpr. It takes trials as independent and the threshold
+#: as given, and so is narrower than the metric's own. ppv_* is the precision at a share of
+#: members; ppv_is_bound says that these are lower bounds.
 OPERATING = (
     "allowed_fpr",
     "resolved",
@@ -61,9 +61,9 @@ OPERATING = (
     "ppv_is_bound",
 )
 AUDIT = ("target", "n_canaries", "n_classes", "n_guesses", "n_correct")
-#: One row per example. `example` is its row in the packed data. first_half and second_half are its
-#: exposure on either half of the targets; no_leak_* is one draw of the same where the members of
-#: twins are swapped at random.
+#: The table has one row per example. `example` is its row in the packed data. first_half and
+#: second_half are its exposure on either half of the targets. no_leak_* is one draw of the same
+#: with the members of twins swapped at random.
 EXPOSED = (
     "example",
     "label",
@@ -72,10 +72,11 @@ EXPOSED = (
     "no_leak_first_half",
     "no_leak_second_half",
 )
-#: One row per attack and metric, or per pair of attacks. other_attack and other_attacker are those of
-#: a Jaccard index. by_chance is the value if finds were spread at random. n counts examples, for a
-#: Jaccard index the members that either attack finds. n_models counts models that were trained on an
-#: example, for a Jaccard index all.
+#: The table has one row per attack and metric, or per pair of attacks. other_attack and
+#: other_attacker are the second attack of a Jaccard index. by_chance is the value if finds were
+#: spread at random. n counts examples; for a Jaccard index it counts the members that either
+#: attack finds. n_models counts models that were trained on an example; for a Jaccard index it
+#: counts all models.
 AGREEMENT = (
     *ATTACK,
     "other_attack",
@@ -86,10 +87,10 @@ AGREEMENT = (
     "n",
     "n_models",
 )
-#: One row per metric and half of the examples: the attack that was best there, its value there and on
-#: the other half.
+#: The table has one row per metric and half of the examples: the attack that was best there, its
+#: value there and its value on the other half.
 STRONGEST = ("metric", "chosen_on", *ATTACK, "value_there", "value_elsewhere")
-#: One row per defence and number: metrics with intervals, counts without.
+#: The table has one row per defence and number: metrics with intervals, counts without.
 RESULTS = (
     "experiment",
     "protocol",
@@ -102,7 +103,7 @@ RESULTS = (
     *ESTIMATE,
     *SIZES,
 )
-#: One row per pair of defences and metric.
+#: The table has one row per pair of defences and metric.
 DIFFERENCES = ("experiment", "defence", "minus", *ATTACK, "metric", *ESTIMATE, *SIZES)
 TARGETS = (*ABOUT, *ATTACK, "metric", "target", "value")
 GUARANTEES = (
@@ -117,8 +118,8 @@ GUARANTEES = (
     "phases",
     "not_covered",
 )
-#: One row per defence. reliability and its error are of one pair of twins; value, low and high are
-#: empty where they cannot be told.
+#: The table has one row per defence. reliability and its error are of one pair of twins. value,
+#: low and high are empty if they cannot be determined.
 EXPOSURE_CORRELATION = (
     "experiment",
     "defence",
@@ -131,7 +132,7 @@ EXPOSURE_CORRELATION = (
     "n_examples",
     "seeds",
 )
-#: One row per claim, experiment, defence and attack.
+#: The table has one row per claim, experiment, defence and attack.
 VERDICTS = (
     "claim",
     "experiment",
@@ -160,10 +161,11 @@ class Table:
     """A result table, results/{study}/{name}.csv.
 
     columns: in their order.
-    parts: what the tables are of that it is gathered from: `defence`, `subnetwork`, `pruning` or
-    `training`, as in `study.layout.Layout.parts`; None for a table that is written in one piece.
+    parts: kind of the parts that this table is gathered from: `defence`, `subnetwork`, `pruning`
+    or `training`, as in `study.layout.Layout.parts`. None for a table that is written in one
+    piece.
     writer: rule that writes the table, or its parts.
-    linked: whether the report leads to it.
+    linked: whether the report links to it.
     """
 
     columns: tuple[str, ...]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-#: Anchors of the page's sections, in their order. A figure is shown in one of them.
+#: These are the anchors of the page's sections. A figure is shown in one of them.
 PAGE_SECTIONS = (
     "verdicts",
     "overview",
@@ -24,8 +24,9 @@ PAGE_SECTIONS = (
     "provenance",
     "environment",
 )
+#: A title has at most this many characters.
 MOST_OF_A_TITLE = 60
-#: Traits that hold for a class alone, and not for those derived from it.
+#: These traits hold for a class alone, and not for those derived from it.
 NOT_INHERITED = ("title",)
 
 
@@ -35,14 +36,14 @@ def _trait(default: Any, about: str) -> Any:
 
 @dataclass(frozen=True)
 class Traits:
-    """The traits of every kind."""
+    """Traits of every kind."""
 
     title: str = _trait("", "what people read instead of its name")
 
 
 @dataclass(frozen=True)
 class AttackTraits(Traits):
-    """What an attack compares, sees and needs."""
+    """Comparisons, inputs and needs of an attack."""
 
     by_example: bool = _trait(False, "compares the target with shadow models on the same example")
     inside: bool = _trait(False, "needs shadow models that were trained on the attacked example")
@@ -72,12 +73,12 @@ class AttackTraits(Traits):
 
     @property
     def named_options(self) -> list[str]:
-        """The options of the attack that its traits refer to."""
+        """Options of the attack that its traits refer to."""
         named = [option for option, *_ in self.fewest_with_option]
         return [*named, self.threshold_option] if self.threshold_option else named
 
     def shadows_needed(self, options: Mapping[str, Any]) -> int:
-        """The fewest shadow models that the attack works with, given its options.
+        """Return the fewest shadow models that the attack works with, given its options.
 
         >>> traits = AttackTraits(fewest_shadows=4, fewest_with_option=(("variance", "own", 6),))
         >>> traits.shadows_needed({"variance": "own"}), traits.shadows_needed({})
@@ -90,7 +91,7 @@ class AttackTraits(Traits):
 
 @dataclass(frozen=True)
 class SolverTraits(Traits):
-    """Where a solver starts and what its masks depend on."""
+    """The start of a solver, and the data that its masks depend on."""
 
     from_initial: bool = _trait(False, "starts from the untrained network")
     reads_members: bool = _trait(
@@ -100,14 +101,14 @@ class SolverTraits(Traits):
 
 @dataclass(frozen=True)
 class ProbeTraits(Traits):
-    """When a probe is asked."""
+    """The time at which a probe is asked."""
 
     recorded: bool = _trait(False, "is recorded while models train")
 
 
 @dataclass(frozen=True)
 class FigureTraits(Traits):
-    """What a figure shows, and its place on the page."""
+    """Content of a figure, and its place on the page."""
 
     of_attacks: bool = _trait(False, "needs a study with attacks")
     section: str = _trait("privacy", "the anchor of the page's section that shows it")
@@ -130,15 +131,15 @@ TRAITS: dict[str, type[Traits]] = {
 
 
 def traits_of(kind: str) -> type[Traits]:
-    """The class of a kind's traits."""
+    """Return the class of a kind's traits."""
     return TRAITS.get(kind, Traits)
 
 
 def make_traits(kind: str, given: Mapping[str, Any]) -> Traits:
-    """The traits that a decorator states, checked.
+    """Return the traits that a decorator states, checked.
 
     Raises:
-        ValueError: the kind has no such trait, or the value is of another type.
+        ValueError: The kind has no such trait, or the value is of another type.
     """
     known = {trait.name: trait for trait in fields(traits_of(kind))}
     for name, value in given.items():

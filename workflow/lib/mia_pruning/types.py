@@ -1,4 +1,4 @@
-"""The few data structures that the stages hand to each other. No behaviour beyond checking and slicing."""
+"""Data structures that the stages hand to each other; they only check and slice their data."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-#: the defence that every other is compared with; its models are the dense shadows
+#: Every other defence is compared with this one. Its models are the dense shadow models.
 BASELINE = "baseline"
 
 
 class StudyError(ValueError):
-    """Something that a user wrote or provided cannot work.
+    """An error in something that a user wrote or provided.
 
     place: key with its value, file or command that is at fault.
-    problem: what is wrong with it, as a clause.
+    problem: the fault, as a clause.
     allowed: what is allowed instead, or what to do next.
 
     >>> print(StudyError("split.models = 3", "models come in pairs", "allowed are even numbers"))
@@ -32,7 +32,7 @@ class StudyError(ValueError):
         return f"{self.place}: {reason}" if reason else self.place
 
     def below(self, place: str, joint: str = ".") -> "StudyError":
-        """Return the same error of a place that is part of another.
+        """Return the same error with its place as a part of another place.
 
         >>> print(StudyError("models = 3", "too few").below("experiments.e.split"))
         experiments.e.split.models = 3: too few
@@ -51,7 +51,7 @@ class StudyError(ValueError):
 
 
 class ConfigurationError(StudyError):
-    """A file cannot be used, for all of these reasons."""
+    """All reasons why a file cannot be used, as one error."""
 
     def __init__(self, problems: Iterable[StudyError], place: object = "the configuration") -> None:
         self.problems = list({str(problem): problem for problem in problems}.values())
@@ -63,11 +63,12 @@ class ConfigurationError(StudyError):
 class Loaded:
     """The examples of a data set.
 
-    images      uint8 (n, height, width, channels): an array, or the .npy file in the work folder that holds it
+    images      uint8 (n, height, width, channels): an array, or the .npy file in the work folder
+                that holds it
     labels      (n,) integers in [0, n_classes)
     skipped     names of the source's examples that were left out
-    notes       sentences on what was done to the pixels
-    class_names where the source knew before only how many there are
+    notes       sentences on changes of the pixels
+    class_names given if the source knew before only how many there are
     """
 
     images: np.ndarray | Path
@@ -79,13 +80,15 @@ class Loaded:
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """What a data set is, known before a byte of it is decoded.
+    """The description of a data set, known before a byte of it is decoded.
 
-    files maps each source file to its published digest, `md5:...` or `sha256:...` in hex, or to None where nobody published one.
-    load(work) returns the examples; it may keep unfinished work in the folder `work`, which it makes if it needs it.
-    fetch() brings the files that are missing; None where only the user can.
-    identity says which data these are where the source is a folder rather than files.
-    n_processes is how many load() uses, at most.
+    files maps each source file to its published digest, `md5:...` or `sha256:...` in hex, or to
+    None if no digest is published.
+    load(work) returns the examples; it may keep unfinished work in the folder `work`, which it
+    makes if it needs it.
+    fetch() downloads the missing files; None if only the user can provide them.
+    identity says which data these are if the source is a folder rather than files.
+    n_processes is the largest number of processes that load() uses.
     """
 
     name: str
@@ -107,11 +110,15 @@ class Signals:
 
     logits     (n_models, n_examples, n_classes) float
     labels     (n_examples,) int
-    candidates (n_models, n_examples) bool: the examples that the model could have been trained on
-    membership (n_models, n_examples) bool: those it was trained on; None where the reader must not know (an attack's targets)
-    population (n_models, n_population, n_classes) logits on examples that no model could have been trained on
-    probes     (n_models, n_examples, ...) by name: what else the models were asked about the examples
-    dense      (n_models, n_examples, n_classes) logits of the dense models that these were pruned from, for who sees both
+    candidates (n_models, n_examples) bool: examples that the model could have been trained on
+    membership (n_models, n_examples) bool: examples that it was trained on; None if the reader
+               must not know (an attack's targets)
+    population (n_models, n_population, n_classes) logits on examples that no model could have been
+               trained on
+    probes     (n_models, n_examples, ...) by name: answers of the models to further questions
+               about the examples
+    dense      (n_models, n_examples, n_classes) logits of the dense models that these were pruned
+               from, for an attacker who sees both
     images     (n_examples, height, width, channels) uint8, and population_images
     """
 
@@ -127,7 +134,7 @@ class Signals:
     population_images: np.ndarray | None = None
 
     def of_models(self, rows: np.ndarray | slice, membership: np.ndarray | None) -> "Signals":
-        """Some of the models, with the membership that the reader may know of them."""
+        """Return some of the models, with the membership that the reader may know of them."""
         return replace(
             self,
             logits=self.logits[rows],
@@ -139,7 +146,13 @@ class Signals:
         )
 
     def known_rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Logits (r, n_classes), labels (r,) and membership (r,) of every candidate example of every model, model by model."""
+        """Return all candidate examples of all models, model by model.
+
+        They are logits (r, n_classes), labels (r,) and membership (r,).
+
+        Raises:
+            ValueError: The attacker does not know the membership of these models.
+        """
         if self.membership is None:
             raise ValueError("the membership of these models is not known to the attacker")
         labels = np.broadcast_to(self.labels, self.candidates.shape)

@@ -1,1 +1,1 @@
-"""Running and watching studies: commands, plans, clusters, and what a run left undone. No science."""
+"""Running and watching studies: commands, plans, clusters and gaps of a run. No science."""

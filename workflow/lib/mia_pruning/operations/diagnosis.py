@@ -1,7 +1,7 @@
-"""Find out after a failed run which combinations of experiment, seed and defence are missing, and why.
+"""Find the combinations of experiment, seed and defence that a failed run lacks, and the causes.
 
-All of it is read from records: Snakemake's own of what is up to date, and the logs of jobs that began
-and did not end well.
+All of it is read from records: Snakemake's own of files that are up to date, and the logs of jobs
+that began and did not end well.
 """
 
 import re
@@ -18,13 +18,17 @@ from mia_pruning.study.pipeline import RULES, rules_that
 from mia_pruning.study.study import Study
 from mia_pruning.types import BASELINE
 
-#: Rules whose results on shadow models other defences use.
+#: Other defences use the results of these rules on shadow models.
 OF_NETWORKS = (*rules_that("on_gpu"), "gather_traces")
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A missing combination, the failed jobs that it rests on, and the rules of those that were not begun."""
+    """A missing combination, and why it is missing.
+
+    failures: the failed jobs that it rests on.
+    not_begun: the rules of its jobs that never began.
+    """
 
     combination: Combination
     failures: tuple[Failure, ...]
@@ -34,13 +38,14 @@ class Lost:
 def find_missing(
     study: Study, outputs: Iterable[Output], failed: Sequence[Begun], began: float
 ) -> Missing:
-    """Return what the results of a study lack.
+    """Return the gaps in the results of a study.
 
-    outputs: all files of the study. failed: jobs that began and did not end well.
-    began: when the run did, in seconds since 1970.
+    outputs: all files of the study.
+    failed: jobs that began and did not end well.
+    began: start of the run, in seconds since 1970.
 
-    A combination is complete if all files in its own folder are up to date. Snakemake says that of
-    no file that depends on one which is not.
+    A combination is complete if all files in its own folder are up to date. Snakemake never says
+    so of a file that depends on one which is not.
     """
     by_folder: dict[str, list[Output]] = {}
     for output in outputs:
@@ -104,7 +109,11 @@ def _of_generated_shadows(layout: Layout, of: Combination) -> tuple[str, ...]:
 
 
 def _makes(job: Begun, file: Output) -> bool:
-    """Whether a job would have made a file: of its rule, in its folder, named after the wildcards that the folder is not."""
+    """Return whether a job would have made a file.
+
+    The file is of the job's rule and in its folder. Its name has the wildcards that are not in the
+    folder's.
+    """
     folder = job.log.parent.parent
     named = re.escape(".".join(job.what.split()[len(folder.parts) - 1 :]))
     same = (file.rule, home_of(file.path)) == (job.rule, str(folder))
@@ -112,7 +121,7 @@ def _makes(job: Begun, file: Output) -> bool:
 
 
 def reason(job: Begun) -> str:
-    """Why a job did not end well, as a clause.
+    """Return why a job did not end well, as a clause.
 
     >>> def job(*last): return Begun("prune_models", "s", "here", "1", "", Path("a.log"), last)
     >>> reason(job("9:00:00 epoch 1", "9:00:01 stopped: the loss is not finite"))
@@ -133,7 +142,10 @@ def reason(job: Begun) -> str:
 
 
 def _gaps(lost: Iterable[Lost]) -> Iterator[Gap]:
-    """Those that are lost to the same, joined: to jobs of the same rules that gave the same reasons."""
+    """Yield gaps, each of the lost combinations of one cause.
+
+    A cause is the same if jobs of the same rules gave the same reasons.
+    """
     alike: dict[frozenset[tuple[str, str]], list[Lost]] = {}
     for each in lost:
         alike.setdefault(

@@ -1,7 +1,7 @@
-"""What the results of a study lack because jobs failed, and why: results/{study}/missing.json.
+"""Gaps in the results of a study after failed jobs, and their causes.
 
-`mia_pruning.operations.diagnosis` finds it out. In a partial run the Snakefile reads it and leaves the
-combinations out.
+The file is results/{study}/missing.json. `mia_pruning.operations.diagnosis` finds the gaps. In a
+partial run the Snakefile reads the file and leaves these combinations out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,15 +13,19 @@ from mia_pruning.metrics.stand_ins import MATCHED
 from mia_pruning.study.layout import Combination
 
 NAME = "missing.json"
-#: Environment variable with the path of missing.json. It is set only in a partial run, and inherited
-#: by jobs on other nodes.
+#: This environment variable is the path of missing.json. It is set only in a partial run, and jobs
+#: on other nodes inherit it.
 LEFT_OUT = "MIA_PRUNING_LEFT_OUT"
 MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
 class Failure:
-    """job: its rule and wildcards. reason: a clause, mostly the last line of its log."""
+    """A failed job.
+
+    job: its rule and wildcards.
+    reason: a clause, mostly the last line of its log.
+    """
 
     job: str
     reason: str
@@ -30,7 +34,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Gap:
-    """Combinations that are missing for the same cause; not_begun: the rules of their jobs that waited for it in vain."""
+    """Combinations that are missing for the same cause.
+
+    not_begun: rules of their jobs that waited for the failed ones in vain.
+    """
 
     combinations: tuple[Combination, ...]
     failures: tuple[Failure, ...]
@@ -39,7 +46,11 @@ class Gap:
 
 @dataclass(frozen=True)
 class Missing:
-    """began: when the run did, in seconds since 1970. n_wanted: combinations of the whole study."""
+    """All gaps of a study.
+
+    began: start of the run, in seconds since 1970.
+    n_wanted: number of combinations of the complete study.
+    """
 
     began: float = 0.0
     n_wanted: int = 0
@@ -54,7 +65,7 @@ class Missing:
         return len(self.combinations) == self.n_wanted
 
     def sentences(self) -> list[str]:
-        """The whole of it, then each gap; nothing where nothing is missing."""
+        """Return a sentence on all gaps, then a text on each; an empty list without gaps."""
         if not self.gaps:
             return []
         n = len(self.combinations)
@@ -65,7 +76,10 @@ class Missing:
         return [head, *_cut([describe(gap) for gap in self.gaps], f"causes; all are in {NAME}")]
 
     def by_experiment(self, frontier: Sequence[str]) -> dict[str, list[str]]:
-        """The defences of each experiment that lack a seed at least; matched accuracy is one if it rests on one."""
+        """Return, by experiment, the defences that lack at least one seed.
+
+        Matched accuracy is one of them if it rests on one of them.
+        """
         lacking: dict[str, list[str]] = {}
         for experiment, _, defence in sorted(self.combinations):
             names = lacking.setdefault(experiment, [])
@@ -93,7 +107,7 @@ def read_missing(path: Path) -> Missing:
 
 
 def describe(gap: Gap) -> str:
-    """What is missing, and why, as sentences.
+    """Return what is missing, and why, as sentences.
 
     >>> failure = Failure("prune_models s e 0 erm admm targets_0", "stopped: no", "a.log")
     >>> describe(Gap((Combination("e", 0, "admm"),), (failure,), ("query_models",)))
@@ -112,7 +126,8 @@ def describe(gap: Gap) -> str:
 
 
 def _listed(combinations: Iterable[Combination]) -> list[str]:
-    """
+    """Return the seeds of each defence and experiment as a phrase.
+
     >>> _listed([Combination("e", 0, "a"), Combination("e", 1, "a"), Combination("e", 0, "b")])
     ['a on e, seeds 0, 1', 'b on e, seed 0']
     """

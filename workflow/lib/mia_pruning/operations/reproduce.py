@@ -1,7 +1,7 @@
-"""What `make reproduce` does: run a study by Snakemake, then print its verdicts, where its report is and how long it took.
+"""Run a study by Snakemake, then print its verdicts, the path of its report and the time it took.
 
-If jobs failed, Snakemake is run once more for the report of what there is: by the same rules, without the combinations that are
-missing.
+`make reproduce` runs this. If jobs failed, Snakemake is run once more for the report of the
+available results: by the same rules, without the missing combinations.
 """
 
 import argparse
@@ -84,7 +84,10 @@ def is_laid_out(study: Study, plan: Resources | None) -> bool:
 
 
 def display() -> list[str]:
-    """On a terminal, bars of progress instead of each job's lines."""
+    """Return Snakemake's arguments for the display of progress.
+
+    On a terminal, bars of progress replace each job's lines.
+    """
     if not sys.stdout.isatty():
         return []
     os.environ.setdefault(CONSOLE_LEVEL, "ERROR")
@@ -100,7 +103,10 @@ def make_plan(file: Path, *options: str) -> None:
 
 
 def reproduce(file: Path, study: Study, where: list[str], started: float) -> int:
-    """Run the study and print its summary, or that of what there is if jobs failed. Returns the exit code."""
+    """Run the study, print its summary and return the exit code.
+
+    If jobs failed, the summary is of the available results.
+    """
     results, began = RESULTS / study.name, time.time()
     (results / MISSING).unlink(missing_ok=True)
     before = _modified(results / "report.html")
@@ -122,7 +128,10 @@ def reproduce(file: Path, study: Study, where: list[str], started: float) -> int
 def report_partially(
     file: Path, study: Study, where: list[str], began: float, started: float
 ) -> None:
-    """Make the report of what there is, where the whole would have been made, and print what is missing and why."""
+    """Make the report of the available results, and print what is missing and why.
+
+    The report is written to the path of a complete one.
+    """
     results = RESULTS / study.name
     report, gaps = results / "report.html", results / MISSING
     failed = read_begun(results, since=began)
@@ -162,7 +171,7 @@ def _reasons(failed: Iterable[Begun]) -> str:
 
 
 def run(file: Path, where: list[str], gaps: Path | None = None) -> Ended:
-    """Snakemake on a study, without what the file `gaps` names."""
+    """Run Snakemake on a study, without the combinations in the file `gaps`."""
     return run_to_its_end([*SNAKEMAKE, *where, *_configured(file)], _environment(gaps))
 
 
@@ -177,9 +186,9 @@ def _environment(gaps: Path | None) -> dict[str, str]:
 def conclude(
     file: Path, results: Path, before: float, started: float, gaps: Path | None = None
 ) -> int:
-    """Make Snakemake's own report if ours is newer, then print the summary. Returns the exit code.
+    """Make Snakemake's own report if ours is newer, print the summary and return the exit code.
 
-    before: when our report had been changed last as the command began.
+    before: time of the last change of our report, when the command began.
     """
     report, engine_report = results / "report.html", results / "snakemake_report.html"
     if _modified(engine_report) < _modified(report):
@@ -202,7 +211,7 @@ def _modified(path: Path) -> float:
 
 
 def summary(results: Path, *, unchanged: bool, seconds: float) -> str:
-    """The last lines that the user sees."""
+    """Return the last lines that the user sees."""
     verdicts = CsvTables({"verdicts": str(results / "verdicts.csv")})["verdicts"]
     statements = {claim["id"]: claim["statement"] for claim in read_yaml(CLAIMS)["claims"]}
     with displaying(read_names(results)):

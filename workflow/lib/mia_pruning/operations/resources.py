@@ -1,6 +1,7 @@
-"""What a study's jobs request from a cluster, and how many models each takes: results/{study}/plan.json.
+"""Resources that a study's jobs request from a cluster, and the number of models per job.
 
-`mia_pruning.operations.plan` writes the file; the Snakefile reads it.
+The file is results/{study}/plan.json. `mia_pruning.operations.plan` writes it; the Snakefile reads
+it.
 """
 
 import math
@@ -16,20 +17,19 @@ from mia_pruning.study.study import Study
 from mia_pruning.types import StudyError
 
 NAME = "plan.json"
-#: Environment variable with the path of a plan that is read instead of the study's own. It is set
-#: while a study is being planned.
+#: This environment variable is the path of a plan that is read instead of the study's own. It is
+#: set while a study is being planned.
 PLAN_FILE = "MIA_PRUNING_PLAN_FILE"
-#: Key of the needs of jobs that belong to no experiment.
+#: The needs of jobs that belong to no experiment have this key.
 WHOLE_STUDY = "study"
-#: A job requests this many times its estimated memory, plus what Snakemake's own two processes
-#: take on the node.
+#: A job requests 1.5 times its estimated memory, plus 600 MB for Snakemake itself.
 MEMORY_ROOM, SNAKEMAKE_MB = 1.5, 600
-#: Memory of the node that a GPU's driver and libraries take.
+#: A GPU's driver and libraries take this much of the node's memory.
 GPU_MB = 3000
 #: A job requests this many times its estimated time, plus these minutes. Nodes differ, shared
 #: storage is slow, and a job that is ended at its limit must start again.
 TIME_ROOM, START_MINUTES = 3.0, 10
-#: Sections of an experiment that determine its dense models.
+#: These sections of an experiment determine its dense models.
 DENSE_SECTIONS = ("dataset", "model", "split", "training")
 
 
@@ -51,10 +51,12 @@ class Batching:
 
 @dataclass(frozen=True)
 class Resources:
-    """What jobs request.
+    """Requests of a study's jobs.
 
-    study: fingerprint of the settings. device: `cpu` or `gpu`, what the seconds are of.
-    needs: by rule and experiment. batchings: by experiment.
+    study: fingerprint of the settings.
+    device: `cpu` or `gpu`, for which the seconds hold.
+    needs: by rule and experiment.
+    batchings: by experiment.
     """
 
     study: str

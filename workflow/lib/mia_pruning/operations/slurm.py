@@ -1,6 +1,7 @@
-"""Before a study goes to a Slurm cluster: what is sure to go wrong with its profile, and what is left of an earlier run.
+"""Checks before a study goes to a Slurm cluster: its profile, and jobs of an earlier run.
 
-Nothing here submits, schedules or watches jobs: Snakemake's Slurm plugin does.
+They find what is sure to fail. Nothing here submits, schedules or watches jobs: Snakemake's Slurm
+plugin does.
 """
 
 import getpass
@@ -19,7 +20,7 @@ from mia_pruning.options import suggest
 from mia_pruning.study.reading import read_yaml
 from mia_pruning.types import StudyError
 
-#: file systems that only the machine itself sees, unless it exports them
+#: Only the machine itself sees these file systems, unless it exports them.
 LOCAL_FILE_SYSTEMS = {
     "ext2",
     "ext3",
@@ -33,9 +34,9 @@ LOCAL_FILE_SYSTEMS = {
     "overlay",
     "aufs",
 }
-#: that a node may take to say whether it sees a file, in seconds
+#: A node may take this many seconds to say whether it sees a file.
 PATIENCE = 30
-#: a step of a second on one node, away from this folder
+#: This command runs a step of a second on one node, away from this folder.
 ASKING = [
     "srun",
     "--quiet",
@@ -67,12 +68,12 @@ class Profile:
 
     @property
     def device(self) -> str:
-        """What the study's networks run on."""
+        """Device that the study's networks run on, `cpu` or `gpu`."""
         return "gpu" if any(request.gpus for request in self.requests.values()) else "cpu"
 
     @cached_property
     def requests(self) -> "dict[str, Request]":
-        """Each different request for a place, by the key of the profile that makes it."""
+        """Distinct requests for a place, by the key of the profile that makes each."""
         default = self._resources("default-resources", self.settings.get("default-resources"))
         named = {"default-resources": default}
         rules = self.settings.get("set-resources") or {}
@@ -92,7 +93,7 @@ class Profile:
         return {key: request for request, key in found.items()}
 
     def _resources(self, key: str, entries: Any) -> dict[str, Any]:
-        """A profile may write resources as a mapping or as a list of strings."""
+        """Return resources as a mapping; a profile may also write them as a list of strings."""
         if isinstance(entries, Mapping):
             return dict(entries)
         try:
@@ -117,7 +118,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Request:
-    """Where a job is to run, and on how many GPUs of which type."""
+    """The place where a job is to run, and its number and type of GPUs."""
 
     partition: str | None
     account: str | None
@@ -126,7 +127,7 @@ class Request:
 
     @property
     def options(self) -> list[str]:
-        """Of sbatch and srun."""
+        """Options of sbatch and srun."""
         kind = f"{self.gpu_type}:" if self.gpu_type else ""
         return [
             *([f"--partition={self.partition}"] if self.partition else []),
@@ -136,7 +137,11 @@ class Request:
 
 
 def check(profile: Profile, folder: Path) -> None:
-    """Refuse a profile that this cluster cannot serve, a folder that its nodes do not see, and a run beside another."""
+    """Refuse a profile that this cluster cannot serve.
+
+    A folder that its nodes do not see is also refused, and so is a queue with jobs of an earlier
+    run.
+    """
     if not profile.uses_slurm:
         return
     for program in ("sbatch", "sinfo", "squeue"):
@@ -154,7 +159,11 @@ def check(profile: Profile, folder: Path) -> None:
 
 
 def check_status_command(profile: Profile) -> None:
-    """Snakemake's plugin asks `sacct` how jobs are, which needs the cluster's accounting, unless the profile says otherwise."""
+    """Refuse `sacct` as the profile's status command if it does not work here.
+
+    Snakemake's plugin asks `sacct` for the state of jobs, unless the profile says otherwise. That
+    needs the cluster's accounting.
+    """
     default = "sacct" if shutil.which("sacct") else "squeue"
     if profile.settings.get("slurm-status-command", default) == "sacct":
         done = _run(["sacct", "--noheader", "--starttime=now"])
@@ -247,12 +256,14 @@ def _silent(done: subprocess.CompletedProcess[str]) -> StudyError:
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line of what a command complained of."""
+    """Return the last line of the errors that a command printed."""
     return (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
 
 
 def _gpu_types(resources: str) -> set[str]:
-    """Of a node's generic resources; a GPU without a type has the type `any`.
+    """Return the GPU types among a node's generic resources.
+
+    A GPU without a type has the type `any`.
 
     >>> sorted(_gpu_types("gpu:a100:4(S:0-1),gpu:2,lustre:1")), _gpu_types("(null)")
     (['a100', 'any'], set())
@@ -306,7 +317,7 @@ class Queued:
 
 
 def read_queue(folder: Path) -> list[Queued]:
-    """What this folder's runs have in Slurm's queue."""
+    """Return the jobs of this folder's runs in Slurm's queue."""
     done = _run(
         ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A|%T|%N|%M|%j|%Z|%k"]
     )
@@ -323,7 +334,14 @@ def read_queue(folder: Path) -> list[Queued]:
 
 
 def check_storage(requests: list[Request], folder: Path) -> None:
-    """Whether the nodes see this folder's files; asked of a node of each partition where the file system does not tell."""
+    """Refuse a folder whose files the nodes do not see.
+
+    If its file system is usually local, one node of each partition is asked. If none answers in
+    time, a warning is printed.
+
+    Raises:
+        StudyError: A node does not see the folder's files.
+    """
     kind = file_system(folder)
     if kind not in LOCAL_FILE_SYSTEMS:
         return
@@ -360,7 +378,7 @@ def check_storage(requests: list[Request], folder: Path) -> None:
 
 
 def file_system(path: Path) -> str:
-    """The type of the file system that a folder is on, by the longest mount point above it."""
+    """Return the type of the file system of a folder, by the longest mount point above it."""
     mounts = [
         line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     ]

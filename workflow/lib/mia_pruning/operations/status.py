@@ -1,6 +1,7 @@
-"""What `make status` does: say how far a study is, what runs and waits, what failed and why, and how long the rest will take.
+"""Print how far a study is: jobs that run and wait, failures with reasons, and the remaining time.
 
-All of it is read from records: Snakemake's own of outputs, the logs and benchmarks of jobs, the plan, Slurm's queue.
+`make status` runs this. It only reads records: Snakemake's own of outputs, the logs and benchmarks
+of jobs, the plan and Slurm's queue.
 """
 
 import argparse
@@ -28,18 +29,20 @@ from mia_pruning.study.pipeline import rules_that
 from mia_pruning.types import StudyError
 
 LAST_LINES = 5
-#: the line of a job's log that says that it failed; a traceback may follow
+#: This line of a job's log says that it failed; a traceback may follow.
 ENDING = re.compile(r"\S+ (stopped:|failed;)")
-#: of a job's log: time, rule, wildcards, node, process and, on a cluster, Slurm's number
+#: A job's log begins with a line of time, rule, wildcards, node, process and, on a cluster,
+#: Slurm's number.
 FIRST_LINE = re.compile(r"\S+ (\w+) (.*) on (\S+), process (\d+)(?:, Slurm job (\d+))?$")
 MOST_LISTED = 20
-#: that a job on a cluster takes beside its work: two starts of Snakemake on its node; 6 to 13 measured
+#: A job on a cluster takes these seconds besides its work: Snakemake starts twice on its node, in
+#: 6 to 13 s as measured.
 START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Output:
-    """A file that a job of the study makes; only what was made once has a log."""
+    """A file that a job of the study makes. A file that was never made has no log."""
 
     path: str
     rule: str
@@ -49,7 +52,12 @@ class Output:
 
 @dataclass(frozen=True)
 class Begun:
-    """A job of the last run that left no record of a good end, by its log: what it is, where it ran, and the log's last lines."""
+    """A job of the last run that left no record of a good end, by its log.
+
+    what: its wildcards.
+    node, process, slurm_job: place where it ran.
+    last: the last lines of its log.
+    """
 
     rule: str
     what: str
@@ -61,7 +69,7 @@ class Begun:
 
     @property
     def stopped(self) -> bool:
-        """Whether it says itself that it failed."""
+        """True if the log says that the job failed."""
         return any(map(ENDING.match, self.last))
 
 
@@ -86,10 +94,14 @@ def main() -> int:
 
 
 def queue_of(folder: Path, begun: Iterable[Begun]) -> list[Queued]:
-    """What this folder's runs have in Slurm's queue; none where Slurm is missing, or is silent and no job was sent to it.
+    """Return the jobs of this folder's runs in Slurm's queue.
+
+    There are none if Slurm is missing. If it does not answer, there are none if no job was sent to
+    it.
 
     Raises:
-        StudyError: Slurm's controller does not answer, so nobody knows whether the jobs that were sent to it are at work.
+        StudyError: Slurm's controller does not answer, so nobody knows whether the jobs that were
+            sent to it are at work.
     """
     if not shutil.which("squeue"):
         return []
@@ -106,21 +118,28 @@ def queue_of(folder: Path, begun: Iterable[Begun]) -> list[Queued]:
 
 
 def is_alive(job: Begun, queue: Iterable[Queued]) -> bool:
-    """Whether a job that has not ended is still at work: in the queue, or a process here; of another machine's nobody knows."""
+    """Return whether a job that has not ended is still at work.
+
+    It is in the queue, or a process here. A process of another machine is unknown, and does not
+    count.
+    """
     if job.slurm_job:
         return any(entry.number == job.slurm_job for entry in queue)
     return job.node == platform.node() and Path("/proc", job.process).exists()
 
 
 def since(folder: Path, results: Path) -> float:
-    """When the run began whose jobs are looked at: the last one, or the one that a partial report was made after."""
+    """Return the start of the run whose jobs are shown, in seconds since 1970.
+
+    It is the last run, or the earlier one that a partial report was made after.
+    """
     began = start_of_run(folder / ".snakemake" / "log")
     gaps = results / MISSING
     return min(began, read_missing(gaps).began) if gaps.is_file() else began
 
 
 def start_of_run(logs: Path) -> float:
-    """When the last run here began, by the name of Snakemake's log of it."""
+    """Return the start of the last run here, by the name of Snakemake's log of it."""
     names = sorted(
         path.name.removesuffix(".snakemake.log") for path in logs.glob("*.snakemake.log")
     )
@@ -128,7 +147,7 @@ def start_of_run(logs: Path) -> float:
 
 
 def read_outputs(study: Path) -> list[Output]:
-    """The study's files by Snakemake's summary of them."""
+    """Return the study's files by Snakemake's summary of them."""
     command = [
         sys.executable,
         "-m",
@@ -145,7 +164,8 @@ def read_outputs(study: Path) -> list[Output]:
 
 
 def parse_summary(text: str) -> list[Output]:
-    """
+    """Return the files in the text of Snakemake's summary.
+
     >>> head = "output_file\\tdate\\trule\\tlog-file(s)\\tstatus\\tplan"
     >>> parse_summary(head + "\\na\\t-\\ttrain\\tx.log\\tok\\tno update")
     [Output(path='a', rule='train', log='x.log', done=True)]
@@ -155,7 +175,7 @@ def parse_summary(text: str) -> list[Output]:
 
 
 def read_begun(results: Path, since: float) -> list[Begun]:
-    """The jobs of a study that began after `since` and left no record of a good end."""
+    """Return the jobs of a study that began after `since` and left no record of a good end."""
     found = []
     shared = [results.parent / "logs" / rule for rule in rules_that("of_dataset")]
     for log in [
@@ -172,7 +192,9 @@ def read_begun(results: Path, since: float) -> list[Begun]:
 
 
 def _ending(lines: list[str]) -> tuple[str, ...]:
-    """The last lines, and of those in front of them the one that says that the job failed.
+    """Return the last lines of a log.
+
+    If the line that says that the job failed is further up, it comes first.
 
     >>> _ending(["9:00 a", "9:00 stopped: no", *"bcdef"]), _ending(["9:00 a", "9:00 stopped: no"])
     (('9:00 stopped: no', 'c', 'd', 'e', 'f'), ('9:00 a', '9:00 stopped: no'))
@@ -186,7 +208,7 @@ def _ending(lines: list[str]) -> tuple[str, ...]:
 
 
 def seconds_of(outputs: Iterable[Output], results: Path) -> dict[str, float]:
-    """Seconds a job of each rule: the mean of those that ended, else what was planned."""
+    """Return seconds per job, by rule: the mean of jobs that ended, otherwise the planned mean."""
     plan = read_resources(results / PLAN)
     planned = {
         rule: [need.seconds for need in entries.values()]
@@ -204,13 +226,16 @@ def seconds_of(outputs: Iterable[Output], results: Path) -> dict[str, float]:
 
 
 def _jobs_done(outputs: Iterable[Output]) -> set[tuple[str, Path]]:
-    """Rule and log of each."""
+    """Return rule and log of each job that is done."""
     return {(output.rule, Path(output.log)) for output in outputs if output.done}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Jobs of a rule: all, those that ended, those that were begun and have not."""
+    """Numbers of a rule's jobs.
+
+    total: all. done: those that ended. begun: those that were begun and have not ended.
+    """
 
     rule: str
     total: int
@@ -221,7 +246,7 @@ class Progress:
 def progress(
     outputs: list[Output], left: Mapping[str, int], running: Iterable[Begun]
 ) -> list[Progress]:
-    """By rule: what is done, then what is left."""
+    """Return the progress by rule: rules that are finished, then those with jobs left."""
     done, under_way = (
         Counter(rule for rule, _ in _jobs_done(outputs)),
         Counter(job.rule for job in running),
@@ -242,7 +267,7 @@ def describe(
     failures: list[Begun],
     seconds: Mapping[str, float],
 ) -> str:
-    """The whole answer, in lines."""
+    """Return the complete answer, in lines."""
     rules = progress(outputs, left, running)
     total, done, under_way = (
         sum(getattr(entry, what) for entry in rules) for what in ("total", "done", "begun")
@@ -315,7 +340,7 @@ def _end_of(log: Path, lines: Iterable[str]) -> list[str]:
 
 
 def end_of_slurm_log(job: Begun) -> list[str]:
-    """Of a job that was ended from outside, what Slurm and Snakemake wrote on its node."""
+    """Return what Slurm and Snakemake wrote on the node of a job that was ended from outside."""
     if job.stopped or not job.slurm_job:
         return []
     logs = Path("results", "logs", "slurm").rglob(f"{job.slurm_job}.log")
@@ -325,7 +350,10 @@ def end_of_slurm_log(job: Begun) -> list[str]:
 def _time_left(
     left: Mapping[str, int], at_once: int, seconds: Mapping[str, float], start: float
 ) -> str:
-    """start: seconds that each job takes beside its work."""
+    """Return a sentence on the remaining time.
+
+    start: seconds that each job takes besides its work.
+    """
     if not left:
         return "Nothing is left to do."
     unknown = [rule for rule in left if rule not in seconds]

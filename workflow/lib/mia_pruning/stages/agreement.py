@@ -1,4 +1,4 @@
-"""Rows of one defence on which members its attacks find, and whether these are the same ones."""
+"""Rows of one defence on the members that its attacks find, and on the overlap of these."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ import numpy as np
 
 from mia_pruning.metrics.agreement import coverage, jaccard, stability
 
-#: the false-positive rate at which members are found
+#: Members are found at this false-positive rate.
 FOUND_AT_FPR = 0.01
 Attacker = tuple[str, str]
 
@@ -17,9 +17,11 @@ def agreement_rows(
     found: Mapping[Attacker, np.ndarray],
     members: np.ndarray,
 ) -> Iterator[dict[str, Any]]:
-    """Coverage and stability of each attack, and the Jaccard index of each two.
+    """Yield coverage and stability of each attack, and the Jaccard index of each two.
 
-    found: by attack and attacker the positions in members (n_models, n_examples) of what it finds, in ascending order.
+    found: by attack and attacker, the positions of the found members in `members`, in ascending
+    order.
+    members: (n_models, n_examples) bool.
     """
     trained = members.any(axis=0)
     n_examples, n_models = int(trained.sum()), float(members.sum(axis=0)[trained].mean())

@@ -33,13 +33,23 @@ def run_attack(
     output: str,
     record: dict[str, Any],
 ) -> None:
-    """Write scores (n_targets, n_pool), and which of them (bool, same shape) are of examples that the attacker did not know.
+    """Write the scores of one attack on every target of one defence.
 
-    population: how many examples the scores are a share of; 0 of an attack that compares with no population.
-    An attack that fails stops no other: its scores are NaN, and `failure` says why; it is empty where there is none.
+    The output holds these arrays:
+    scores: (n_targets, n_pool), a score of each target and example.
+    unknown: bool of the same shape, the examples whose membership the attacker did not know.
+    population: number of examples that the scores are a share of; 0 for an attack that compares
+    with no population.
+    failure: why the attack failed; empty if it did not. Such an attack stops no other: its scores
+    are NaN.
 
-    probes: files by name; dense_signals: of the models that the targets and the shadows were pruned from, for who sees both.
+    target_probes, shadow_probes: files by the name of the probe.
+    dense_signals: of the models that the targets and shadow models were pruned from, for an
+    attacker who sees both.
     shadow_dataset, shadow_split: of shadow models that have examples of their own.
+
+    Raises:
+        StudyError: A file of signals was cut short.
     """
     split_, packed = read_split(split), read_packed(dataset)
     plug_in = find("attack", attack["use"], "attack.use")
@@ -75,11 +85,11 @@ def run_attack(
                 attacked, known, stream(seed, "attack", attack["use"], number), **options
             )
             scores[rows] = _checked(found, attacked.candidates)
-    except StudyError:  # a file that was cut short has to be made anew
+    except StudyError:  # a file that was cut short must be made again
         raise
     except (
         Exception
-    ) as error:  # whatever a plug-in raises: it is reported, and the other attacks go on
+    ) as error:  # A plug-in may raise anything. It is reported, and the other attacks continue.
         failure = f"{attack['use']} on {target_signals}: {type(error).__name__}: {error}"
         logger.exception(
             "the attack %s (%s) failed on %s",
@@ -106,17 +116,20 @@ def _checked(scores: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return scores
 
 
-#: rows of the membership matrix, what the attacker is to score, and what it learns from
+#: A trial has rows of the membership matrix, the signals that the attacker scores and the signals
+#: that it learns from.
 Trial = tuple[np.ndarray, Signals, Signals]
 
 
 def attack_groups(
     is_target: np.ndarray, targets_per_group: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (target rows, shadow rows): each target is attacked once, by shadows that exclude its whole group.
+    """Return pairs (target rows, shadow rows) that attack each target once.
 
-    Where there are shadows of their own (disjoint), one group holds all targets. In the pool protocol the groups are runs of
-    whole pairs, each with as many shadows, so that all targets face attackers who know as much.
+    No shadow model belongs to the group of the targets that it attacks. With a separate pool of
+    shadow models (disjoint protocol), one group holds all targets. In the pool protocol a group is
+    a run of complete pairs of twins. Each group has equally many shadow models, so that all
+    targets face attackers who know equally much.
 
     >>> [(t.tolist(), s.tolist()) for t, s in attack_groups(np.ones(6, dtype=bool), 4)]
     [([0, 1, 2, 3], [4, 5]), ([4, 5], [0, 1])]
@@ -133,14 +146,18 @@ def attack_groups(
 def _by_shadows(
     targets: Signals, shadows: Signals, split: Split, targets_per_group: int
 ) -> Iterator[Trial]:
-    """Each group of targets is attacked by shadow models outside the group."""
+    """Yield a trial for each group of targets, attacked by the shadow models outside the group."""
     for target_rows, shadow_rows in attack_groups(split.is_target, targets_per_group):
         known = shadows.of_models(shadow_rows, split.membership[shadow_rows])
         yield target_rows, targets.of_models(target_rows, None), known
 
 
 def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Trial]:
-    """Each target by itself: half of its members and of its non-members are told, the rest is to be guessed."""
+    """Yield a trial for each target by itself.
+
+    The attacker knows half of its members and half of its non-members, and guesses the remaining
+    ones.
+    """
     for row in np.flatnonzero(split.is_target):
         told = half_of_each(
             split.candidates[row],
@@ -165,10 +182,14 @@ def _by_known_members(targets: Signals, split: Split, seed: int) -> Iterator[Tri
 def half_of_each(
     candidates: np.ndarray, members: np.ndarray, labels: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """A random half of the members and of the non-members among the candidates, all bool (n_pool,), of each class alike.
+    """Return a random half of the members and of the non-members, with equal shares of each class.
 
-    Members are half of each class. Were the halves that are told not, a class with many members among the told would have few
-    among the others, and an attack that learns how often a class is a member would be wrong more often than one that guesses.
+    candidates, members and the result are bool (n_pool,), labels (n_pool,). Only candidates are
+    drawn.
+
+    Half of each class are members. Without equal shares, a class with many known members would
+    have few unknown ones. An attack that learns how often a class is a member would then be wrong
+    more often than one that guesses.
 
     >>> told = half_of_each(np.ones(8, dtype=bool), np.arange(8) < 4, np.arange(8) % 2, np.random.default_rng(0))
     >>> told[:4].sum(), told[4:].sum()
@@ -190,7 +211,7 @@ def _pool_signals(
     labels: np.ndarray,
     seen: Mapping[str, np.ndarray],
 ) -> Signals:
-    """Of the pool, and of the examples that measure accuracy as the population that everybody may know."""
+    """Return signals on the pool; the test examples are the population that everybody may know."""
     logits, tested = (
         _read_answers(path, split, split.examples.size),
         slice(split.pool.size, split.pool.size + split.test.size),
@@ -212,14 +233,22 @@ def _pool_signals(
 
 
 def _of_other_examples(path: str, probes: Mapping[str, str], dataset: str, split: str) -> Signals:
-    """Signals and membership of shadow models that were trained and asked on another data set."""
+    """Return signals and membership of shadow models that have a data set of their own.
+
+    They were trained and queried on it.
+    """
     own = read_split(split)
     signals = _pool_signals(path, probes, None, own, read_packed(dataset).labels, {})
     return dataclasses.replace(signals, membership=own.membership)
 
 
 def _read_answers(path: str, split: Split, n_examples: int) -> np.ndarray:
-    """Answers of every model of the split on so many examples; memory-mapped."""
+    """Return the answers of every model of the split on this many examples, memory-mapped.
+
+    Raises:
+        ValueError: The file has another number of models or examples.
+        ArithmeticError: An answer is not finite.
+    """
     answers = storage.read_array(path)
     needed = (len(split.membership), n_examples)
     if answers.shape[:2] != needed:

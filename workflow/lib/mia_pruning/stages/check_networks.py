@@ -1,7 +1,7 @@
-"""Check before the first job that models fit their data, objectives can be met and constraints fit.
+"""Check before the first job that models fit their data, objectives work and constraints fit.
 
-`study.networks` runs this as a process of its own: questions as JSON on standard input, problems as
-JSON on standard output.
+`study.networks` runs this as a process of its own. Questions come as JSON on standard input,
+problems leave as JSON on standard output.
 """
 
 import json
@@ -20,12 +20,12 @@ from mia_pruning.stages.networks import build, make_objective
 from mia_pruning.training.objective import Objective, Plan
 from mia_pruning.types import StudyError
 
-#: Images that an objective's loss is tried on.
+#: The loss of an objective is tried on this many images.
 N_TRIED = 4
 
 
 def problem(question: dict[str, Any]) -> StudyError | None:
-    """Return what is wrong with a model, data, objective and constraint, or None."""
+    """Return the error in a model, data, objective and constraint, or None."""
     try:
         for check in (_check_objective, _check_model, _check_loss, _check_constraint):
             check(question)
@@ -80,9 +80,12 @@ def _check_constraint(question: dict[str, Any]) -> None:
 
 @contextmanager
 def _refusing(place: str, end: str = "", does: str = "", **plug_ins: str) -> Iterator[None]:
-    """Turn whatever a user's code raises into a StudyError with its place in the study, and its file and line.
+    """Turn any error of a user's code into a StudyError.
 
-    plug_ins: the names of those that may raise, by kind; the first is named where the error does not show which it was.
+    The StudyError has the error's place in the study, its file and its line.
+
+    plug_ins: names of those that may raise, by kind. The first is named if the error does not show
+    which one raised it.
     """
     try:
         yield
@@ -103,7 +106,7 @@ def _plans(question: Mapping[str, Any]) -> list[Plan]:
 
 
 def _network(question: Mapping[str, Any]) -> tuple[str, tuple[int, int, int], int]:
-    """Model and objective settings as JSON, shape of an image, number of classes."""
+    """Return model and objective settings as JSON, the shape of images, the number of classes."""
     settings = question["settings"]
     network = json.dumps([settings["model"], settings["objective"]])
     return network, tuple(question["image_shape"]), question["n_classes"]
@@ -118,7 +121,10 @@ def _build(network: str, image_shape: tuple[int, int, int], n_classes: int) -> t
 def _shapes(
     network: str, image_shape: tuple[int, int, int], n_classes: int
 ) -> tuple[tuple, dict[str, tuple[int, ...]]]:
-    """Of the answer to one image, and of each prunable weight; network: model and objective settings as JSON."""
+    """Return the shape of the answer to one image, and the shape of each prunable weight.
+
+    network: model and objective settings as JSON.
+    """
     built = _build(network, image_shape, n_classes)
     height, width, channels = image_shape
     answer = built.eval()(torch.zeros(1, channels, height, width))
@@ -129,7 +135,10 @@ def _shapes(
 
 @cache
 def _try_loss(network: str, image_shape: tuple[int, int, int], n_classes: int) -> None:
-    """Compute the loss of a few images and its gradient, if the objective is no more than a loss."""
+    """Compute the loss of a few images and its gradient, if the objective is no more than a loss.
+
+    network: model and objective settings as JSON.
+    """
     objective = make_objective(json.loads(network)[1])
     if type(objective).start is not Objective.start:
         return

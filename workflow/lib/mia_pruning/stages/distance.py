@@ -1,4 +1,7 @@
-"""Stage: how far a subnetwork's answers are from those of the dense network it was taken from, before and after retraining."""
+"""Stage: distance of a subnetwork's answers from those of the dense network it was taken from.
+
+It is measured before and after retraining.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +24,10 @@ def measure_distance(
     settings: Mapping[str, Any],
     output: str,
 ) -> None:
-    """Write one row a model and stage, measured on the test examples; models: files of `dense`, `pruned` and `retrained`."""
+    """Write one row per model and stage, measured on the test examples.
+
+    models: files of `dense`, `pruned` and `retrained`.
+    """
     packed, split_ = read_packed(dataset), read_split(split)
     data = resident(packed, split_.test)
     network = build(settings, packed.image_shape, packed.n_classes).to(device())
@@ -40,7 +46,10 @@ def measure_distance(
 
 
 def distances(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
-    """Between logits (n, n_classes): half the L1 distance of the probabilities, mean and largest; of the logits; of the answers.
+    """Return distances between two sets of logits (n, n_classes).
+
+    They are half the L1 distance of the probabilities (mean and largest), the relative distance of
+    the logits and the share of changed answers.
 
     >>> round(distances(np.array([[0.0, 9.0]]), np.array([[9.0, 0.0]]))["answers_changed"])
     1

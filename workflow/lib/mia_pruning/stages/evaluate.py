@@ -1,4 +1,7 @@
-"""Stage: every metric of one defence, for each target and each bootstrap replicate; curves for the figures."""
+"""Stage: every metric of one defence, for each target and each bootstrap replicate.
+
+It also writes the curves of the figures.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,10 +44,10 @@ from mia_pruning.stages.strongest import (
 )
 from mia_pruning.tables import EXPOSED, written_by
 
-#: Shares of the examples that an audit may guess, half of them as members. The grid is fixed
-#: before any result is seen.
+#: An audit guesses these shares of the examples, half of them as members. The grid was fixed
+#: before any result was seen.
 AUDITED_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-#: Tables that the evaluation of a defence writes.
+#: The evaluation of a defence writes these tables.
 EVALUATED = written_by("evaluate_defence")
 #: The attacker who knows half of the target's members is no outsider.
 KNOWN_MEMBERS = "known_members"
@@ -66,9 +69,9 @@ def evaluate_defence(
 ) -> None:
     """Write the replicates of every metric, and the tables of one defence.
 
-    attacks: (attack, attacker) -> scores file.
-    eligible: attacks that every defence is tried with. The strongest is one of these.
-    outputs: paths by name: `evaluation`, and each table that evaluation writes.
+    attacks: (attack, attacker) -> file of scores.
+    eligible: attacks that are run on every defence. The strongest attack is one of these.
+    outputs: paths by name: `evaluation`, and each table that the evaluation writes.
 
     The replicates of all defences of a split share their draws.
     """
@@ -103,9 +106,11 @@ def evaluate_defence(
 
 @dataclass
 class _Evaluated:
-    """What the attacks on one defence amount to, collected attack by attack.
+    """Results of the attacks on one defence, collected attack by attack.
 
-    labels (n_pool,). first: of `example_halves`. eligible: attacks of which the strongest is one.
+    labels (n_pool,).
+    first: the first half of the examples, by `example_halves`.
+    eligible: attacks that the strongest is chosen from.
     """
 
     split: Split
@@ -126,7 +131,7 @@ class _Evaluated:
         return Guesses(arrays["scores"], arrays["unknown"], membership)
 
     def add(self, attacker: Attacker, arrays: Mapping[str, np.ndarray]) -> None:
-        """Add the file of one attack; of one that failed only the reason."""
+        """Add the results of one attack; if it failed, only the reason."""
         about = dict(zip(("attack", "attacker"), attacker, strict=True))
         if str(arrays["failure"]):
             self.rows["failures"].append({**about, "failure": str(arrays["failure"])})
@@ -148,14 +153,14 @@ class _Evaluated:
             self._add_outsider(attacker, guesses)
 
     def _add_outsider(self, attacker: Attacker, guesses: Guesses) -> None:
-        """Add what attackers who know no member of the target are compared by."""
+        """Add the results by which attackers are compared who know no member of the target."""
         if attacker[0] in self.eligible:
             self.estimates[attacker] = half_estimates(guesses, self.first)
         if resolves(FOUND_AT_FPR, guesses.n_non_members):
             self.members[attacker] = guesses.members_found(FOUND_AT_FPR)
 
     def add_strongest(self, read: Callable[[Attacker], Guesses]) -> None:
-        """Add the strongest attack; read gives the guesses of one attack again."""
+        """Add the strongest attack; read(attacker) returns the guesses of one attack again."""
         known = {tuple(cell.about.values()): cell.values for cell in self.cells}
         self.cells += strongest_cells(
             self.estimates,
@@ -175,10 +180,10 @@ def _write_replicates(
     ranks: np.ndarray,
     failed: Sequence[str],
 ) -> None:
-    """Write each cell's replicates.
+    """Write the replicates of each cell.
 
-    ranks: of the examples by each pair of twins (n_pairs, n_examples). failed: attackers that the strongest
-    attack could not be chosen from.
+    ranks: (n_pairs, n_examples), of the examples by each pair of twins.
+    failed: attackers that failed, so that the strongest attack could not be chosen from them.
     """
     replicates = [intervals.replicates(values, draws) for _, values, _ in cells]
     storage.write_arrays(
@@ -199,7 +204,7 @@ def _write_replicates(
 def _utility_cells(
     logits: np.ndarray, labels: np.ndarray, split: Split, draws: Draws
 ) -> Iterator[Cell]:
-    """Train and test accuracy and their gap, (n_replicates + 1, n_targets) each."""
+    """Yield train accuracy, test accuracy and their gap, each (n_replicates + 1, n_targets)."""
     right = logits.argmax(axis=-1) == labels[split.examples]
     members = split.membership[split.is_target]
     in_pool = right[:, : split.pool.size]
@@ -219,7 +224,7 @@ def _utility_cells(
 
 
 def _theory_cells(statistic: np.ndarray, split: Split, draws: Draws) -> Iterator[Cell]:
-    """The divergence between members' and non-members' log-odds of the true class."""
+    """Yield the divergence between members' and non-members' log-odds of the true class."""
     guesses = Guesses(
         statistic, split.candidates[split.is_target], split.membership[split.is_target]
     )
@@ -235,7 +240,10 @@ def _theory_cells(statistic: np.ndarray, split: Split, draws: Draws) -> Iterator
 
 
 def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
-    """The ROC averaged over targets at fixed false-positive rates, without interpolation, and its 95 % band over targets."""
+    """Return the mean ROC over targets, and its 95 % band over targets.
+
+    It is taken at fixed false-positive rates, without interpolation.
+    """
     curves = [
         weighted_roc(scores, members, np.ones((1, members.size), dtype=np.float32))
         for scores, _, members in guesses
@@ -253,9 +261,11 @@ def _mean_roc(guesses: Guesses) -> list[dict[str, float]]:
 
 
 def _operating_rows(guesses: Guesses, n_population: int) -> Iterator[dict[str, Any]]:
-    """Counts over all targets: of what the attack guesses, and at thresholds of each target's own that keep within a rate.
+    """Yield counts over all targets: of the attack's own guesses, and at each false-positive rate.
 
-    n_population: of which the scores are shares; 0 of an attack without a population.
+    For a rate, each target has a threshold of its own that keeps within the rate.
+
+    n_population: examples that the scores are shares of; 0 for an attack without a population.
     """
     tried = [(scores, members) for scores, _, members in guesses]
     for fpr in (None, *TPR_AT.values()):
@@ -279,7 +289,7 @@ def _operating_rows(guesses: Guesses, n_population: int) -> Iterator[dict[str, A
 
 
 def _precisions(counts: Counts) -> dict[str, float | bool | None]:
-    """The precision at each member share, and whether these are lower bounds."""
+    """Return the precision at each share of members, and whether these are lower bounds."""
     found = {column: counts.precision(share) for column, share in MEMBER_SHARES.items()}
     values = {column: precision.value for column, precision in found.items()}
     is_bound = all(precision.is_lower_bound for precision in found.values())
@@ -287,10 +297,12 @@ def _precisions(counts: Counts) -> dict[str, float | bool | None]:
 
 
 def _audit_rows(guesses: Guesses, labels: np.ndarray) -> Iterator[dict[str, Any]]:
-    """Counts of right guesses for each target and share.
+    """Yield the number of right guesses for each target and share.
 
-    The highest scores are guessed as members, as many of the lowest as non-members. labels
-    (n_pool,). A share that rounds to no guess has no row.
+    The highest scores are guessed as members, as many of the lowest as non-members. A share that
+    rounds to no guess has no row.
+
+    labels (n_pool,).
     """
     for target, (scores, columns, members) in enumerate(guesses):
         order = np.argsort(scores, kind="stable")
@@ -310,9 +322,12 @@ def _exposed_rows(
     twins: list[list[int]],
     rng: np.random.Generator,
 ) -> Iterator[dict[str, Any]]:
-    """Each example's exposure by the log-odds (n_targets, n_pool) that models give its label; nothing without two pairs.
+    """Yield the exposure of each example by the log-odds that models give its label.
 
-    No attack stands between: one that learns from the other half's models would carry their luck into both halves.
+    statistic: log-odds (n_targets, n_pool). With fewer than two pairs of twins there are no rows.
+
+    No attack is used. One that learns from the models of the other half would carry their luck
+    into both halves.
     """
     rows = halves(twins)
     if not all(half.size for half in rows):
@@ -328,7 +343,10 @@ def _exposed_rows(
 
 
 def _confidence_rows(logits: np.ndarray, labels: np.ndarray, split: Split) -> list[dict[str, Any]]:
-    """Histograms of the top class's log-odds over all targets, of members and of non-members; the ends hold what lies beyond."""
+    """Return histograms of the top class's log-odds over all targets.
+
+    One is of members, one of non-members. The outermost bins also hold the values beyond them.
+    """
     pool = logits[:, : split.pool.size].astype(np.float64)
     values = top_confidence(log_softmax(pool, axis=-1), labels[split.pool])
     candidates, membership = split.candidates[split.is_target], split.membership[split.is_target]

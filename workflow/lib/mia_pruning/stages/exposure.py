@@ -1,4 +1,7 @@
-"""Stage: does each defence expose the same examples as the baseline? It compares the evaluations of two defences."""
+"""Stage: agreement of each defence with the baseline on the examples that they expose.
+
+It compares the evaluations of two defences.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,10 +18,12 @@ def write_exposure_correlations(
     output: str,
     evaluations: Mapping[str, Mapping[str, Mapping[int, str]]],
 ) -> None:
-    """Write one row a defence, the baseline's first; evaluations: experiment -> defence -> seed -> file.
+    """Write one row per defence, the baseline's first.
 
-    A defence is compared under the seeds that it shares with the baseline. No rows where that is none, or where a study has
-    fewer than two pairs of targets.
+    evaluations: experiment -> defence -> seed -> file.
+
+    A defence is compared under the seeds that it shares with the baseline. It has no row if there
+    are none, or if a study has fewer than two pairs of targets.
     """
     rows = [
         {"experiment": experiment, **row}

@@ -1,4 +1,4 @@
-"""Stage: bring a data set's files, and say which they are."""
+"""Stage: fetch a data set's files, and record their digests."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mia_pruning.types import DatasetSource
 
 
 def fetch_dataset(source: DatasetSource, output: str, record: dict[str, Any]) -> None:
-    """Write the digest of each source file, once all are there and are the published ones."""
+    """Write the digest of each source file, once all are there and equal the published ones."""
     if source.fetch is not None:
         source.fetch()
     check_sources(source, source.name, fetched=True)

@@ -1,4 +1,7 @@
-"""What dense training, ADMM and masked retraining share: several models, one after the other, each resumable."""
+"""Code that dense training, ADMM and masked retraining share.
+
+A job fits several models, one after the other. Each can be resumed.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,8 +41,10 @@ REPORTS_PER_MODEL = 4
 class Batch:
     """Models of one job.
 
-    `phase` (train, prune, retrain) names the random streams; settings hold model, training and objective.
-    trace: the file for losses along the phase, of at most trace_epochs epochs; None without it.
+    settings: with model, training and objective.
+    rows: of the models in the membership matrix.
+    phase: `train`, `prune` or `retrain`; it names the random streams.
+    trace: file of the losses along the phase, at most trace_epochs epochs; None without it.
     """
 
     dataset: str
@@ -55,7 +60,7 @@ class Batch:
 
 
 def batch_of(snakemake: Any, phase: str, record: dict[str, Any]) -> Batch:
-    """The batch that a rule's inputs, outputs and parameters describe."""
+    """Return the batch that a rule's inputs, outputs and parameters describe."""
     return Batch(
         dataset=snakemake.input.dataset,
         split=snakemake.input.split,
@@ -72,7 +77,11 @@ def batch_of(snakemake: Any, phase: str, record: dict[str, Any]) -> Batch:
 
 @dataclass(frozen=True)
 class Start:
-    """What a model begins a phase with: weights, what the objective left behind, and the sample-passes spent on it so far."""
+    """The state in which a model begins a phase.
+
+    carried: tensors that the objective left.
+    passes: sample-passes spent on the model so far.
+    """
 
     weights: Mapping[str, Tensor]
     carried: Mapping[str, Tensor]
@@ -87,12 +96,19 @@ def fit(
     *,
     schedule_epochs: int | None = None,
 ) -> Iterator[tuple[int, Trainer]]:
-    """Each model of the batch, trained for `epochs` epochs from its start or, without one, from its own seed.
+    """Yield each model of the batch, trained for `epochs` epochs from its start.
 
-    schedule_epochs: the length of the learning rate's schedule, if training is to stop before its end.
+    Without starts, a model begins with the weights that its seed gives.
 
-    A model whose loss does not stay finite is left out, the others go on; at the end NonFiniteLoss names all that failed.
-    The caller removes the checkpoints, by `remove_checkpoints`, once its output is written.
+    schedule_epochs: the length of the learning rate's schedule, if training is to stop before its
+    end.
+
+    A model whose loss does not stay finite is left out, and the remaining models are still
+    trained. The caller removes the checkpoints, by `remove_checkpoints`, once its output is
+    written.
+
+    Raises:
+        NonFiniteLoss: At the end, with the names of all models that failed.
     """
     packed, split = read_packed(batch.dataset), read_split(batch.split)
     test_data = resident(packed, split.test)
@@ -205,7 +221,10 @@ def remove_checkpoints(batch: Batch) -> None:
 
 
 def finished(trainer: Trainer) -> dict[str, Tensor]:
-    """The tensors to store of a trained model: weights, what its objective leaves behind and what it cost; on the CPU, copied."""
+    """Return the tensors to store of a trained model, as copies on the CPU.
+
+    These are its weights, the tensors that its objective leaves, and its cost in sample-passes.
+    """
     tensors = {
         **storage.under("weights", trainer.model.state_dict()),
         **storage.under("objective", trainer.pursuit.tensors()),
@@ -215,7 +234,7 @@ def finished(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def write_history(path: str, histories: Mapping[int, list[list[float]]]) -> None:
-    """One row a model and epoch."""
+    """Write one row per model and epoch."""
     rows = [
         dict(zip(("model", *HISTORY), [row, *line], strict=True))
         for row, lines in histories.items()
@@ -225,7 +244,10 @@ def write_history(path: str, histories: Mapping[int, list[list[float]]]) -> None
 
 
 def recorded_losses(trainer: Trainer) -> list[np.ndarray]:
-    """The losses of the phase, (n_pool, n_recorded) float16; an empty list without a trace."""
+    """Return the losses of the phase, (n_pool, n_recorded) float16.
+
+    The list is empty without a trace.
+    """
     return [hook.losses.numpy() for hook in trainer.callbacks if isinstance(hook, LossTrace)]
 
 
@@ -236,7 +258,7 @@ def write_trace(batch: Batch, traces: list[np.ndarray]) -> None:
 
 
 def read_starts(models: str) -> dict[int, Start]:
-    """What the phase after these models begins with."""
+    """Return the state in which the phase after these models begins, by row."""
     return {
         row: Start(
             storage.select(tensors, "weights"),

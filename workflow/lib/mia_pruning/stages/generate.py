@@ -26,8 +26,8 @@ def generate_examples(
 ) -> None:
     """Write a packed data set of generated examples; `output` is its description.
 
-    generator: n_examples, and how it is fitted: epochs, learning_rate. The reference set is all
-    that it sees of the data. The generated classes have the proportions of the reference set.
+    generator: n_examples, and the settings of its fit: epochs, learning_rate. It sees only the
+    reference set of the data. The generated classes have the proportions of the reference set.
     """
     packed, folder = read_packed(dataset), Path(output).parent
     rows = np.sort(read_split(split).reference)
@@ -71,7 +71,7 @@ def _check_distinct(first_copies: np.ndarray) -> None:
 def _describe(
     original: Mapping[str, Any], fitted: Generator, summary: pack.Summary, labels: np.ndarray
 ) -> dict[str, Any]:
-    """The keys that stages read of any packed data set, and the generator's errors."""
+    """Return the keys that stages read of any packed data set, and the generator's errors."""
     return {
         "name": f"generated after {original['name']}",
         "class_names": original["class_names"],

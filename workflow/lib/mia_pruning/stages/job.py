@@ -1,4 +1,4 @@
-"""What every job has in common: a log, a provenance record, and errors that end in one sentence."""
+"""Common parts of every job: a log, a provenance record, and errors that end in one sentence."""
 
 import errno
 import logging
@@ -14,15 +14,17 @@ from mia_pruning import provenance, storage
 from mia_pruning.types import StudyError
 
 logger = logging.getLogger("mia_pruning")
-#: an environment variable: what of a job's progress goes to the console; set where a display of progress is there already
+#: This environment variable is the level of progress that a job sends to the console. It is set
+#: where progress is already displayed.
 CONSOLE_LEVEL = "MIA_PRUNING_CONSOLE_LEVEL"
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
-    """The provenance record of this job, which is also written beside the log, with outputs and times, when it has ended well.
+    """Yield the provenance record of this job.
 
-    Progress goes to the console and to the rule's log, a traceback to the log alone.
+    If the job ends well, the record is also written next to the log, with outputs and times.
+    Progress goes to the console and to the rule's log, a traceback only to the log.
     """
     started = now()
     name = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
@@ -58,7 +60,7 @@ def job(snakemake: Any) -> Iterator[dict[str, Any]]:
 
 
 def _is_full(error: Exception) -> bool:
-    """Whether a disk or a quota is full; a library may say so in words of its own."""
+    """Return whether a disk or a quota is full; a library may say so in words of its own."""
     return getattr(error, "errno", None) in (
         errno.ENOSPC,
         errno.EDQUOT,
@@ -66,19 +68,22 @@ def _is_full(error: Exception) -> bool:
 
 
 def identity(record: dict[str, Any]) -> str:
-    """What a checkpoint of this job is bound to: parameters (code included), wildcards and inputs, not commit or machine."""
+    """Return the fingerprint that a checkpoint of this job is bound to.
+
+    It covers parameters (code included), wildcards and inputs, but neither commit nor machine.
+    """
     return provenance.fingerprint(
         {key: record[key] for key in ("rule", "wildcards", "params", "inputs")}
     )
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601."""
+    """Return the time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def place() -> str:
-    """Where this process is, for people."""
+    """Return where this process runs, for people."""
     where = provenance.environment()
     return f"on {where['node']}, process {os.getpid()}" + (
         f", Slurm job {where['slurm_job']}" if where["slurm_job"] else ""
@@ -86,7 +91,10 @@ def place() -> str:
 
 
 def _log_to(path: Path, name: str, place: str) -> None:
-    """Its first line says what runs where; `make status` reads it."""
+    """Send the logger's lines to a file and to the console.
+
+    The file's first line says what runs where; `make status` reads it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     logger.setLevel(logging.INFO)
     console = logging.StreamHandler(sys.stderr)

@@ -1,4 +1,8 @@
-"""Networks of a study: building them untrained, the examples they see on their device, the file that holds a batch of them."""
+"""Networks of a study.
+
+They are built untrained here, their examples are put on their device, and batches of them are
+written to a file and read.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +23,10 @@ from mia_pruning.training.objective import Objective
 def build(
     settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int
 ) -> nn.Module:
-    """The untrained network of a `model` section, as the `objective` beside it can train it; channels last."""
+    """Return the untrained network of a `model` section, in channels-last format.
+
+    It is adapted to the `objective` section of the same settings, which can then train it.
+    """
     model = settings["model"]
     plug_in = find("model", model["use"], "model.use")
     network = plug_in.load()(image_shape, n_classes, **options_of(plug_in, dict(model)))
@@ -31,7 +38,7 @@ def build(
 def build_seeded(
     settings: Mapping[str, Any], image_shape: tuple, n_classes: int, seed: int, row: int
 ) -> nn.Module:
-    """The network with the initial weights of model number `row`."""
+    """Return the network with the initial weights of model number `row`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model", row))
         return build(settings, image_shape, n_classes)
@@ -45,7 +52,10 @@ def make_objective(settings: Mapping[str, Any]) -> Objective:
 def resident(
     packed: PackedData, rows: np.ndarray, augmentations: Sequence[str] = ()
 ) -> ResidentData:
-    """These examples of a packed data set on the device that models run on; augmentations are by name."""
+    """Return these examples of a packed data set, on the device that models run on.
+
+    augmentations: by name.
+    """
     statistics = {key: packed.description[key] for key in ("mean", "deviation")}
     changes = [AUGMENTATIONS[name] for name in augmentations]
     return ResidentData(
@@ -60,7 +70,7 @@ def resident(
 def write_models(
     path: str, models: Mapping[int, Mapping[str, Tensor]], record: dict[str, Any]
 ) -> None:
-    """Tensors of several models, by row of the membership matrix."""
+    """Write the tensors of several models, by row of the membership matrix."""
     tensors = {
         name: tensor
         for row, held in models.items()
@@ -70,7 +80,7 @@ def write_models(
 
 
 def read_models(*paths: str) -> dict[int, dict[str, Tensor]]:
-    """The models of these files, by row."""
+    """Return the models of these files, by row."""
     models = {}
     for path in paths:
         tensors, metadata = storage.read_tensors(path)
@@ -79,5 +89,5 @@ def read_models(*paths: str) -> dict[int, dict[str, Tensor]]:
 
 
 def read_weights(*paths: str) -> dict[int, dict[str, Tensor]]:
-    """The weights alone of the models of these files, by row."""
+    """Return only the weights of the models of these files, by row."""
     return {row: storage.select(tensors, "weights") for row, tensors in read_models(*paths).items()}

@@ -14,9 +14,9 @@ from mia_pruning.types import DatasetSource, Loaded
 
 
 def pack_dataset(source: DatasetSource, description_file: str, record: dict[str, Any]) -> None:
-    """Write images, labels, the first copy of each duplicate, and the description last.
+    """Write images, labels, the first copy of each duplicate and, last, the description.
 
-    Unfinished work lies in the folder `unfinished` until the description is there.
+    Unfinished work is in the folder `unfinished` until the description is there.
     """
     check_sources(source, source.name, fetched=True)
     folder = Path(description_file).parent
@@ -34,7 +34,7 @@ def pack_dataset(source: DatasetSource, description_file: str, record: dict[str,
 
 
 def _checked_file(loaded: Loaded, source: DatasetSource, work: Path) -> Path:
-    """The file that holds the images, in the work folder."""
+    """Return the file that holds the images, in the work folder."""
     if isinstance(loaded.images, Path):
         pack.check_contents(storage.read_array(loaded.images), loaded, source)
         return loaded.images

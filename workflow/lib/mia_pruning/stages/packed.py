@@ -1,4 +1,7 @@
-"""Reading a packed data set and its split. Without torch, so that attacks and evaluation start fast."""
+"""Reading a packed data set and its split.
+
+It needs no torch, so that attacks and evaluation start fast.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +29,7 @@ class PackedData:
 
 
 def read_packed(description_file: str | Path) -> PackedData:
-    """The data set whose `dataset.json` this is."""
+    """Return the data set that this `dataset.json` describes."""
     folder = Path(description_file).parent
     images, labels = (
         storage.read_array(folder / "images.npy"),

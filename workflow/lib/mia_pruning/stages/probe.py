@@ -1,4 +1,4 @@
-"""Stage: ask every model what an attack needs to know beside its logits."""
+"""Stage: ask every model for a signal that an attack needs besides its logits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,14 @@ def probe_models(
     output: str,
     record: dict[str, Any],
 ) -> None:
-    """Write the probe's answers (n_models, n_pool, ...) float32; every model is asked with the same draws."""
+    """Write the probe's answers, (n_models, n_pool, ...) float32.
+
+    Every model is asked with the same random draws.
+
+    Raises:
+        ArithmeticError: The probe does not answer every example of the pool, or an answer is not
+            finite.
+    """
     packed, split_ = read_packed(dataset), read_split(split)
     plug_in = find("probe", probe["use"], "probe.use")
     function, options = plug_in.load(), options_of(plug_in, dict(probe))

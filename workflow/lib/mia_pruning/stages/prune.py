@@ -31,7 +31,10 @@ from mia_pruning.training.objective import Callback
 def prune_models(
     batch: Batch, dense: str, *, history: str, residuals: str, projection: str
 ) -> None:
-    """Write projected weights and masks, and what the solver wants kept (ADMM: Z and U)."""
+    """Write projected weights, masks and the tensors that the solver keeps (ADMM: Z and U).
+
+    history, residuals and projection are tables of the training, the solver and the projection.
+    """
     sparsity_set, solver = make_constraint(batch.settings["constraint"])
     solutions: dict[int, Solution] = {}
 
@@ -70,10 +73,11 @@ def prune_models(
 
 
 def _rewound(again: Batch, epochs: int) -> dict[int, dict[str, Tensor]]:
-    """Each model after its first epochs of dense training, trained again: the same seed gives the same weights.
+    """Return each model after its first epochs of dense training, trained again.
 
-    Of the objective's tensors none are taken: those of the whole dense training stay, to which the masks owe what they are. Nor
-    are these epochs counted as spent on the model: dense training went through them already.
+    The same seed gives the same weights. None of the objective's tensors are taken: those of the
+    complete dense training stay, because the masks result from it. Nor do these epochs count as
+    spent on the model, because dense training included them already.
     """
     total = again.settings["training"]["epochs"]
     return {
@@ -83,7 +87,10 @@ def _rewound(again: Batch, epochs: int) -> dict[int, dict[str, Tensor]]:
 
 
 def retrain_models(batch: Batch, pruned: str, history: str) -> None:
-    """Write the weights after `retrain_epochs` epochs in which masked weights stay zero, and the masks."""
+    """Write the masks, and the weights after `retrain_epochs` epochs of retraining.
+
+    Masked weights stay zero in these epochs.
+    """
     masks = {row: storage.select(tensors, "masks") for row, tensors in read_models(pruned).items()}
     epochs = batch.settings["retrain_epochs"]
     models, histories, traces = {}, {}, []
@@ -101,7 +108,10 @@ def retrain_models(batch: Batch, pruned: str, history: str) -> None:
 
 @torch.no_grad()
 def _project(trainer: Trainer, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """Set the weights outside the masks to zero; rows as in PROJECTION on what that changed."""
+    """Set the weights outside the masks to zero.
+
+    Return rows on the change, as in PROJECTION.
+    """
     before = {
         name: weight.detach().clone() for name, weight in prunable_weights(trainer.model).items()
     }
@@ -132,7 +142,7 @@ def _answers(trainer: Trainer) -> Tensor:
 
 
 def _write_residuals(path: str, models: Mapping[int, Mapping[str, Tensor]]) -> None:
-    """One row a model, layer and epoch; only the header where the solver has no residuals."""
+    """Write one row per model, layer and epoch; only the header if the solver has no residuals."""
     rows = []
     for row, tensors in models.items():
         for layer, values in storage.select(tensors, "solver/residuals").items():

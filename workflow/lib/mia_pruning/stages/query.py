@@ -21,9 +21,13 @@ def query_models(
     output: str,
     record: dict[str, Any],
 ) -> None:
-    """Write logits (n_models, n_examples, n_classes) float32; the examples in the order pool, test, reference.
+    """Write logits (n_models, n_examples, n_classes) float32.
 
-    Always in float32: the gap between a probability of 0.999 and of 0.9999 is what attacks live on.
+    The examples are in the order pool, test, reference. Logits are always float32: attacks live on
+    the gap between a probability of 0.999 and of 0.9999.
+
+    Raises:
+        ArithmeticError: A logit is not finite.
     """
     packed, split_ = read_packed(dataset), read_split(split)
     data = resident(packed, split_.examples)

@@ -1,4 +1,7 @@
-"""Stage: what a defence gives away and costs, on files really written, layers really counted and steps really taken."""
+"""Stage: size, cost and guarantee of a released model.
+
+Files are written and measured, layers and training steps counted.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +17,8 @@ from mia_pruning.stages.networks import build, make_objective, read_models
 from mia_pruning.stages.packed import read_packed
 from mia_pruning.training.objective import FORWARD
 
-#: of the record, what a release carries: its size is counted, and is not to depend on the machine
+#: A release carries these parts of its record. Its size is counted, so it must not depend on the
+#: machine.
 ORIGIN = ("rule", "wildcards", "params", "inputs")
 
 
@@ -30,10 +34,11 @@ def measure_release(
 ) -> None:
     """Write the batch's first model in both encodings, ready to ship, and its counts.
 
-    All models of a defence have the same, but for sample-passes where an objective draws its batches at random.
+    All models of a defence have the same counts. Only sample-passes differ, where an objective
+    draws its batches at random.
 
-    settings: model, objective and constraint of the defence, and the experiment's own model as `base`, which compression counts
-    from: a small dense network is compressed too.
+    settings: model, objective and constraint of the defence, and the experiment's own model as
+    `base`. Compression counts from `base`, because a small dense network is compressed too.
     """
     packed = read_packed(dataset)
     row, tensors = next(iter(read_models(models).items()))
@@ -85,7 +90,11 @@ def _prunable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _qualify_(guarantee: dict[str, Any], constraint: Mapping[str, Any]) -> None:
-    """Add what a guarantee about the weights leaves out; where the mask was chosen on members, the release has no epsilon."""
+    """Add to a guarantee about the weights the list of what it does not cover.
+
+    If the mask was chosen on members, the release has no epsilon, so epsilon and curve are
+    removed.
+    """
     guarantee["not_covered"] = [
         "the choice of hyper-parameters",
         "the mean and deviation of the pixels, which are of the whole data set",

@@ -13,7 +13,10 @@ from mia_pruning.seeds import stream
 def split_examples(
     description_file: str, split: dict[str, Any], seed: int, output: str, record: dict[str, Any]
 ) -> None:
-    """Use one copy of each duplicate, so that no member has a twin among the non-members or the test examples."""
+    """Write the split of a data set, with one copy of each duplicate.
+
+    So no member has a copy among the non-members or the test examples.
+    """
     folder = Path(description_file).parent
     first_copies = storage.read_array(folder / "first_copies.npy")
     usable = np.flatnonzero(first_copies == np.arange(first_copies.size))

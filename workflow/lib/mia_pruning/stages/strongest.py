@@ -1,18 +1,20 @@
 """The strongest attack of a defence: chosen on one half of the examples, measured on the other.
 
-For each metric the attack with the highest mean over all targets on one half of the examples is
-measured on the other half, and the other way around; the value is the mean of both. The choice is no
-maximum over noise, because the examples on which an attack was chosen are not those that measure it. It
-does not penalise an attack that is best on some targets either, as a choice on other targets would.
+For each metric, the attack with the highest mean over all targets on one half of the examples is
+measured on the other half, and vice versa. The value is the mean of both measurements. The
+examples on which an attack was chosen are not those that measure it, so the choice is no maximum
+over noise. Nor does it penalise an attack that is best on some targets, as a choice on other
+targets would.
 
-Where both halves choose the same attack the value is that attack's own on all examples. All targets
-take part in the choice, so luck of an attack on these targets remains. In simulations of ten attacks of
-equal strength whose accuracies differ between eight targets by 0.65 points (standard deviation, as in the
-default study), it raises the value by 0.09 points; its standard error is 1.0 point.
+Where both halves choose the same attack, the value is that attack's own on all examples. All
+targets take part in the choice, so luck of an attack on these targets remains. This was simulated
+for ten attacks of equal strength whose accuracies differ between eight targets by 0.65 points
+(standard deviation, as in the default study). The luck raises the value by 0.09 points; the
+value's standard error is 1.0 point.
 
-A rate is measured where all non-members resolve it. At 0.1 % a half of the default study's 1,400
-non-members allows no false positive, where all of them allow one. In simulations that changed a crossed
-true-positive rate of .026 by -.0009 (standard error .0002).
+A rate is measured where all non-members resolve it. At 0.1 % one half of the default study's 1,400
+non-members allows no false positive, where all of them allow one. In simulations this changed a
+crossed true-positive rate of .026 by -.0009 (standard error .0002).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +26,15 @@ from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.stages.privacy import Attacker, Cell, Guesses, privacy_values, resolved_rates
 
 HALVES = ("first", "second")
-#: Metrics whose estimate falls with fewer examples. On halves they would not be those on all examples.
+#: The estimates of these metrics fall with fewer examples. On halves they would differ from those
+#: on all examples.
 SIZE_DEPENDENT = ("gain",)
-#: By attacker and metric, the mean over targets on each half of the examples.
+#: Estimates are, by attacker and metric, the means over targets on each half of the examples.
 Estimates = Mapping[Attacker, Mapping[str, tuple[float, float]]]
 
 
 def example_halves(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Random half of the examples of each class, (n_pool,) bool.
+    """Return a random half of the examples of each class, (n_pool,) bool.
 
     >>> example_halves(np.array([0, 0, 1, 1, 1, 1]), np.random.default_rng(0)).sum()
     np.int64(3)
@@ -44,9 +47,10 @@ def example_halves(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def half_estimates(guesses: Guesses, first: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Mean over targets of each metric, on the first half of the examples and on the second.
+    """Return the mean over targets of each metric, on the first half and on the second.
 
-    Empty where a half of some target has no members or no non-members.
+    The halves are of the examples. The result is empty if a half of some target has no members or
+    no non-members.
     """
     halves = [guesses.among(columns) for columns in (first, ~first)]
     if not all(half.has_both_kinds for half in halves):
@@ -58,9 +62,9 @@ def half_estimates(guesses: Guesses, first: np.ndarray) -> dict[str, tuple[float
 
 
 def choose(estimates: Estimates) -> dict[str, tuple[Attacker, Attacker]]:
-    """By metric, the attacker that is best on the first half and the one that is best on the second.
+    """Return, by metric, the best attacker on the first half and the best on the second.
 
-    Of equal ones the first in order. A metric that some attacker lacks is left out.
+    Of equal attackers the first in order is chosen. A metric that some attacker lacks is left out.
     """
     of_attackers = list(estimates.values())
     metrics = of_attackers[0] if of_attackers else {}
@@ -79,10 +83,12 @@ def strongest_cells(
     first: np.ndarray,
     weights: np.ndarray,
 ) -> Iterator[Cell]:
-    """The strongest attack by each metric.
+    """Yield the cell of the strongest attack, for each metric.
 
     whole(attacker, metric): values (n_replicates + 1, n_targets) on all examples.
-    read(attacker): its guesses. first: of `example_halves`. weights (n_replicates + 1, n_pool).
+    read(attacker): its guesses.
+    first: the first half, by `example_halves`.
+    weights (n_replicates + 1, n_pool).
     """
     chosen = choose(estimates)
     crossed = {
@@ -101,7 +107,7 @@ def _measure_crossed(
     first: np.ndarray,
     weights: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Mean over both halves of what the attack chosen on the other half reaches, by metric."""
+    """Return, by metric, the mean over both halves of the attack that the other half chose."""
     sums: dict[str, np.ndarray] = {}
     for half, other_half in enumerate((~first, first)):
         for attacker in dict.fromkeys(attackers[half] for attackers in crossed.values()):
@@ -114,7 +120,10 @@ def _measure_crossed(
 
 
 def choice_rows(estimates: Estimates) -> Iterator[dict[str, Any]]:
-    """Rows for each metric and half: the attack chosen there, its value there and on the other half."""
+    """Yield a row for each metric and half.
+
+    It has the attack chosen there, its value there and its value on the other half.
+    """
     for metric, attackers in choose(estimates).items():
         for half, (attack, attacker) in enumerate(attackers):
             values = estimates[attack, attacker][metric]

@@ -1,4 +1,7 @@
-"""Stage: from the evaluations of all defences to tidy tables with intervals, and to paired differences between defences."""
+"""Stage: tidy tables of all defences with intervals, and paired differences between defences.
+
+Both are made from the evaluations of the defences.
+"""
 
 import itertools
 import json
@@ -17,7 +20,7 @@ from mia_pruning.metrics.stand_ins import MATCHED, STRONGEST
 from mia_pruning.tables import DIFFERENCES, GUARANTEES, RESULTS, TARGETS
 from mia_pruning.types import BASELINE, StudyError
 
-#: the range of a metric that is no rate
+#: These metrics are no rates, so their ranges are stated here.
 BOUNDS = {
     "generalisation_gap": (-1.0, 1.0),
     "gain": (-np.inf, 0.0),
@@ -26,7 +29,7 @@ BOUNDS = {
 
 
 class Key(NamedTuple):
-    """What a number is about; attack and attacker are empty for utility."""
+    """Attack, attacker and metric of a number; attack and attacker are empty for utility."""
 
     attack: str
     attacker: str
@@ -37,8 +40,9 @@ class Key(NamedTuple):
 class Evaluation:
     """One defence under one seed.
 
-    n_examples: how many each target's number rests on. failed: attackers that failed, of which the strongest
-    attack would have been one.
+    n_examples: how many examples each target's number rests on.
+    failed: attackers that failed, although the strongest attack would have been chosen from them
+    too.
     """
 
     replicates: dict[Key, Replicates]
@@ -48,6 +52,7 @@ class Evaluation:
 
 
 def read_evaluation(path: str) -> Evaluation:
+    """Return the evaluation that a file of the stage `evaluate` holds."""
     arrays = storage.read_arrays(path)
     keys = [Key(**cell) for cell in json.loads(str(arrays["cells"]))]
     columns = [arrays[field.name] for field in fields(Replicates)]
@@ -58,9 +63,10 @@ def read_evaluation(path: str) -> Evaluation:
 
 
 def _read_defences(files: Mapping[str, Mapping[int, str]]) -> dict[str, dict[int, Evaluation]]:
-    """The evaluations of an experiment, by defence and seed.
+    """Return the evaluations of an experiment, by defence and seed.
 
-    The baseline's shadows are dense, so its adaptive attacker is the dense-shadow attacker too, where others have one.
+    The baseline's shadow models are dense. So its adaptive attacker is also its dense-shadow
+    attacker, wherever another defence has one.
     """
     read = {
         defence: {seed: read_evaluation(path) for seed, path in by_seed.items()}
@@ -92,11 +98,13 @@ def summarise(
     """Write the study's tables of metrics, differences, targets and guarantees.
 
     evaluations, releases: experiment -> defence -> seed -> file.
-    frontier: dense defences that the others are matched with.
-    protocols: experiment -> whether shadow models share the targets' examples.
+    frontier: dense defences that the other defences are matched with.
+    protocols: experiment -> protocol, which says whether shadow models share the targets'
+    examples.
     outputs: table -> path.
 
-    What is missing is left out: defences are compared under the seeds that both have, and none is matched with half a frontier.
+    Missing combinations are left out. Two defences are compared under the seeds that both have,
+    and no defence is matched with an incomplete frontier.
     """
     result_rows: list[dict[str, Any]] = []
     difference_rows: list[dict[str, Any]] = []
@@ -142,7 +150,10 @@ def _interval_rows(by_seed: Mapping[int, Evaluation]) -> Iterator[dict[str, Any]
 def _difference_rows(
     first: Mapping[int, Evaluation], second: Mapping[int, Evaluation]
 ) -> Iterator[dict[str, Any]]:
-    """first - second, replicate by replicate: both share their draws of targets and examples."""
+    """Yield rows of first - second, replicate by replicate.
+
+    Both share their draws of targets and examples.
+    """
     pairs = {seed: (first[seed], second[seed]) for seed in first if seed in second}
     for key in _common([run for pair in pairs.values() for run in pair]):
         paired = [a.replicates[key] - b.replicates[key] for a, b in pairs.values()]
@@ -154,12 +165,15 @@ def _difference_rows(
 
 
 def _common(runs: Iterable[Evaluation]) -> list[Key]:
-    """What every one of these has: an attack that failed on one is not compared."""
+    """Return the keys that all of these runs have.
+
+    An attack that failed on one run is not compared.
+    """
     runs = list(runs)
     if not runs:
         return []
     shared = [key for key in runs[0].replicates if all(key in run.replicates for run in runs[1:])]
-    # The strongest of fewer attacks is weaker: it is compared only where the same attacks failed.
+    # The strongest of fewer attacks is weaker. It is compared only where the same attacks failed.
     is_one_choice = len({run.failed for run in runs}) == 1
     return [key for key in shared if is_one_choice or key.attack != STRONGEST["attack"]]
 
@@ -167,10 +181,11 @@ def _common(runs: Iterable[Evaluation]) -> list[Key]:
 def matched_rows(
     runs: Mapping[int, Evaluation], frontier: Sequence[Mapping[int, Evaluation]]
 ) -> Iterator[dict[str, Any]]:
-    """A defence's privacy metrics less those of dense networks of its own test accuracy; nothing where it lies beyond them.
+    """Yield a defence's privacy metrics minus those of dense networks of equal test accuracy.
 
-    The dense networks' metric is read off the line between the two whose test accuracies lie next to the defence's. That these
-    accuracies are estimates counts: an error of one shifts the value along the line, and the replicates with it.
+    The dense networks' metric is read off the line between the two whose test accuracies enclose
+    the defence's. If no two do, there are no rows. The accuracies are estimates too: an error of
+    one shifts the value along the line, and the replicates with it.
     """
     seeds = [seed for seed in runs if all(seed in of for of in frontier)]
     if not seeds:
@@ -227,7 +242,7 @@ def _row(key: Key, found: Interval) -> dict[str, Any]:
 
 
 def _sizes(key: Key, by_seed: Mapping[int, Evaluation]) -> dict[str, Any]:
-    """How much a number rests on: targets and examples of all seeds together, and which seeds these are."""
+    """Return the targets and examples that a number rests on, over all seeds, and these seeds."""
     n_targets = sum(run.n_targets for run in by_seed.values())
     n_examples = sum(run.n_examples[key] for run in by_seed.values())
     return {"n_targets": n_targets, "n_examples": n_examples, "seeds": _listed(by_seed)}
@@ -238,7 +253,10 @@ def _listed(seeds: Iterable[int]) -> str:
 
 
 def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Counted, not estimated: the mean over seeds, of a guarantee the weakest; no interval."""
+    """Yield rows of counted numbers, which have no interval.
+
+    A number is the mean over seeds. For a guarantee it is that of the weakest seed.
+    """
     for metric in RELEASE_METRICS:
         yield {"metric": metric, "value": float(np.mean([of_seed[metric] for of_seed in counts]))}
     for metric in GUARANTEE_METRICS:
@@ -250,7 +268,7 @@ def _count_rows(counts: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _guarantee_rows(counts: Mapping[int, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What each seed's guarantee says; nothing where there is none."""
+    """Yield each seed's guarantee; no rows if there is none."""
     for seed, of_seed in counts.items():
         promised = of_seed["guarantee"]
         if promised:
@@ -272,7 +290,11 @@ def _guarantee_rows(counts: Mapping[int, Mapping[str, Any]]) -> Iterator[dict[st
 def _target_rows(
     evaluations: Mapping[str, Mapping[str, Mapping[int, str]]],
 ) -> Iterator[dict[str, Any]]:
-    """Read anew and row by row: of 2,000 evaluations of 256 targets there are millions for each attack."""
+    """Yield a row for each target, metric, seed and defence.
+
+    Evaluations are read again and rows made one by one: 2,000 evaluations of 256 targets have
+    millions for each attack.
+    """
     for experiment, by_defence in evaluations.items():
         for defence, by_seed in _read_defences(by_defence).items():
             for seed, run in by_seed.items():
@@ -285,7 +307,7 @@ def _target_rows(
 def nested(
     about: Iterable[Mapping[str, Any]], paths: Iterable[str]
 ) -> dict[str, dict[str, dict[int, str]]]:
-    """experiment -> defence -> seed -> path."""
+    """Return the paths as experiment -> defence -> seed -> path."""
     tree: dict[str, dict[str, dict[int, str]]] = {}
     for key, path in zip(about, paths, strict=True):
         tree.setdefault(key["experiment"], {}).setdefault(key["defence"], {})[key["seed"]] = path
@@ -295,10 +317,12 @@ def nested(
 def collect_tables(
     output: str, parts: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str]
 ) -> None:
-    """Write one table of many, each preceded by columns that say what it is about.
+    """Write one table gathered from many, each preceded by columns that say what it is about.
 
-    columns: of the result, which has them without any part too. A part with other columns raises
-    StudyError.
+    columns: of the result, which has them even without any part.
+
+    Raises:
+        StudyError: A part has other columns.
     """
     tables = [_part(about, path, columns) for about, path in parts]
     gathered = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)

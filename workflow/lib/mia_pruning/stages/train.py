@@ -13,6 +13,7 @@ from mia_pruning.stages.networks import write_models
 
 
 def train_models(batch: Batch, history: str) -> None:
+    """Write the dense models of a batch, their history and, if recorded, their losses."""
     models, histories, traces = {}, {}, []
     for row, trainer in fit(
         batch, batch.settings["training"]["epochs"], None, lambda row, task: []

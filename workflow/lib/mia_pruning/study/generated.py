@@ -1,8 +1,8 @@
 """The experiment of an attacker without data, derived from an experiment of the study.
 
-The attacker `generated_shadows` has no example of the distribution but those that a generator
-was fitted to: the experiment's reference set. Its shadow models are the models (the "targets") of a
-derived experiment, which has the same network, training and defences, but generated examples. It
+The attacker `generated_shadows` has no example of the distribution except those that a generator
+was fitted to: the experiment's reference set. Its shadow models are the models (the "targets") of
+a derived experiment, which has the same network, training and defences, but generated examples. It
 runs through the same rules; it is neither evaluated nor reported. A dot in its name keeps it apart
 from every name that a study may give.
 """
@@ -15,9 +15,10 @@ from mia_pruning.types import StudyError
 
 ATTACKER = "generated_shadows"
 SUFFIX = ".generated"
-#: Fewest examples of each class, on average, that a generator is fitted to.
+#: A generator is fitted to at least this many examples of each class, on average.
 FEWEST_PER_CLASS = 10
-#: Traits of attacks that compare shadow models with the target on the target's own examples.
+#: Attacks with one of these traits compare shadow models with the target on the target's own
+#: examples.
 SAME_EXAMPLES = ("by_example", "inside", "dense", "images")
 
 
@@ -26,7 +27,7 @@ def derived_name(experiment: str) -> str:
 
 
 def original_name(experiment: str) -> str:
-    """Name of the experiment that this one is derived from, or is.
+    """Return the name of the experiment that this one is derived from, or is.
 
     >>> original_name("lenet5.generated"), original_name("lenet5")
     ('lenet5', 'lenet5')
@@ -39,7 +40,9 @@ def is_derived(experiment: str) -> bool:
 
 
 def experiment_names(settings: Mapping[str, Any]) -> list[str]:
-    """Names of a study's experiments, and of those derived from them where it has a generator.
+    """Return the names of a study's experiments.
+
+    If the study has a generator, those derived from them are included.
 
     >>> experiment_names({"experiments": {"e": {}}, "generator": {"models": 4}})
     ['e', 'e.generated']
@@ -49,7 +52,7 @@ def experiment_names(settings: Mapping[str, Any]) -> list[str]:
 
 
 def derive(experiment: Mapping[str, Any], generator: Mapping[str, Any]) -> dict[str, Any]:
-    """The experiment with generated examples and all models in one pool.
+    """Return the experiment with generated examples and all models in one pool.
 
     By default the pool is as large as that of the targets, so that as many examples train a model.
     Reference and test set keep their size, but are generated too.
@@ -66,7 +69,7 @@ def derive(experiment: Mapping[str, Any], generator: Mapping[str, Any]) -> dict[
 
 
 def n_generated(experiment: Mapping[str, Any]) -> int:
-    """Number of examples that a derived experiment needs."""
+    """Return the number of examples that a derived experiment needs."""
     split = experiment["split"]
     return split["examples"] + split["reference"] + split["test"]
 

@@ -1,6 +1,7 @@
-"""What `make plan` does: print what a study will cost on this machine, by rule and in all, before anything is run.
+"""Print the cost of a study on this machine, by rule and in total, before anything is run.
 
-It also writes results/{study}/plan.json: what the study's jobs will ask a cluster for, and the models a job where that is `auto`.
+`make plan` runs this. It also writes results/{study}/plan.json: the resources that the study's
+jobs request from a cluster, and the models per job where that is `auto`.
 """
 
 import argparse
@@ -62,7 +63,9 @@ def _written(file: Path, layout: Layout, device: Device) -> str:
 
 
 def verdict(ratio: float, within: float) -> int:
-    """The exit code: 1, with a sentence, where the estimate is off by more than this factor either way.
+    """Return the exit code: 1, with a sentence, if the estimate is off by more than this factor.
+
+    The factor holds in both directions.
 
     >>> verdict(1.9, 2.0), verdict(0.4, 3.0)
     (0, 0)
@@ -144,7 +147,7 @@ def plan_jobs(
 
 
 def describe(costs: list[RuleCost], seconds_to_plan: float, *, cores: int, tflops: float) -> str:
-    """The table, the time that it will take, and what all that rests on."""
+    """Return the table, the wall time and the assumptions behind both."""
     whole = sum((entry.cost for entry in costs), Cost())
     total = RuleCost(
         "total", sum(entry.jobs for entry in costs), dataclasses.replace(whole, models=0)
@@ -161,7 +164,10 @@ a second (--gpu-tflops). Memory is that of the largest job, disk what all jobs w
 
 
 def wall_seconds(costs: list[RuleCost], cores: int) -> float:
-    """All work spread evenly over the cores, but not less than the longest job of each rule, one after the other."""
+    """Return the seconds of all work spread evenly over the cores.
+
+    They are at least those of the longest job of each rule, one after the other.
+    """
     return max(
         sum(entry.cost.cpu_seconds for entry in costs) / cores,
         sum(entry.cost.longest_seconds for entry in costs),

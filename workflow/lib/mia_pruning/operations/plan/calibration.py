@@ -1,6 +1,7 @@
-"""What this machine needs for small pieces of the very work, in CPU seconds of one thread: seconds of measuring a study.
+"""Rates of this machine, measured on small pieces of the study's own work.
 
-Every piece runs once unmeasured, unless that once took so long that it must do.
+They are CPU seconds of one thread. Measuring a study takes seconds. Every piece runs once
+unmeasured, unless that run took so long that it must serve as the measurement.
 """
 
 import copy
@@ -42,29 +43,33 @@ from mia_pruning.training.optimizers import optimizer_state
 from mia_pruning.traits import AttackTraits
 from mia_pruning.types import Signals, StudyError
 
-#: The study's entries of probes, by their keys.
+#: The study's entries of probes, by their keys, have this type.
 Probes = Mapping[str, Mapping[str, Any]]
 NO_PROBES: Probes = MappingProxyType({})
 NO_TRAITS = AttackTraits()
-#: a piece is measured for so long
+#: A piece is measured for this many seconds.
 SECONDS = 0.6
-#: operations of a calibrated step; a network of more takes two images a step
+#: A calibrated step has at most this many operations; a larger network takes four images per step.
 MOST_FLOPS = 3e10
 MOST_STEPS = 3
-#: small enough that random labels make no loss infinite; it costs what any other does
+#: The rate is so small that random labels make no loss infinite. A step costs the same at any
+#: rate.
 LEARNING_RATE = 1e-6
 
 
 @dataclass(frozen=True)
 class TrainingRates:
-    """Training one network by one objective: seconds for the optimiser's step and for each example beside it, all it needs.
+    """Training of one network by one objective.
 
+    seconds_per_step    of the optimiser's step
+    seconds_per_example of all that an example takes besides that step
     seconds_per_answer  a forward pass in float32
-    passes              forward and backward passes of an example that the objective makes of one
-    step_bytes          the most that a step holds at a time beside weights and the optimiser's state, whatever its batch
-    example_bytes       and for each example of the batch
+    passes              forward and backward passes that the objective makes of one example
+    step_bytes          the most that a step holds at a time, whatever its batch, besides weights
+                        and the optimiser's state
+    example_bytes       the same for each example of the batch
     optimizer_bytes     the optimiser's state
-    carried_bytes       what the objective leaves behind
+    carried_bytes       tensors that the objective leaves
     """
 
     seconds_per_step: float
@@ -79,7 +84,11 @@ class TrainingRates:
 
 @dataclass(frozen=True)
 class ProbeRates:
-    """Asking one model: seconds for each example of the pool, and for each of the reference, which a probe may train on."""
+    """Asking one model.
+
+    seconds_per_example: for each example of the pool.
+    seconds_per_reference: for each example of the reference set, which a probe may train on.
+    """
 
     seconds_per_example: float
     seconds_per_reference: float
@@ -102,7 +111,7 @@ class Machine:
     def network(
         self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
     ) -> NetworkCounts:
-        """settings: model and objective."""
+        """Return the counts of a network; settings: model and objective."""
         settings = {key: settings[key] for key in ("model", "objective")}
         return self._once(
             lambda: count_network(build(settings, image_shape, n_classes), image_shape),
@@ -113,7 +122,7 @@ class Machine:
     def training(
         self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
     ) -> TrainingRates:
-        """settings: model, objective and training."""
+        """Return the rates of training; settings: model, objective and training."""
         training = {key: settings["training"][key] for key in (*RECIPE_KEYS, "augmentation")}
         settings = {
             "model": settings["model"],
@@ -128,11 +137,11 @@ class Machine:
     def solver(
         self, settings: Mapping[str, Any], image_shape: tuple, n_classes: int
     ) -> SolverCounts:
-        """settings: model, objective and constraint."""
+        """Return the counts of a solver; settings: model, objective and constraint."""
         key = (
             settings["model"],
             settings["constraint"],
-        )  # no objective changes which weights are pruned
+        )  # No objective changes which weights are pruned.
         return self._once(lambda: count_solver(settings, image_shape, n_classes), key, image_shape)
 
     def probe(
@@ -142,7 +151,7 @@ class Machine:
         image_shape: tuple,
         n_classes: int,
     ) -> ProbeRates:
-        """settings: model and objective."""
+        """Return the rates of a probe; settings: model and objective."""
         flops = self.network(settings, image_shape, n_classes).flops
         make = lambda: measure_probe(entry, settings, image_shape, n_classes, flops)  # noqa: E731
         return self._once(make, entry, settings["model"], image_shape)
@@ -150,19 +159,20 @@ class Machine:
     def attack(
         self, entry: Mapping[str, Any], probes: Probes, image_shape: tuple, n_classes: int
     ) -> float:
-        """Seconds for each row that the attacker learns from."""
+        """Return the seconds for each row that the attacker learns from."""
         make = lambda: measure_attack(entry, image_shape, n_classes, probes=probes)  # noqa: E731
         return self._once(make, entry, probes, image_shape, n_classes)
 
     def generator(self, image_shape: tuple, n_classes: int) -> float:
-        """Seconds for each example of each epoch that a generator is fitted to."""
+        """Return the seconds for each example of each epoch that a generator is fitted to."""
         return self._once(lambda: measure_generator(image_shape, n_classes), image_shape, n_classes)
 
     def bootstrap(self) -> float:
-        """Seconds for each example of each bootstrap replicate of one target's metrics."""
+        """Return the seconds per example and bootstrap replicate of one target's metrics."""
         return self._once(measure_bootstrap, "bootstrap")
 
     def start(self, libraries: str) -> StartRates:
+        """Return the rates of starting a job with these libraries."""
         return self._once(lambda: measure_start(libraries), "start", libraries)
 
     def _once(self, make: Callable[[], Any], *key: Any) -> Any:
@@ -173,10 +183,14 @@ class Machine:
 
 
 def _tried(settings: Mapping[str, Any], *arguments: Any) -> TrainingRates:
-    """`measure_training`, or the sentence that this network cannot be trained so."""
+    """Return the rates of `measure_training`.
+
+    Raises:
+        StudyError: This network cannot be trained so.
+    """
     try:
         return measure_training(settings, *arguments)
-    except Exception as error:  # whatever somebody's model or objective raises
+    except Exception as error:  # A user's model or objective may raise anything.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise StudyError(
             f"model {settings['model']}, objective {settings['objective']}",
@@ -187,7 +201,10 @@ def _tried(settings: Mapping[str, Any], *arguments: Any) -> TrainingRates:
 def measure_training(
     settings: Mapping[str, Any], image_shape: tuple, n_classes: int, flops: int
 ) -> TrainingRates:
-    """A few steps by the real trainer and objective on random images, in batches as large as there is time for."""
+    """Return the rates of a few steps by the real trainer and objective on random images.
+
+    Batches are as large as there is time for.
+    """
     step_flops = 3 * flops
     batch_size = max(4, min(settings["training"]["batch_size"], int(MOST_FLOPS / step_flops)))
     n_steps = max(2, min(MOST_STEPS, int(MOST_FLOPS / step_flops / batch_size)))
@@ -212,14 +229,14 @@ def measure_training(
 def measure_memory(
     settings: Mapping[str, Any], image_shape: tuple, n_classes: int, batch_size: int
 ) -> tuple[float, float]:
-    """Bytes that a step of training holds at most, whatever its batch, and for each example of it.
+    """Return the most bytes that a training step holds: whatever its batch, and per example of it.
 
     They are those of the line through this batch and one of half its size.
     """
     peaks = {}
     for size in (batch_size // 2, batch_size):
         trainer = _trainer(settings, image_shape, n_classes, size, size)
-        trainer.train_epoch(0)  # makes the optimiser's state
+        trainer.train_epoch(0)  # This makes the optimiser's state.
         peaks[size] = peak_bytes(lambda trainer=trainer: trainer.train_epoch(1))
     (half, of_half), (whole, of_whole) = peaks.items()
     per_example = max(0.0, (of_whole - of_half) / (whole - half))
@@ -227,9 +244,10 @@ def measure_memory(
 
 
 def peak_bytes(action: Callable[[], object]) -> int:
-    """The most of what PyTorch allocated meanwhile on the CPU that was held at a time.
+    """Return the largest number of bytes held at a time that PyTorch allocated during the action.
 
-    What was there before counts for nothing, also when it is let go: its size is not known.
+    Only the CPU counts. Earlier allocations count for nothing, even if they are freed: their sizes
+    are unknown.
 
     >>> import torch
     >>> peak_bytes(lambda: [torch.ones(100), torch.ones(100), torch.ones(300)].clear() or torch.ones(400))
@@ -237,13 +255,14 @@ def peak_bytes(action: Callable[[], object]) -> int:
     """
     os.environ.setdefault(
         "KINETO_LOG_LEVEL", "99"
-    )  # or the profiler reports its start and end on standard error
+    )  # Otherwise the profiler reports its start and end on standard error.
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         action()
     held, total, peak = {}, 0, 0
     for event in sorted(_allocations(profiled), key=lambda event: event.start_time_ns):
         address, size = event.extra_fields.ptr, event.extra_fields.alloc_size
-        # The profiler remembers sizes by address beyond its end, so that it may give a freed block that of another.
+        # The profiler remembers sizes by address beyond its end. So it may give a freed block the
+        # size of another one.
         change = size if size > 0 else -held.pop(address, 0)
         held.update({address: size} if size > 0 else {})
         total += change
@@ -252,7 +271,10 @@ def peak_bytes(action: Callable[[], object]) -> int:
 
 
 def _allocations(profiled: profile) -> Iterator[Any]:
-    """The blocks of memory that were taken and given back; a block is an event below the operation that it belongs to."""
+    """Yield the blocks of memory that were taken and given back.
+
+    A block is an event below the operation that it belongs to.
+    """
     pending = list(profiled.profiler.kineto_results.experimental_event_tree())
     while pending:
         event = pending.pop()
@@ -286,7 +308,10 @@ def _trainer(
 
 
 def seconds_of(action: Callable[[], object]) -> float:
-    """CPU seconds of one call in one thread, as jobs have: threads that wait for each other's turn would count as work."""
+    """Return the CPU seconds of one call in one thread, as jobs have.
+
+    With several threads, their waiting for each other would count as work.
+    """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -319,7 +344,7 @@ def measure_probe(
     n_classes: int,
     flops: int,
 ) -> ProbeRates:
-    """Seconds per example of the pool and of the reference, measured on random images."""
+    """Return seconds per example of the pool and of the reference, measured on random images."""
     plug_in = find("probe", entry["use"], "probe.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
     few, many = 2, max(8, min(100, int(MOST_FLOPS / flops / 100)))
@@ -332,14 +357,17 @@ def measure_probe(
         asked = Asked(untrained().eval(), pool, reference, untrained, np.random.default_rng(0))
         return seconds_of(lambda: function(asked, **options))
 
-    seconds(few, few)  # loads what the probe needs
+    seconds(few, few)  # This loads what the probe needs.
     least = seconds(few, few)
     in_pool, in_reference = seconds(many, few), seconds(few, many)
     return ProbeRates(_slope(least, in_pool, few, many), _slope(least, in_reference, few, many))
 
 
 def _slope(least: float, most: float, few: int, many: int) -> float:
-    """Seconds per example. Where noise hides the difference, an upper bound: all seconds over all examples."""
+    """Return seconds per example.
+
+    Where noise hides the difference, they are an upper bound: all seconds over all examples.
+    """
     return (most - least) / (many - few) if most > least else most / many
 
 
@@ -350,7 +378,11 @@ def measure_attack(
     n_examples: int = 1000,
     probes: Probes = NO_PROBES,
 ) -> float:
-    """Of made-up signals of six shadows and two targets; an attack that trains does so for as many epochs as it says."""
+    """Return the seconds of an attack for each row that it learns from.
+
+    They are measured on made-up signals of six shadow models and two targets. An attack that
+    trains does so for the number of epochs in its entry.
+    """
     plug_in = find("attack", entry["use"], "attack.use")
     function, options = plug_in.load(), options_of(plug_in, dict(entry))
     make_signals = partial(
@@ -384,10 +416,12 @@ def made_up_signals(
     traits: AttackTraits = NO_TRAITS,
     probes: Probes = NO_PROBES,
 ) -> Signals:
-    """Signals of pairs of twins that leak a little, as an attack of these traits reads them.
+    """Return signals of pairs of twins that leak a little, for an attack of these traits.
 
-    The population is as large as the pool. probes: the study's entry of each probe by its key; a
-    probe without an entry is the built-in of that name.
+    The population is as large as the pool.
+
+    probes: the study's entry of each probe by its key. A probe without an entry is the built-in of
+    that name.
     """
     rng = np.random.default_rng(n_models)
     labels = rng.integers(0, n_classes, n_examples)
@@ -416,7 +450,7 @@ def made_up_signals(
 
 
 def made_up_answers(entry: Mapping[str, Any], logits: np.ndarray, image_shape: tuple) -> np.ndarray:
-    """Random answers in the shape that the probe gives."""
+    """Return random answers in the shape of those of the probe."""
     plug_in, n_classes = find("probe", entry["use"], "probe.use"), logits.shape[-1]
     options = options_of(plug_in, dict(entry))
     if plug_in.traits.recorded:
@@ -436,7 +470,11 @@ def made_up_answers(entry: Mapping[str, Any], logits: np.ndarray, image_shape: t
 
 
 def measure_generator(image_shape: tuple, n_classes: int, n_examples: int = 256) -> float:
-    """Of three epochs minus one, on random images: what is done once is no part of it."""
+    """Return the seconds of fitting a generator, for each example and epoch.
+
+    They are half of three epochs minus one, on random images, so work that is done once does not
+    count.
+    """
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n_examples, *image_shape), dtype=np.uint8)
     labels = rng.integers(0, n_classes, n_examples)
@@ -453,6 +491,7 @@ def measure_generator(image_shape: tuple, n_classes: int, n_examples: int = 256)
 
 
 def measure_bootstrap(n_examples: int = 2000, n_replicates: int = 100) -> float:
+    """Return the seconds per example and bootstrap replicate of one target's metrics."""
     rng = np.random.default_rng(0)
     scores, members = rng.normal(size=n_examples), np.arange(n_examples) % 2 == 0
     weights = rng.integers(0, 3, (n_replicates, n_examples)).astype(np.float32)
@@ -465,7 +504,7 @@ def measure_bootstrap(n_examples: int = 2000, n_replicates: int = 100) -> float:
     return seconds_of(metrics) / (n_examples * n_replicates)
 
 
-#: what a job of a kind imports and does before its own work
+#: Each kind of job imports and does this before its own work.
 LIBRARIES = {
     "arrays": "import mia_pruning.stages.attack, scipy.special",
     "arrays_and_trees": "import mia_pruning.stages.attack, sklearn.ensemble",
@@ -476,7 +515,8 @@ LIBRARIES = {
         "step = torch.optim.Adam(layer.parameters(), fused=True); layer(torch.zeros(8, 1, 8, 8)).sum().backward(); step.step()"
     ),
 }
-#: the resident set by /proc: that of getrusage would be the parent's, if that is larger
+#: The program reports the resident set by /proc. That of getrusage would be the parent's, if that
+#: is larger.
 _REPORT = """
 import json, time
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -485,7 +525,7 @@ print(json.dumps([time.process_time(), int(peak.split()[1])]))
 
 
 def measure_start(libraries: str) -> StartRates:
-    """Of a process that a `script:` rule starts, with these libraries."""
+    """Return the rates of a process that a `script:` rule starts, with these libraries."""
     program = f"import snakemake.script\n{LIBRARIES[libraries]}\n{_REPORT}"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

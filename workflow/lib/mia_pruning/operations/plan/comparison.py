@@ -1,4 +1,7 @@
-"""A finished run's own measurements beside the estimate. A run that is not complete is compared by what is there."""
+"""Comparison of the estimate with a finished run's own measurements.
+
+An incomplete run is compared by the jobs that ran.
+"""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -12,7 +15,10 @@ from mia_pruning.types import StudyError
 
 @dataclass(frozen=True)
 class Measured:
-    """The jobs of one rule that ran: CPU seconds of all, bytes resident at most."""
+    """The jobs of one rule that ran.
+
+    cpu_seconds: of all jobs. memory_bytes: the most that one of them had resident.
+    """
 
     jobs: int
     cpu_seconds: float
@@ -20,7 +26,14 @@ class Measured:
 
 
 def read_benchmarks(results: Path) -> dict[str, Measured]:
-    """What Snakemake measured, by rule, which is in the record beside a job's log; a job without a record did not end well."""
+    """Return Snakemake's measurements, by rule.
+
+    The rule is in the record next to a job's log. A job without a record did not end well, and
+    does not count.
+
+    Raises:
+        StudyError: The folder has no benchmarks.
+    """
     found: dict[str, Measured] = {}
     for path in sorted(results.rglob("benchmarks/*.tsv")):
         record = path.parents[1] / "logs" / f"{path.stem}.provenance.json"
@@ -44,13 +57,17 @@ def read_benchmarks(results: Path) -> dict[str, Measured]:
 
 
 def _number(text: str) -> float:
-    """Nothing where a job was too short to be measured."""
+    """Return the measured number; 0 if a job was too short to be measured."""
     return 0.0 if text in ("NA", "-") else float(text)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One rule, or all: estimated and measured CPU seconds of the jobs that ran, and their largest memory."""
+    """One rule, or all of them.
+
+    estimated, measured: CPU seconds of the jobs that ran.
+    estimated_bytes, measured_bytes: memory of the largest job.
+    """
 
     rule: str
     jobs: int
@@ -65,7 +82,7 @@ class Comparison:
 
 
 def compare(costs: Iterable[RuleCost], measured: Mapping[str, Measured]) -> list[Comparison]:
-    """One entry for each rule that is planned and was run, then one for all of them."""
+    """Return one entry for each rule that is planned and was run, then one for all of them."""
     rows = [
         Comparison(
             rule=cost.rule,

@@ -1,4 +1,7 @@
-"""What each rule of a study costs: its work, read from the study, times what was counted and measured."""
+"""Cost of each rule of a study.
+
+It is the rule's work, read from the study, times the counts and measurements of this machine.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,33 +27,42 @@ from mia_pruning.study.study import Study
 from mia_pruning.training.objective import FORWARD
 from mia_pruning.types import DatasetSource
 
-#: an epoch with a solver's callback or with masks against one without: 0.84 to 1.13 by `make bench`
+#: An epoch with a solver's callback or with masks takes this many times one without; `make bench`
+#: has measured 0.84 to 1.13.
 CALLBACKS = 1.05
-#: test accuracies that the projection at a solver's end takes: two, and two times the answers themselves
+#: The projection at a solver's end takes as long as this many test accuracies: two of them, and
+#: twice the answers themselves.
 PROJECTION_TESTS = 4
-#: an image file read, decoded and made smaller by one process, at most; a photograph of ImageNet
+#: One process takes at most this long to read, decode and shrink an image file: a photograph of
+#: ImageNet.
 DECODING_SECONDS = 0.012
-#: images of a batch whose answers are asked for
+#: This many images are answered in one batch.
 ANSWERED_TOGETHER = 500
-#: copies of the logits in double precision that an attack makes
+#: An attack makes this many copies of the logits in double precision.
 ATTACK_COPIES = 4
-#: the widest layer of the network that is an attack, which sees all rows at once when it answers; float32, in and out
+#: An attack that is a network answers all rows at once. Its widest layer takes this many bytes per
+#: row: float32, in and out.
 ATTACK_ROW_BYTES = 2 * 4 * 1024
-#: numbers that a probe answers an example with, at most those of five copies of it and ten classes
+#: A probe answers an example with at most this many numbers: those of five copies of it and ten
+#: classes.
 PROBED_VALUES = 50
-#: of a recorded loss, float16
+#: A recorded loss is a float16.
 LOSS_BYTES = 2
-#: of the provenance record and the names inside a small result file
+#: The provenance record and the names inside a small result file take this many bytes.
 RECORD_BYTES = 8_000
-#: of a figure (its table, its copy in the report and what is for papers), a CSV row of a ROC
+#: A figure takes the first number of bytes: its table, its copy in the report and its files for
+#: papers. A CSV row of a ROC takes the second.
 FIGURE_BYTES, ROC_ROW_BYTES = 180_000, 60
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What some jobs of one rule need beside starting: all together, but memory_bytes and longest_... of the largest job.
+    """Needs of some jobs of one rule besides starting.
 
-    models: that are trained or queried.
+    memory_bytes, longest_seconds and longest_flops are of the largest job. All else is of all jobs
+    together.
+
+    models: number of models that are trained or queried.
     """
 
     models: int = 0
@@ -75,7 +87,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class RuleCost:
-    """One rule's jobs, with what starting them takes."""
+    """One rule's jobs, with the cost of starting them."""
 
     rule: str
     jobs: int
@@ -108,7 +120,7 @@ class Rates(Protocol):
 
 
 def rule_costs(layout: Layout, jobs: Mapping[str, int], rates: Rates) -> list[RuleCost]:
-    """One entry for each rule of Snakemake's plan, in its order."""
+    """Return one entry for each rule of Snakemake's plan, in its order."""
     work: dict[str, Cost] = {}
     for rule, _, cost in study_costs(layout, rates):
         work[rule] = work.get(rule, Cost()) + cost
@@ -119,7 +131,7 @@ def rule_costs(layout: Layout, jobs: Mapping[str, int], rates: Rates) -> list[Ru
 
 
 def with_start(rule: str, n_jobs: int, work: Cost, rates: Rates) -> Cost:
-    """The work of so many jobs, with what starting and ending each takes."""
+    """Return the work of this many jobs, with the cost of starting and ending each."""
     start = rates.start(RULES.get(rule, Rule()).libraries)
     disk = FIGURE_BYTES if rule == "draw_figure" else RECORD_BYTES
     return Cost(
@@ -134,7 +146,7 @@ def with_start(rule: str, n_jobs: int, work: Cost, rates: Rates) -> Cost:
 
 
 def study_costs(layout: Layout, rates: Rates) -> Iterator[tuple[str, str, Cost]]:
-    """Parts of the study's work by rule and experiment."""
+    """Yield parts of the study's work with their rule and experiment."""
     study = layout.study
     for name in {experiment["dataset"] for experiment in study["experiments"].values()}:
         yield "pack_dataset", WHOLE_STUDY, _packing(study.sources[name])
@@ -152,7 +164,10 @@ def study_costs(layout: Layout, rates: Rates) -> Iterator[tuple[str, str, Cost]]
 
 
 def _packing(source: DatasetSource) -> Cost:
-    """Images, and two whole numbers of 8 bytes an example."""
+    """Return the cost of packing a data set.
+
+    Its files hold the images, and two integers of 8 bytes per example.
+    """
     images = source.n_examples * prod(source.image_shape)
     decoding = DECODING_SECONDS * source.n_examples / 2 if source.n_processes > 1 else 0.0
     return Cost(
@@ -164,7 +179,7 @@ def _packing(source: DatasetSource) -> Cost:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The models of one objective in one experiment and of one seed, through every stage that concerns them."""
+    """The models of one objective, experiment and seed, in every stage that concerns them."""
 
     layout: Layout
     experiment: str
@@ -176,6 +191,7 @@ class Fitted:
         return self.layout.study
 
     def costs(self) -> Iterator[tuple[str, Cost]]:
+        """Yield parts of the work on these models with their rule."""
         pairs = {
             name: self.study["defences"][name] for name in self.study.defences_of(self.experiment)
         }
@@ -240,7 +256,7 @@ class Fitted:
 
     @cached_property
     def roles(self) -> dict[str, tuple[int, int]]:
-        """Number of models and of members of each, by role."""
+        """Number of models and number of members of each model, by role."""
         return self.layout.members_by_role(self.experiment)
 
     @property
@@ -249,30 +265,31 @@ class Fitted:
 
     @property
     def n_pool(self) -> int:
-        """Examples that members are drawn from: half of each pool is a model's."""
+        """Number of examples that members are drawn from; half of each pool is a model's."""
         return sum(2 * n_members for _, n_members in self.roles.values())
 
     @property
     def n_examples(self) -> int:
-        """Examples that each model is asked about."""
+        """Number of examples that each model is queried on."""
         return self.n_pool + self.split["test"] + self.split["reference"]
 
     @property
     def split_bytes(self) -> int:
-        """Indices of 8 bytes, and candidates and membership of a byte."""
+        """Bytes of a split: 8 for an index, and one each for candidates and membership."""
         return 8 * self.n_examples + 2 * self.n_models * self.n_pool
 
     @property
     def model_bytes(self) -> int:
-        """A stored model."""
+        """Bytes of a stored model."""
         return self.network.state_bytes + self.measured.carried_bytes
 
     def generating(self) -> Cost:
-        """Fitting a generator to the reference set, and drawing all generated examples."""
+        """Return the cost of fitting a generator to the reference set and drawing all examples."""
         n_pixels, generator = prod(self.source.image_shape), self.study["generator"]
         seconds = generator["epochs"] * self.split["reference"] * self.rates.generator(*self._data)
         n_examples = n_generated(self.study.experiment(self.experiment))
-        # Pixels as float32, four copies: what it is fitted to, and logits, values and bytes drawn.
+        # These are four copies of the pixels as float32: the fitted ones, and the logits, values
+        # and bytes that are drawn.
         return Cost(
             cpu_seconds=seconds,
             memory_bytes=16 * n_pixels * max(n_examples, self.split["reference"]),
@@ -280,7 +297,7 @@ class Fitted:
             longest_seconds=seconds,
         )
 
-    # --- training -----------------------------------------------------------------------------------------------------
+    # --- training --------------------------------------------------------------------------------
 
     def _training(self, n_models: int, n_members: int) -> Cost:
         n_recorded = self.study.trace_epochs(self.experiment, self.objective)
@@ -288,7 +305,7 @@ class Fitted:
         return cost + Cost(disk_bytes=n_models * self.model_bytes)
 
     def _sparse(self, constraint: str) -> Iterator[tuple[str, Cost]]:
-        """Pruning and retraining."""
+        """Yield the costs of pruning and retraining."""
         entry = self.study.constraint(self.experiment, constraint)
         solver = self.rates.solver({**self.settings, "constraint": entry}, *self._data)
         for n_models, n_members in self.roles.values():
@@ -319,10 +336,11 @@ class Fitted:
         held_bytes: float = 0.0,
         n_recorded: int = 0,
     ) -> Cost:
-        """Training of so many models.
+        """Return the cost of training this many models.
 
-        tests, passes: besides those of the epochs. held_bytes: of a model, besides its own.
-        n_recorded: the most epochs at whose ends the losses of the pool are recorded.
+        tests, passes: besides those of the epochs.
+        held_bytes: of a model, besides its own.
+        n_recorded: the largest number of epochs at whose ends the losses of the pool are recorded.
         """
         measured, network, n_test = self.measured, self.network, self.split["test"]
         tests += ceil(epochs / self.training["test_every"])
@@ -350,7 +368,11 @@ class Fitted:
         )
 
     def _training_bytes(self, n_members: int) -> float:
-        """Data, weights, the optimiser's state, and the larger of what a step and a test hold."""
+        """Return the memory of training.
+
+        It holds data, weights, the optimiser's state, and the larger of a step's and a test's
+        memory.
+        """
         measured = self.measured
         data = (n_members + self.split["test"] + self.split["reference"]) * (
             prod(self.source.image_shape) + 8
@@ -365,10 +387,10 @@ class Fitted:
 
     @property
     def _answer_bytes(self) -> int:
-        """A layer's input and output, of all images that are answered together."""
+        """Bytes of a layer's input and output, of all images that are answered together."""
         return 2 * min(ANSWERED_TOGETHER, self.n_examples) * self.network.widest_bytes
 
-    # --- signals, attacks, evaluation ---------------------------------------------------------------------------------
+    # --- signals, attacks, evaluation ------------------------------------------------------------
 
     def _querying(self) -> Cost:
         image_bytes, n_classes = prod(self.source.image_shape), len(self.source.class_names)
@@ -388,7 +410,7 @@ class Fitted:
         )
 
     def _probes(self) -> list[tuple[str, str]]:
-        """The probe and the constraint of each job that asks models or gathers their losses."""
+        """Return probe and constraint of each job that asks models or gathers their losses."""
         wanted = set()
         for attack in self.study["attacks"]:
             pairs = self.study.probed_defences(attack, self.experiment)
@@ -397,7 +419,10 @@ class Fitted:
         return sorted(wanted)
 
     def _gathering(self, constraint: str) -> Cost:
-        """The losses of all models in memory, by batch and joined, and once on the disk."""
+        """Return the cost of gathering the losses of all models.
+
+        They are in memory twice, by batch and joined, and once on the disk.
+        """
         n_recorded = min(
             self.study.last_epochs(self.experiment, self.objective, constraint),
             self.study.trace_epochs(self.experiment, self.objective, constraint),
@@ -421,7 +446,7 @@ class Fitted:
         )
 
     def _measuring_distance(self) -> Cost:
-        """Dense, pruned and retrained networks answer the test examples."""
+        """Return the cost of asking dense, pruned and retrained networks on the test examples."""
         n_answers = 3 * self.n_models * self.split["test"]
         held = 3 * self.n_models * self.model_bytes + self.split["test"] * prod(
             self.source.image_shape
@@ -436,7 +461,7 @@ class Fitted:
         )
 
     def _attacking(self, defence: str) -> Iterator[tuple[str, Cost]]:
-        """Every attack by every attacker, and the evaluation of them all."""
+        """Yield the costs of every attack by every attacker, and of their evaluation."""
         names = self.study.attacks_on(self.experiment, defence)
         for attack, attacker in names:
             yield "run_attack", self._attack(attack, attacker)
@@ -467,7 +492,10 @@ class Fitted:
         )
 
     def _known_rows(self, targets_per_group: int, attacker: str) -> list[int]:
-        """Examples of models that the attacker learns from, each time that the attack is run."""
+        """Return the number of examples that an attacker learns from, for each run of the attack.
+
+        An example counts once for each of the models.
+        """
         if attacker == "known_members":
             return [self.split["examples"] // 2] * self.split["models"]
         if attacker == GENERATED_SHADOWS:
@@ -480,7 +508,7 @@ class Fitted:
         ]
 
     def _evaluating(self, n_attacks: int) -> Cost:
-        """Every metric of every attack and target on every bootstrap replicate."""
+        """Return the cost of each metric of each attack and target on each bootstrap replicate."""
         n_targets, n_replicates = self.split["models"], self.study["bootstrap_replicates"] + 1
         n_drawn = n_replicates * self.split["examples"]
         seconds = n_attacks * n_targets * n_drawn * self.rates.bootstrap()
@@ -493,12 +521,16 @@ class Fitted:
         )
 
 
-#: Modules that an attack which learns from them imports: scikit-learn, or what imports it.
+#: An attack that learns from examples imports one of these modules: scikit-learn, or a module that
+#: imports it.
 LEARNING = ("sklearn", "mia_pruning.attacks.combining")
 
 
 def libraries_of(entry: Mapping[str, Any]) -> str:
-    """What an attack's job imports: torch or trees, if its module does."""
+    """Return the name of the libraries that an attack's job imports.
+
+    They are torch or trees, if the attack's module imports these.
+    """
     module = find("attack", entry["use"], "attack.use").load().__globals__
     if "torch" in module:
         return "torch"

@@ -1,4 +1,4 @@
-"""What can be counted of a network and of a solver without running a study: operations and bytes."""
+"""Operations and bytes of a network and of a solver, counted without running a study."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from mia_pruning.training.objective import Task
 class NetworkCounts:
     """One network, for one image in float32.
 
-    flops            of a forward pass, a multiply-add counted as two
-    parameter_bytes  what the optimiser steps on
-    state_bytes      what is stored: parameters and running statistics
-    widest_bytes     the largest output of a layer
+    flops           of a forward pass, a multiply-add counted as two
+    parameter_bytes of the tensors that the optimiser changes
+    state_bytes     of the stored tensors: parameters and running statistics
+    widest_bytes    of the largest output of a layer
     """
 
     flops: int
@@ -42,7 +42,7 @@ def count_network(network: nn.Module, image_shape: tuple[int, int, int]) -> Netw
 
 
 def n_bytes(tensors: Iterable[Tensor]) -> int:
-    """Bytes of these tensors' values.
+    """Return the bytes of these tensors' values.
 
     >>> n_bytes([torch.zeros(3), torch.zeros(2, dtype=torch.bool)])
     14
@@ -52,7 +52,7 @@ def n_bytes(tensors: Iterable[Tensor]) -> int:
 
 @torch.no_grad()
 def _output_bytes(network: nn.Module, image_shape: tuple[int, int, int]) -> list[int]:
-    """Bytes of each layer's output for one image."""
+    """Return the bytes of each layer's output for one image."""
     found: list[int] = []
     leaves = [module for module in network.modules() if not list(module.children())]
     hooks = [
@@ -68,12 +68,12 @@ def _output_bytes(network: nn.Module, image_shape: tuple[int, int, int]) -> list
 
 @dataclass(frozen=True)
 class SolverCounts:
-    """What a solver adds to the training of one model.
+    """Additions of a solver to the training of one model.
 
-    epochs             that it trains, epochs of dense training repeated for it included
-    passes_per_member  passes through the network that it takes beside the epochs
-    mask_bytes         of the masks, which stay with the model
-    tensor_bytes       of what else it wants kept
+    epochs            that it trains, including epochs of dense training that are repeated for it
+    passes_per_member passes through the network besides those of the epochs
+    mask_bytes        of the masks, which stay with the model
+    tensor_bytes      of the further tensors that it keeps
     """
 
     epochs: int
@@ -85,7 +85,10 @@ class SolverCounts:
 def count_solver(
     settings: Mapping[str, Any], image_shape: tuple[int, int, int], n_classes: int
 ) -> SolverCounts:
-    """settings: model, objective, training and constraint. The solver is started on two random images."""
+    """Return the counts of a solver, which is started on two random images.
+
+    settings: model, objective, training and constraint.
+    """
     sparsity_set, solver = make_constraint(settings["constraint"])
     network = build(settings, image_shape, n_classes)
     data = random_data(2, image_shape, n_classes)
@@ -103,7 +106,7 @@ def count_solver(
 def random_data(
     n: int, image_shape: tuple[int, int, int], n_classes: int, augmentations: Iterable[str] = ()
 ) -> ResidentData:
-    """n random images with random labels, on the CPU."""
+    """Return n random images with random labels, on the CPU."""
     rng = np.random.default_rng(0)
     images, labels = (
         rng.integers(0, 256, (n, *image_shape), dtype=np.uint8),

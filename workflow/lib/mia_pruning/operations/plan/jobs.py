@@ -1,4 +1,4 @@
-"""How many jobs a study has, by Snakemake's own plan."""
+"""Number of a study's jobs, by Snakemake's own plan."""
 
 import os
 import re
@@ -17,7 +17,7 @@ HEAD_OF_ERROR = re.compile(r"\w*(Error|Exception)\b.*:$")
 
 
 def count_jobs(study: Path, folder: Path, plan: Path | None = None) -> dict[str, int]:
-    """The number of jobs of each rule that Snakemake would run in this folder.
+    """Return the number of jobs of each rule that Snakemake would run in this folder.
 
     plan: if given, all jobs of the study are counted, laid out by this plan file instead of the
     one in the folder.
@@ -49,7 +49,7 @@ def count_jobs(study: Path, folder: Path, plan: Path | None = None) -> dict[str,
 
 
 def reason_of(text: str) -> str:
-    """Snakemake's error message, without its announcements and its traceback.
+    """Return Snakemake's error message, without its announcements and its traceback.
 
     >>> reason_of('Using profile x.\\nWorkflowError in file a.smk, line 4:\\nFile b is gone\\n  File "a.smk", line 4')
     'File b is gone'
@@ -62,7 +62,7 @@ def reason_of(text: str) -> str:
 
 
 def parse_job_table(text: str) -> dict[str, int]:
-    """The counts in what a dry run prints, without the target rule.
+    """Return the counts in the output of a dry run, without the target rule.
 
     >>> parse_job_table("Job stats:\\njob      count\\n-------  -----\\ntrain        2\\nall          1\\ntotal        3\\n")
     {'train': 2}

@@ -10,7 +10,7 @@ _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours.
+    """Return seconds, minutes or hours as text.
 
     >>> duration(0), duration(42), duration(200), duration(36000)
     ('0 s', '42 s', '3.3 min', '10 h')
@@ -19,7 +19,7 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Bytes in powers of a thousand.
+    """Return bytes as text, in powers of a thousand.
 
     >>> size(1_725_952), size(25)
     ('1.7 MB', '0.025 kB')
@@ -34,7 +34,10 @@ def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
 
 
 def gpu_seconds(cost: Cost, tflops: float) -> float:
-    """Operations over an assumed rate, given in units of 10^12 operations a second."""
+    """Return operations over an assumed rate.
+
+    tflops: the rate, in 10^12 operations a second.
+    """
     return cost.flops / (tflops * 1e12)
 
 
@@ -78,7 +81,10 @@ def comparison_table(rows: Sequence[Comparison]) -> str:
 
 
 def aligned(rows: list[list[str]]) -> str:
-    """Columns as wide as they must be; the first is words, the others are numbers."""
+    """Return rows as lines with columns of the smallest sufficient width.
+
+    The first column is words, the remaining ones are numbers.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(

@@ -1,4 +1,7 @@
-"""From costs to what is asked of a cluster: models a job, and for each rule and experiment the largest job's memory and time."""
+"""Requests from a cluster, derived from costs.
+
+They are the models per job and, for each rule and experiment, the largest job's memory and time.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -16,15 +19,16 @@ from mia_pruning.study.layout import Layout
 from mia_pruning.study.pipeline import RULES, rules_that
 from mia_pruning.study.study import Study
 
-#: Rules whose jobs take several models.
+#: The jobs of these rules take several models.
 MODEL_RULES = rules_that("takes_batches")
 
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """What jobs of networks run on.
+    """The device that jobs of networks run on.
 
-    name: `cpu`, as measured here, or `gpu`. tflops: assumed rate of a GPU, 10^12 operations a second.
+    name: `cpu`, as measured here, or `gpu`.
+    tflops: assumed rate of a GPU, 10^12 operations a second.
     """
 
     name: str
@@ -33,7 +37,7 @@ class Device:
     def seconds(self, rule: str, cost: Cost, start: float) -> float:
         """Return the seconds of the longest job.
 
-        What is not counted in operations takes as long on a GPU as on a CPU.
+        Work that is not counted in operations takes as long on a GPU as on a CPU.
         """
         if self.name == "gpu" and RULES[rule].on_gpu and cost.longest_flops:
             return start + cost.longest_flops / (self.tflops * 1e12)
@@ -71,7 +75,7 @@ def _longest_model(layout: Layout, rates: Rates, device: Device) -> dict[str, fl
 
 
 def _models(experiment: Mapping, seconds_per_model: float) -> int:
-    """As many as the time allows, then spread evenly over the jobs that this takes.
+    """Return as many models as the time allows, then spread evenly over the jobs that this takes.
 
     >>> split = {"models": 10, "shadow_models": 0}
     >>> [_models({"split": split, "training": {"minutes_per_job": 1}}, seconds) for seconds in (1, 8, 20, 100)]
@@ -85,7 +89,7 @@ def _models(experiment: Mapping, seconds_per_model: float) -> int:
 
 
 def request(layout: Layout, jobs: Iterable[str], rates: Rates, device: Device) -> Resources:
-    """Return what the jobs of these rules need."""
+    """Return the resources that the jobs of these rules request."""
     study = layout.study
     work: dict[tuple[str, str], Cost] = {}
     for rule, experiment, cost in study_costs(layout, rates):
