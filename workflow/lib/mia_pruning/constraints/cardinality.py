@@ -101,8 +101,7 @@ def uniform(shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[s
 
 
 def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[str, int]:
-    """Return budgets whose density is the sum of a layer's axes over their product, times a
-    factor.
+    """Return budgets with density proportional to the sum of a layer's axes over their product.
 
     So small layers stay denser. Source: the ERK rule of Evci et al. 2020 (Rigging the Lottery),
     after Mocanu et al. 2018. Layers that would exceed density 1 stay dense, and the remaining

@@ -88,7 +88,7 @@ class Narrowing(Callback):
         self._keeper = KeepMasked(self.model, masks)
 
     def _scores(self) -> dict[str, Tensor]:
-        """Return magnitudes; a kept weight that happens to be zero still ranks above the pruned
+        """Return magnitudes, where a kept weight that is zero still ranks above the pruned
         ones.
         """
         return {

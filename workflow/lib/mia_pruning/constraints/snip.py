@@ -1,6 +1,6 @@
 """SNIP (Lee, Ajanthan and Torr 2019): choose the weights to keep before any training.
 
-They are chosen by what the loss would miss of each.
+They are chosen by the sensitivity of the loss to each weight.
 """
 
 import itertools

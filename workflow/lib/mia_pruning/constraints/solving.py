@@ -43,8 +43,8 @@ class Solver(ABC):
     `reads_members` (`traits.py`).
 
     epochs         0 for a solver that does not train
-    rewind_epochs  if a number, the kept weights return to their values after so many epochs of dense
-                   training
+    rewind_epochs  if a number, the kept weights return to their values after so many epochs of
+                   dense training
     """
 
     epochs = 0

@@ -13,8 +13,7 @@ Augmentation = Callable[[Tensor, np.random.Generator], Tensor]
 
 
 class ResidentData:
-    """Images (n, height, width, channels) uint8 and labels (n,), kept on the device, channels
-    last.
+    """Images (n, height, width, channels) uint8 and labels (n,) on the device, channels last.
 
     mean and deviation are per channel, on the 0-255 scale. Augmentations change the uint8
     batches of a training in turn.

@@ -94,7 +94,7 @@ class Objective:
     def guarantee(self, carried: Mapping[str, Tensor]) -> dict[str, Any]:
         """Return what the objective promises of a model that ends with these tensors.
 
-        It is numbers and words by name, usually nothing.
+        These are numbers and words by name; most objectives promise nothing.
         """
         return {}
 
