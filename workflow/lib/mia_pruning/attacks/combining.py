@@ -39,10 +39,10 @@ Fit = Callable[[np.ndarray, np.ndarray], Scorer]
 
 @dataclass(frozen=True)
 class Part:
-    """Scores of targets (n_targets, n_examples) and of shadows (n_shadows, n_examples) by one sign.
+    """Scores of targets (n_targets, n_examples) and of shadows (n_shadows, n_examples).
 
-    Those of a shadow must not have been learned from its membership, or they look better than they
-    are. NaN where a shadow cannot be attacked.
+    They are by one sign. Those of a shadow must not have been learned from its membership, or
+    they look better than they are. NaN where a shadow cannot be attacked.
     """
 
     name: str

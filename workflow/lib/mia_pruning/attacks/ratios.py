@@ -125,8 +125,8 @@ def share_beaten(ratios: np.ndarray, of_population: np.ndarray, gamma: float) ->
     """Return the share of the population (m,) that each log-ratio (n,) exceeds by over log
     gamma.
 
-    Among equal shares the higher ratio scores higher, by less than 1 / (2 m): where the ratio
-    lies between the two of the population around it. So the scores are ordered as the ratios
+    Among equal shares the higher ratio scores higher, by less than 1 / (2 m): by its position
+    between the two ratios of the population around it. So the scores are ordered as the ratios
     are, however small the population is. NaN for NaN.
 
     >>> share_beaten(np.log([0.5, 1.0, 3.0, 9.0]), np.log([1.0, 0.2, 2.0]), gamma=1.0).round(2)

@@ -23,7 +23,10 @@ PARTS = {"all": ("train", "test"), "train": ("train",), "test": ("test",)}
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download: its name, its published digest, and the addresses of the folders that hold it."""
+    """A file to download: its name, its published digest, and the folders' addresses.
+
+    Each of these folders holds the file.
+    """
 
     name: str
     digest: str

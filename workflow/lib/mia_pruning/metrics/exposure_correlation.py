@@ -25,10 +25,10 @@ from scipy.stats import rankdata
 
 from mia_pruning.metrics.intervals import quantile
 
-#: A reliability below this many standard errors cannot be told from 0. It was simulated at n =
-#: 2,800 examples and 4 or 16 pairs. Without any leak, 0.3 % of defences pass. With a weak leak,
-#: at most 2 % of defences pass with an interval that misses the truth. At 1.96 standard errors
-#: these are 6 %.
+#: A reliability below this many standard errors cannot be distinguished from 0. It was simulated
+#: at n = 2,800 examples and 4 or 16 pairs. Without any leak, 0.3 % of defences pass. With a weak
+#: leak, at most 2 % of defences pass with an interval that misses the truth. At 1.96 standard
+#: errors these are 6 %.
 FEWEST_ERRORS = 3.0
 #: The jackknife leaves out one pair at a time, and at least two must remain.
 FEWEST_PAIRS = 3

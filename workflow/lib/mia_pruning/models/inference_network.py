@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 
 class InferenceNetwork(nn.Module):
-    """Prediction branch C-1024-512-64, label branch C-512-64, joint 128-256-64-1, ReLU between layers."""
+    """The network: prediction branch C-1024-512-64, label branch C-512-64, joint 128-256-64-1.
+
+    ReLU is between layers.
+    """
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
