@@ -10,8 +10,8 @@ ratio p(x | target) / p(x), without the comparison with a population. The offlin
 for the missing shadows inside: their losses are near 0, which would pull the logarithm of the mean
 towards 0. The formulas are those of LeakPro (aidotse/LeakPro, base.py), which cites the paper.
 
-`auto` is chosen on the shadow models: the value with the highest AUC. Each is attacked by the other
-ones without its twin. A scale near 1 suits networks that hardly memorise.
+`auto` is chosen on the shadow models: the value with the highest AUC. Each is attacked by the
+other ones without its twin. A scale near 1 suits networks that hardly memorise.
 
 Differs: LeakPro fixes the scale at 0.33, and the temperature, by which logits are divided, at 2.
 The mean over the shadows inside and the mean over those outside count one half each. LeakPro takes

@@ -109,8 +109,7 @@ def combined_scores(
     fit: Fit = fit_logistic,
     per_class: bool = False,
 ) -> np.ndarray:
-    """Return scores of the best part, or of the combination, minus the best threshold on
-    shadows.
+    """Return scores of the best part, or of the combination, minus the best threshold on shadows.
 
     Shape (n_targets, n_examples). fit learns the combination from rows of the shadow models.
     per_class: one threshold for each class. Raises ValueError where the shadows have no members
@@ -183,8 +182,9 @@ def _known(parts: Sequence[Part], shadows: Signals) -> np.ndarray:
 
 
 def _scored(rows: np.ndarray, scorers: Sequence[Scorer]) -> np.ndarray:
-    """Return the mean of the scorers on rows (n_examples, n_parts); NaN where a part is
-    missing.
+    """Return the mean of the scorers on rows (n_examples, n_parts).
+
+    It is NaN where a part is missing.
     """
     scores = np.full(len(rows), np.nan)
     known = np.isfinite(rows).all(axis=-1)

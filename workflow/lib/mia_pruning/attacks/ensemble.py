@@ -23,8 +23,7 @@ def ensemble(
     *,
     n_trees: Annotated[int, ">= 1"] = 40,
 ) -> np.ndarray:
-    """Return the best part on the shadow models, or the learned combination, minus its
-    threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
     Shape (n_targets, n_examples). The parts: the loss, modified entropy, calibrated loss,
     offline LiRA and offline RMIA; with shadows inside, online BaVarIA and online RMIA.

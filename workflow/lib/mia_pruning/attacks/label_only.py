@@ -19,8 +19,7 @@ def label_only(
     *,
     per_class: bool = False,
 ) -> np.ndarray:
-    """Return the best part on the shadow models, or the learned combination, minus its
-    threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
     Shape (n_targets, n_examples). The parts: whether the answer on the image is right; how many
     of those on its augmented copies are; the share of its noisy copies that are, at each

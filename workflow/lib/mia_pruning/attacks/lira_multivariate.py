@@ -25,8 +25,7 @@ from mia_pruning.types import Signals
     title="LiRA, online, augmented queries", by_example=True, inside=True, probes=("augmented",)
 )
 def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """Return the best part on the shadow models, or the learned combination, minus its
-    threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
     Shape (n_targets, n_examples). The parts are those of `augmented_parts`.
     """
@@ -134,8 +133,9 @@ class Side:
 
     @classmethod
     def of(cls, values: np.ndarray, chosen: np.ndarray) -> "Side":
-        """Return the side of values (n_models, n_examples, k) where chosen (n_models,
-        n_examples).
+        """Return the side of values (n_models, n_examples, k) that are chosen.
+
+        chosen: (n_models, n_examples) bool.
         """
         count, total = _sums(values, chosen)
         return cls(count, total, _covariance(values, chosen, _mean(count, total)))

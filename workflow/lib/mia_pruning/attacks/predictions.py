@@ -1,5 +1,6 @@
-"""Inputs of an attack network from a prediction: the log-odds of every class, the label's
-first.
+"""Inputs of an attack network from a prediction: the log-odds of every class.
+
+Those of the label are first.
 """
 
 import numpy as np

@@ -38,8 +38,7 @@ def quantile_regression(
     n_trees: Annotated[int, ">= 1"] = 60,
     n_threshold_shadows: Annotated[int, ">= 1"] = 4,
 ) -> np.ndarray:
-    """Return the best part on the shadow models, or the learned combination, minus its
-    threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
     Shape (n_targets, n_examples). The parts: the margin, which is the log-odds of the label;
     margin - its predicted median; that over (predicted quantile - median).

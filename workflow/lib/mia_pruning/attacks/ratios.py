@@ -122,8 +122,7 @@ def majority(ratios: np.ndarray) -> np.ndarray:
 
 
 def share_beaten(ratios: np.ndarray, of_population: np.ndarray, gamma: float) -> np.ndarray:
-    """Return the share of the population (m,) that each log-ratio (n,) exceeds by over log
-    gamma.
+    """Return the share of the population (m,) that each log-ratio (n,) exceeds by over log gamma.
 
     Among equal shares the higher ratio scores higher, by less than 1 / (2 m): by its position
     between the two ratios of the population around it. So the scores are ordered as the ratios

@@ -44,8 +44,7 @@ def samia(
     batch_size: Annotated[int, ">= 1"] = 200,
     learning_rate: Annotated[float, "> 0"] = 0.001,
 ) -> np.ndarray:
-    """Return the best part on the shadow models, or the learned combination, minus its
-    threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
     Shape (n_targets, n_examples). The parts: the network, the loss, modified entropy, and the
     latter minus the best threshold of each class.

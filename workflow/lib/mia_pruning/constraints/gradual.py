@@ -88,9 +88,7 @@ class Narrowing(Callback):
         self._keeper = KeepMasked(self.model, masks)
 
     def _scores(self) -> dict[str, Tensor]:
-        """Return magnitudes, where a kept weight that is zero still ranks above the pruned
-        ones.
-        """
+        """Return magnitudes, where a kept weight of zero still ranks above the pruned ones."""
         return {
             name: weight.detach().abs().clamp_min(torch.finfo(weight.dtype).tiny) * self._held[name]
             for name, weight in self.weights.items()

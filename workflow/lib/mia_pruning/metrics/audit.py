@@ -65,9 +65,7 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
 
 
 def most_true_positives(fpr: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
-    """Return the true-positive rate that no attack on an (epsilon, delta)-private model
-    exceeds.
-    """
+    """Return the true-positive rate that no attack exceeds on an (epsilon, delta)-DP model."""
     return np.clip(
         np.minimum(np.exp(epsilon) * fpr + delta, 1 - np.exp(-epsilon) * (1 - delta - fpr)),
         0.0,
@@ -76,7 +74,7 @@ def most_true_positives(fpr: np.ndarray, epsilon: float, delta: float) -> np.nda
 
 
 def most_accuracy(epsilon: float, delta: float) -> float:
-    """Return the balanced accuracy that no attack on an (epsilon, delta)-private model exceeds.
+    """Return the balanced accuracy that no attack exceeds on an (epsilon, delta)-DP model.
 
     >>> most_accuracy(0.0, 0.0)
     0.5

@@ -22,12 +22,12 @@ LOG_2 = float(np.log(2))
 
 
 def js_divergence(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the divergence, (n_replicates,), of a statistic (n,) between members and
-    non-members.
+    """Return the Jensen-Shannon divergence between a statistic of members and of non-members.
 
-    Counting overestimates entropy differences. The bias is subtracted to first order (Miller
-    1955): for each entropy, half of the number of occupied bins minus 1, over the number of
-    examples. So the estimate can be slightly below 0.
+    statistic: (n,); result: (n_replicates,), in nats. Counting overestimates entropy
+    differences. The bias is subtracted to first order (Miller 1955): for each entropy, half of
+    the number of occupied bins minus 1, over the number of examples. So the estimate can be
+    slightly below 0.
     """
     p, q = _counts(statistic, members, weights)
     n_members, n_others = p.sum(axis=1, keepdims=True), q.sum(axis=1, keepdims=True)
@@ -41,11 +41,10 @@ def js_divergence(statistic: np.ndarray, members: np.ndarray, weights: np.ndarra
 
 
 def held_out_gain(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return G, (n_replicates,), on one half of the examples, of the best inference model on the
-    other.
+    """Return G, (n_replicates,), of the best inference model on one half of the examples.
 
-    It is averaged over both directions. In the mean it is at most JS - log 2, and it is -log 2
-    for a model that guesses.
+    It is measured on the other half, and averaged over both directions. In the mean it is at
+    most JS - log 2, and it is -log 2 for a model that guesses.
     """
     # Each half gets every second member and every second non-member.
     first = np.where(members, np.cumsum(members), np.cumsum(~members)) % 2 == 0

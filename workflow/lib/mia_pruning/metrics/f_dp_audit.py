@@ -122,10 +122,9 @@ def least_total(
 def refutes(
     n_canaries: int, n_guesses: int, n_correct: int, least: Least, confidence: float = CONFIDENCE
 ) -> bool:
-    """Return True where so many right guesses are less likely than 1 - confidence by the
-    promise.
+    """Return True where so many right guesses are too unlikely under the promise.
 
-    Raises ValueError as `check_counts` does.
+    Their probability is then below 1 - confidence. Raises ValueError as `check_counts` does.
 
     >>> refutes(100, 100, 60, gaussian(0.0)), refutes(100, 100, 59, gaussian(0.0))
     (True, False)
@@ -180,7 +179,7 @@ def expected_mu(
     n_correct: np.ndarray,
     confidence: float = CONFIDENCE,
 ) -> np.ndarray:
-    """Return about the bound on mu, in closed form, for choosing a design.
+    """Return an approximate bound on mu, in closed form, for choosing a design.
 
     It is not above 0 at chance level. A mechanism may be right about all examples at once in an
     event of probability 1 - confidence, and many examples leave such an event possible. The

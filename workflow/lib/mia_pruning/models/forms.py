@@ -45,8 +45,7 @@ def scaled(n_channels: int, width: float) -> int:
 
 
 def initialise_(network: nn.Module) -> None:
-    """Draw the weights of convolutions as He et al. 2015 (Delving Deep into Rectifiers) for
-    ReLU.
+    """Draw the weights of convolutions as He et al. 2015 (Delving Deep into Rectifiers) for ReLU.
 
     The variance follows from the number of outputs. Linear layers and normalisation keep torch's
     own initial values.

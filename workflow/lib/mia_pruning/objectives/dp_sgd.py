@@ -103,8 +103,7 @@ class DpSgd(Erm):
         self.noise_for(plan.n_members, plan.batch_size)
 
     def noise_for(self, n_members: int, batch_size: int) -> float:
-        """Return the noise multiplier: as given, or the least that keeps `epochs` within
-        epsilon.
+        """Return the noise multiplier: as given, or the least that keeps `epochs` within epsilon.
 
         Raises StudyError where no noise reaches epsilon.
         """
@@ -149,8 +148,7 @@ class DpSgd(Erm):
 
 
 class ExampleNorms(GradSampleModuleFastGradientClipping):
-    """Opacus' norms of the gradients of single examples, right for channels-last activations
-    too.
+    """Opacus' norms of the gradients of single examples, right for channels-last activations too.
 
     Opacus 1.6.0 unfolds a convolution's input by strides that hold for contiguous tensors only.
     Without a warning, the norms of channels-last ones are wrong by tens of per cent, and

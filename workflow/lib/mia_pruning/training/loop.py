@@ -71,9 +71,7 @@ class Trainer:
 
     @property
     def sample_passes(self) -> float:
-        """Forward and backward passes of an example through the network, from its first phase
-        on.
-        """
+        """Forward and backward passes of an example, from the network's first phase on."""
         return self.history[-1][-1] if self.history else self.passes_before
 
     def run(
