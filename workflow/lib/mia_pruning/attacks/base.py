@@ -10,8 +10,8 @@ ratio p(x | target) / p(x), without the comparison with a population. The offlin
 for the missing shadows inside: their losses are near 0, which would pull the logarithm of the mean
 towards 0. The formulas are those of LeakPro (aidotse/LeakPro, base.py), which cites the paper.
 
-`auto` is chosen on the shadow models, each attacked by the others without its twin: the value with
-the highest AUC. A scale near 1 suits networks that hardly memorise.
+`auto` is chosen on the shadow models: the value with the highest AUC. Each is attacked by the
+other ones without its twin. A scale near 1 suits networks that hardly memorise.
 
 Differs: LeakPro fixes the scale at 0.33, and the temperature, by which logits are divided, at 2.
 The mean over the shadows inside and the mean over those outside count one half each. LeakPro takes
@@ -30,9 +30,10 @@ from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
-#: The scales among which `auto` chooses.
+#: `auto` chooses among these scales.
 SCALES = tuple(step / 10 for step in range(11))
-#: Values and membership of shadows (n_models, n_examples) -> what is expected (n_examples,).
+#: An expectation takes values and membership of shadows (n_models, n_examples). It returns the
+#: expected values (n_examples,).
 Expectation = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -44,9 +45,10 @@ def base_online(
     *,
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """Log of the label's probability over its mean, minus the best threshold on the shadows.
+    """Return the log of the label's probability over its mean, minus the best threshold.
 
-    Shape (n_targets, n_examples). temperature: divides the logits.
+    Shape (n_targets, n_examples). The threshold is that on the shadows. temperature: divides the
+    logits. Raises ValueError where the shadows are too few.
     """
     return _guesses(targets, shadows, expected_online, 1.0, temperature)
 
@@ -60,31 +62,35 @@ def base_offline(
     scale: Annotated[Literal["auto"] | float, ">= 0, <= 1"] = "auto",
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """As `base_online`, with the mean over the shadows outside, and its logarithm times `scale`.
+    """Return the same as `base_online`, with the mean outside, and its logarithm times `scale`.
 
-    scale: 0.33 is LeakPro's default; 0 gives the loss attack, 1 the ratio to the shadows outside.
+    The mean is over the shadows outside. scale: 0.33 is LeakPro's default; 0 gives the loss
+    attack, 1 the ratio to the shadows outside.
     """
     return _guesses(targets, shadows, expected_offline, scale, temperature)
 
 
 def expected_online(values: np.ndarray, membership: np.ndarray) -> np.ndarray:
-    """Logarithm of the mean of both sides' means, (n_examples,); NaN where a side is empty."""
+    """Return the logarithm of the mean of both sides' means; NaN where a side is empty.
+
+    Shape (n_examples,).
+    """
     inside, outside = (log_mean_exp(values, chosen) for chosen in (membership, ~membership))
     with np.errstate(invalid="ignore"):
         return np.logaddexp(inside, outside) - np.log(2)
 
 
 def expected_offline(values: np.ndarray, membership: np.ndarray) -> np.ndarray:
-    """Logarithm of the mean outside, (n_examples,); NaN where no model is outside."""
+    """Return the logarithm of the mean outside, (n_examples,); NaN where no model is outside."""
     return log_mean_exp(values, ~membership)
 
 
 def log_mean_exp(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """log mean exp(values) over the chosen models, (n_examples,), of two arrays (n_models,
-    n_examples).
+    """Return log mean exp(values) over the chosen models, (n_examples,).
 
-    NaN where no model is chosen. Each example is shifted by its largest chosen value. So nothing
-    overflows, and the sum holds a 1, so its logarithm is exact to rounding.
+    Both arrays are (n_models, n_examples). The result is NaN where no model is chosen. Each
+    example is shifted by its largest chosen value. So nothing overflows, and the sum holds a 1,
+    so its logarithm is exact to rounding.
 
     >>> values = np.array([[-800.0, 0.0], [-802.0, 1e4]])
     >>> log_mean_exp(values, np.array([[True, True], [True, False]])).round(3)
@@ -98,7 +104,7 @@ def log_mean_exp(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 class Setting(NamedTuple):
-    """What `auto` chooses, with values of the shadows under it and what is expected of each."""
+    """A setting that `auto` may choose, with values of the shadows and their expected values."""
 
     temperature: float
     scale: float
@@ -110,7 +116,7 @@ class Setting(NamedTuple):
 
     @property
     def scores(self) -> np.ndarray:
-        """(n_shadows, n_examples)"""
+        """Scores of the shadows, (n_shadows, n_examples)."""
         return self.values - self.scale * self.expected
 
 
@@ -120,8 +126,9 @@ def choose(
     scale: float | str,
     temperature: float | str,
 ) -> Setting:
-    """The setting of the highest AUC on the shadows, each attacked by the others without its twin;
-    the first of equal ones. A number is taken as it is.
+    """Return the setting of the highest AUC on the shadows; the first of equal ones.
+
+    Each shadow is attacked by the other ones without its twin. A number is taken as it is.
     """
     settings = _settings(shadows, expect, grid(temperature, TEMPERATURES), grid(scale, SCALES))
     return best_on_shadows(settings, lambda setting: setting.scores, shadows)
@@ -141,10 +148,11 @@ def _settings(
 
 
 def _expected_by_others(values: np.ndarray, shadows: Signals, expect: Expectation) -> np.ndarray:
-    """What the other shadows without the twin make expect of each, (n_shadows, n_examples).
+    """Return the values expected of each shadow, (n_shadows, n_examples).
 
-    The sums are computed again for each pair of twins: subtracting a pair's terms from the sum of
-    all leaves only rounding where the pair dominates it.
+    They follow from the other shadows without the twin. The sums are computed again for each
+    pair of twins: subtracting a pair's terms from the sum of all leaves only rounding where the
+    pair dominates it.
     """
     expected, by_others = np.empty_like(values), {}
     for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
@@ -163,8 +171,9 @@ def _guesses(
     scale: float | str,
     temperature: float | str,
 ) -> np.ndarray:
-    """Values minus what is expected, minus the threshold of the highest balanced accuracy on the
-    shadows.
+    """Return values minus expected values, minus the threshold that is best on the shadows.
+
+    The threshold is that of the highest balanced accuracy.
     """
     best = choose(shadows, expect, scale, temperature)
     expected = expect(best.values, shadows.membership)
@@ -175,7 +184,9 @@ def _guesses(
 
 
 def _values(signals: Signals, temperature: float) -> np.ndarray:
-    """Minus the loss, (n_models, n_examples); model by model, so that no copy of all logits is
-    made."""
+    """Return minus the loss, (n_models, n_examples).
+
+    It is computed model by model, so that no copy of all logits is made.
+    """
     logits = (of_model / np.float64(temperature) for of_model in signals.logits)
     return np.stack([negative_loss(of_model, signals.labels) for of_model in logits])

@@ -34,15 +34,16 @@ from mia_pruning.attacks.references import (
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
-#: Degrees of freedom, and the ratio k, are at most this: then a t distribution is nearly normal.
+#: Degrees of freedom, and the ratio k, are at most this. A t distribution is then nearly normal.
 MOST_FREEDOM = 1e4
 
 
 @attack(title="BaVarIA, online", by_example=True, inside=True)
 def bavaria_online(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """Log ratio of the predictive densities in and out, minus the best threshold on shadows.
+    """Return the log ratio of the predictive densities in and out, minus the best threshold.
 
-    Shape (n_targets, n_examples). Raises ValueError where no example has two shadows on a side.
+    Shape (n_targets, n_examples). The threshold is that on the shadows. Raises ValueError where
+    no example has two shadows on a side.
     """
 
     return scores_by_references(targets, shadows, answers, online)
@@ -50,10 +51,10 @@ def bavaria_online(targets: Signals, shadows: Signals, rng: np.random.Generator)
 
 @attack(title="BaVarIA, offline", by_example=True)
 def bavaria_offline(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """One-sided tail of the predictive density out, minus the best threshold on shadows.
+    """Return the one-sided tail of the predictive density out, minus the best threshold.
 
-    Shape (n_targets, n_examples). The tail is `Predictive.signed_tail`. Raises ValueError where no
-    example has two shadows outside.
+    Shape (n_targets, n_examples). The threshold is that on the shadows, the tail
+    `Predictive.signed_tail`. Raises ValueError where no example has two shadows outside.
     """
 
     def make(references: References) -> Score:
@@ -64,7 +65,7 @@ def bavaria_offline(targets: Signals, shadows: Signals, rng: np.random.Generator
 
 
 def online(references: References) -> Score:
-    """The log ratio, with priors that all shadows set."""
+    """Return the score that is the log ratio, with priors that all shadows set."""
     prior_in = fit_prior(references.inside, "inside")
     prior_out = fit_prior(references.outside, "outside")
 
@@ -97,20 +98,25 @@ class Predictive:
     freedom: np.ndarray
 
     def log_density(self, answer: np.ndarray) -> np.ndarray:
-        """Logarithm of the density at each answer, up to a constant of all distributions."""
+        """Return the logarithm of the density at each answer.
+
+        It is up to a constant of all distributions.
+        """
         half, z = self.freedom / 2, (answer - self.location) / self.scale
         constant = gammaln(half + 0.5) - gammaln(half) - np.log(half) / 2 - np.log(self.scale)
         return constant - (half + 0.5) * np.log1p(z**2 / self.freedom)
 
     def signed_tail(self, answer: np.ndarray) -> np.ndarray:
-        """-log(2 (1 - F)) at answers above the location, log(2 F) below: increasing in F, and 0 at
-        the location."""
+        """Return -log(2 (1 - F)) at answers above the location, log(2 F) below.
+
+        It increases in F and is 0 at the location.
+        """
         z = (answer - self.location) / self.scale
         return -np.sign(z) * (np.log(2) + log_tail(np.abs(z), self.freedom))
 
 
 def fit_prior(moments: Moments, side: str) -> Prior:
-    """Prior under which the examples' sample means and variances are the most likely, by moments.
+    """Return the prior that fits the examples' sample means and variances, by moments.
 
     Raises ValueError where no example has two answers.
     """
@@ -129,8 +135,10 @@ def fit_prior(moments: Moments, side: str) -> Prior:
 
 
 def _fit_variances(deviations: np.ndarray, free: np.ndarray) -> tuple[float, float]:
-    """Scale v and degrees of freedom f of the scaled inverse chi-squared that the examples'
-    variances come from."""
+    """Return scale v and degrees of freedom f of a scaled inverse chi-squared distribution.
+
+    The examples' variances come from it.
+    """
     logs = np.log(np.maximum(deviations / free, LEAST_DEVIATION**2)) - _log_chi(free)
     excess = logs.var() - polygamma(1, free / 2).mean()
     freedom = min(2 * _inverse_trigamma(excess), MOST_FREEDOM) if excess > 0 else MOST_FREEDOM
@@ -138,13 +146,14 @@ def _fit_variances(deviations: np.ndarray, free: np.ndarray) -> tuple[float, flo
 
 
 def _log_chi(freedom: np.ndarray | float) -> np.ndarray | float:
-    """The mean of log(chi-squared / freedom)."""
+    """Return the mean of log(chi-squared / freedom)."""
     return digamma(freedom / 2) - np.log(freedom / 2)
 
 
 def _inverse_trigamma(value: float) -> float:
-    """The x at which the trigamma function has this positive value, by Newton's method on its
-    inverse (Smyth 2004).
+    """Return the x at which the trigamma function has this positive value.
+
+    It is found by Newton's method on the function's inverse (Smyth 2004).
 
     >>> round(_inverse_trigamma(float(polygamma(1, 3.5))), 9)
     3.5
@@ -160,7 +169,7 @@ def _inverse_trigamma(value: float) -> float:
 
 
 def predict_next(moments: Moments, prior: Prior) -> Predictive:
-    """Posterior predictive distribution of one more answer on each example."""
+    """Return the posterior predictive distribution of one more answer on each example."""
     count = np.where(moments.count > 0, moments.count, np.nan)
     strength, freedom = prior.strength + count, prior.freedom + count
     location = (prior.strength * prior.mean + moments.total) / strength
@@ -170,10 +179,11 @@ def predict_next(moments: Moments, prior: Prior) -> Predictive:
 
 
 def log_tail(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """log P(t > z) of Student's t for z >= 0; NaN for NaN.
+    """Return log P(t > z) of Student's t for z >= 0; NaN for NaN.
 
-    Where the probability itself rounds to nothing, from the incomplete beta function's series
-    (Abramowitz and Stegun 1964, 26.5.23 and 15.3.3), of which the logarithm is taken term by term.
+    Where the probability itself rounds to 0, it follows from the incomplete beta function's
+    series (Abramowitz and Stegun 1964, 26.5.23 and 15.3.3), of which the logarithm is taken term
+    by term.
 
     >>> log_tail(np.array([1.0, 100.0]), np.array([5.0, 1e4])).astype(int)
     array([   -1, -3470])

@@ -1,4 +1,7 @@
-"""Difficulty calibration (Watson et al., ICLR 2022): members have a lower loss than models not trained on them have."""
+"""Difficulty calibration (Watson et al., ICLR 2022).
+
+Members have a lower loss than models not trained on them have.
+"""
 
 import numpy as np
 from scipy.special import log_softmax
@@ -11,7 +14,10 @@ from mia_pruning.types import Signals
 
 @attack(by_example=True)
 def calibrated_loss(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """The mean loss of the shadows that were not trained on the example, less the target's."""
+    """Return the mean loss of shadows not trained on the example, minus the target's loss.
+
+    The best threshold on the shadows is subtracted. Shape (n_targets, n_examples).
+    """
     return scores_by_references(targets, shadows, negative_loss, lambda _: calibrated)
 
 

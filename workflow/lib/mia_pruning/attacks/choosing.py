@@ -14,14 +14,14 @@ from mia_pruning.metrics.membership import auc
 from mia_pruning.types import Signals
 
 logger = logging.getLogger(__name__)
-#: The temperatures among which `auto` chooses.
+#: `auto` chooses among these temperatures.
 TEMPERATURES = (1.0, 2.0)
 
 Setting = TypeVar("Setting")
 
 
 def grid(value: float | str, values: tuple[float, ...]) -> tuple[float, ...]:
-    """The values to choose from: all of them for `auto`, else the number alone.
+    """Return the values to choose from: all of them for `auto`, else the number alone.
 
     >>> grid("auto", (1.0, 2.0)), grid(3, (1.0, 2.0))
     ((1.0, 2.0), (3.0,))
@@ -34,7 +34,7 @@ def best_on_shadows(
     scores_of: Callable[[Setting], np.ndarray],
     shadows: Signals,
 ) -> Setting:
-    """The setting of the highest mean AUC on the shadow models; the first of equal ones.
+    """Return the setting of the highest mean AUC on the shadow models; the first of equal ones.
 
     scores_of gives a setting's scores of the shadows, (n_shadows, n_examples): each attacked by
     models other than itself and its twin, NaN where there are too few. A setting without
@@ -55,10 +55,10 @@ def best_on_shadows(
 
 
 def mean_auc(scores: np.ndarray, shadows: Signals) -> float:
-    """Mean over the shadows of the AUC of scores (n_shadows, n_examples), where they are finite.
+    """Return the mean over the shadows of the AUC of their scores, where they are finite.
 
-    Shadows without scores of members and of non-members do not count. Without any that counts the
-    result is 0: the check of the scores then reports it.
+    scores: (n_shadows, n_examples). Shadows without scores of members and of non-members do not
+    count. Without any that counts the result is 0: the check of the scores then reports it.
     """
     known = shadows.candidates & np.isfinite(scores)
     rows = zip(scores, shadows.membership, known, strict=True)

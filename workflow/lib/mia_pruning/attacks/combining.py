@@ -1,13 +1,14 @@
 """Attacks that combine several signs of membership, or fall back to the best of them.
 
-Each sign is a part: its scores of the targets and of the shadow models. A combination of all parts
-is learned on the shadow models. The parts and the combination are then compared on the shadow
-models, and the one with the highest mean AUC is the attack; the first of equal ones. So an attacker
-falls back to a part where the combination loses to it. The targets have no part in the choice.
+Each sign is a part: its scores of the targets and of the shadow models. A combination of all
+parts is learned on the shadow models. The parts and the combination are then compared on the
+shadow models. The one with the highest mean AUC is the attack; the first of equal ones. So an
+attacker falls back to a part where the combination loses to it. The targets have no part in the
+choice.
 
 The comparison is fair to both. A part that compares models example by example scores each shadow
-by the others without its twin. The combination is cross-fitted: it scores each half of the shadow
-models after learning from the other half. On a target it is the mean of both.
+by the other ones without its twin. The combination is cross-fitted: it scores each half of the
+shadow models after learning from the other half. On a target it is the mean of both.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,24 +25,24 @@ from mia_pruning.attacks.thresholds import Statistic, class_thresholds
 from mia_pruning.metrics.membership import check_scores
 from mia_pruning.types import Signals
 
-#: Deviations below it are rounding: the part is constant on the shadow models.
+#: Standard deviations below this are rounding: the part is constant on the shadow models.
 LEAST_DEVIATION = 1e-12
-#: Boosted trees and leaves of each. With 60 trees of 16 leaves they lose to one sign where little
-#: leaks.
+#: So many trees are boosted, with so many leaves each. With 60 trees of 16 leaves they lose to
+#: one sign where little leaks.
 N_TREES, N_LEAVES = 40, 8
 
-#: Rows (n, n_parts) -> scores (n,).
+#: A scorer takes rows (n, n_parts) and returns scores (n,).
 Scorer = Callable[[np.ndarray], np.ndarray]
-#: Rows (n, n_parts) and their membership (n,) -> a scorer.
+#: A fit takes rows (n, n_parts) and their membership (n,), and returns a scorer.
 Fit = Callable[[np.ndarray, np.ndarray], Scorer]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Scores of targets (n_targets, n_examples) and of shadows (n_shadows, n_examples) by one sign.
+    """Scores of targets (n_targets, n_examples) and of shadows (n_shadows, n_examples).
 
-    Those of a shadow must not have been learned from its membership, or they look better than they
-    are. NaN where a shadow cannot be attacked.
+    They are by one sign. Those of a shadow must not have been learned from its membership, or
+    they look better than they are. NaN where a shadow cannot be attacked.
     """
 
     name: str
@@ -53,8 +54,10 @@ class Part:
 
 
 def statistic_part(name: str, statistic: Statistic, targets: Signals, shadows: Signals) -> Part:
-    """The part that is a statistic of each prediction by itself: of its log probabilities and its
-    label; model by model, so that no copy of all logits is made.
+    """Return the part that is a statistic of each prediction by itself.
+
+    The statistic is of log probabilities and label. It is computed model by model, so that no
+    copy of all logits is made.
     """
 
     def of_models(signals: Signals) -> np.ndarray:
@@ -65,9 +68,10 @@ def statistic_part(name: str, statistic: Statistic, targets: Signals, shadows: S
 
 
 def fit_logistic(rows: np.ndarray, members: np.ndarray) -> Scorer:
-    """Log-odds of membership that are linear in the parts (logistic regression), at equal priors.
+    """Return the scorer of a logistic regression: log-odds that are linear in the parts.
 
-    Parts are standardised first, so that the penalty on large weights treats them alike.
+    The log-odds are of membership, at equal priors. Parts are standardised first, so that the
+    penalty on large weights treats them alike.
     """
     centre, deviation = rows.mean(axis=0), rows.std(axis=0)
     deviation = np.where(deviation > LEAST_DEVIATION, deviation, 1.0)
@@ -77,10 +81,9 @@ def fit_logistic(rows: np.ndarray, members: np.ndarray) -> Scorer:
 
 
 def fit_with_trees(seed: int, n_trees: int = N_TREES) -> Fit:
-    """A fit whose log-odds are the mean of a logistic regression's and of boosted trees', at equal
-    priors.
+    """Return a fit whose log-odds are the mean of a logistic regression's and of boosted trees'.
 
-    Trees find more where much leaks, the regression where little does.
+    Both are at equal priors. Trees find more where much leaks, the regression where little does.
     """
 
     def fit(rows: np.ndarray, members: np.ndarray) -> Scorer:
@@ -106,11 +109,11 @@ def combined_scores(
     fit: Fit = fit_logistic,
     per_class: bool = False,
 ) -> np.ndarray:
-    """Scores of the best part, or of the combination, minus the threshold that is best on shadows.
+    """Return scores of the best part, or of the combination, minus the best threshold on shadows.
 
     Shape (n_targets, n_examples). fit learns the combination from rows of the shadow models.
-    per_class: one threshold for each class. Raises ValueError where the shadows have no members or
-    no non-members.
+    per_class: one threshold for each class. Raises ValueError where the shadows have no members
+    or no non-members.
     """
     chosen = choose([*parts, learn(parts, shadows, fit)], shadows)
     thresholds = _thresholds(chosen.of_shadows, targets, shadows, per_class=per_class)
@@ -118,7 +121,7 @@ def combined_scores(
 
 
 def choose(parts: Sequence[Part], shadows: Signals) -> Part:
-    """The part with the highest mean AUC on the shadows; the first of equal ones.
+    """Return the part with the highest mean AUC on the shadows; the first of equal ones.
 
     Only examples that every part scores count.
     """
@@ -127,10 +130,10 @@ def choose(parts: Sequence[Part], shadows: Signals) -> Part:
 
 
 def learn(parts: Sequence[Part], shadows: Signals, fit: Fit = fit_logistic) -> Part:
-    """The combination of all parts that `fit` finds, cross-fitted in two halves.
+    """Return the combination of all parts that `fit` finds, cross-fitted in two halves.
 
-    A shadow's score is learned from the other half of the shadow models, a target's is the mean of
-    what both halves teach.
+    A shadow's score is learned from the other half of the shadow models. A target's is the mean
+    of what both halves teach.
     """
     rows = np.stack([part.of_shadows for part in parts], axis=-1)
     known, half = _known(parts, shadows), halves(shadows)
@@ -148,7 +151,7 @@ def learn(parts: Sequence[Part], shadows: Signals, fit: Fit = fit_logistic) -> P
 
 
 def against_class_thresholds(part: Part, targets: Signals, shadows: Signals) -> Part:
-    """The part minus the best threshold of each class, cross-fitted as in `learn`."""
+    """Return the part minus the best threshold of each class, cross-fitted as in `learn`."""
     half, of_shadows, thresholds = halves(shadows), part.of_shadows.copy(), []
     for held_out in (half, ~half):
         others = np.where(held_out, np.nan, part.of_shadows)
@@ -160,9 +163,9 @@ def against_class_thresholds(part: Part, targets: Signals, shadows: Signals) -> 
 
 
 def halves(shadows: Signals) -> np.ndarray:
-    """One half of the shadows' rows, (n_shadows, n_examples) bool: every second pair of twins.
+    """Return one half of the shadows' rows, (n_shadows, n_examples) bool.
 
-    Of one pair or one model, every second example.
+    It is every second pair of twins. Of one pair or one model, it is every second example.
     """
     left_out = pairs(shadows.membership, shadows.candidates)
     first = np.array([min(rows) for rows in left_out])
@@ -173,13 +176,16 @@ def halves(shadows: Signals) -> np.ndarray:
 
 
 def _known(parts: Sequence[Part], shadows: Signals) -> np.ndarray:
-    """Candidates of the shadows that every part scores, (n_shadows, n_examples) bool."""
+    """Return the shadows' candidates that every part scores, (n_shadows, n_examples) bool."""
     finite = [np.isfinite(part.of_shadows) for part in parts]
     return shadows.candidates & np.logical_and.reduce(finite)
 
 
 def _scored(rows: np.ndarray, scorers: Sequence[Scorer]) -> np.ndarray:
-    """The mean of the scorers on rows (n_examples, n_parts); NaN where a part is missing."""
+    """Return the mean of the scorers on rows (n_examples, n_parts).
+
+    It is NaN where a part is missing.
+    """
     scores = np.full(len(rows), np.nan)
     known = np.isfinite(rows).all(axis=-1)
     scores[known] = np.mean([scorer(rows[known]) for scorer in scorers], axis=0)
@@ -193,7 +199,10 @@ def _thresholds(
     *,
     per_class: bool,
 ) -> np.ndarray:
-    """Best threshold of each class on the shadows' scores, (n_classes,); equal unless per_class."""
+    """Return the best threshold of each class on the shadows' scores, (n_classes,).
+
+    All are equal unless per_class.
+    """
     known = shadows.candidates & np.isfinite(of_shadows)
     labels = np.broadcast_to(shadows.labels, known.shape)[known]
     members, n_classes = shadows.membership[known], targets.logits.shape[-1]

@@ -1,4 +1,7 @@
-"""Members get a high top confidence, whatever the label (Salem et al. 2019): for an attacker who does not know the label."""
+"""Top confidence (Salem et al. 2019): members get a high one, whatever the label.
+
+This is for an attacker who does not know the label.
+"""
 
 import numpy as np
 
@@ -15,9 +18,10 @@ def confidence(
 
 
 def top_confidence(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The log-odds of the top class: as a ranking the same as its probability, without the ties that rounding to 1 makes.
+    """Return the log-odds of the top class.
 
-    log p - log(1 - p), where 1 - p is summed over the other classes.
+    They rank as its probability does, without the ties where it rounds to 1. They are log p -
+    log(1 - p), where 1 - p is summed over all classes but the top one.
     """
     ordered = np.sort(log_probabilities, axis=-1)
     return ordered[..., -1] - np.logaddexp.reduce(ordered[..., :-1], axis=-1)

@@ -1,4 +1,4 @@
-"""The gap attack (Yeom, Giacomelli, Fredrikson and Jha 2018): who is classified right is a member.
+"""The gap attack (Yeom, Giacomelli, Fredrikson and Jha 2018): correct examples are members.
 
 Its accuracy is 1/2 (train accuracy + 1 - test accuracy).
 """

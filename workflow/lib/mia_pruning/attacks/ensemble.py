@@ -23,10 +23,11 @@ def ensemble(
     *,
     n_trees: Annotated[int, ">= 1"] = 40,
 ) -> np.ndarray:
-    """The best part on the shadow models, or the learned combination, minus its threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
-    Shape (n_targets, n_examples). The parts: the loss, modified entropy, calibrated loss, offline
-    LiRA and offline RMIA; with shadows inside, online BaVarIA and online RMIA.
+    Shape (n_targets, n_examples). The parts: the loss, modified entropy, calibrated loss,
+    offline LiRA and offline RMIA; with shadows inside, online BaVarIA and online RMIA.
+
     n_trees: how many trees are boosted for the combination.
     """
     fit = fit_with_trees(int(rng.integers(1 << 31)), n_trees)
@@ -34,7 +35,7 @@ def ensemble(
 
 
 def signs(targets: Signals, shadows: Signals) -> list[Part]:
-    """The parts; those that compare with shadows inside only where there are some."""
+    """Return the parts; those that compare with shadows inside only where there are some."""
     by_itself = {"loss": label_log_odds, "modified entropy": negative_modified_entropy}
     both = targets, shadows
     by_reference = {
@@ -52,5 +53,8 @@ def signs(targets: Signals, shadows: Signals) -> list[Part]:
 
 
 def _has_inside(targets: Signals, shadows: Signals) -> bool:
-    """Each example that is asked about was in some shadow model: the pool protocol, with twins."""
+    """Return True if each example that is asked about was in some shadow model.
+
+    So it is in the pool protocol, with twins.
+    """
     return bool(shadows.membership.any(axis=0)[targets.candidates.any(axis=0)].all())

@@ -15,5 +15,5 @@ def entropy(
 
 
 def negative_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """sum_c p_c log p_c, at most 0, in nats."""
+    """Return sum_c p_c log p_c, at most 0, in nats."""
     return (np.exp(log_probabilities) * log_probabilities).sum(axis=-1)

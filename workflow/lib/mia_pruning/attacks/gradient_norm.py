@@ -1,4 +1,7 @@
-"""For attackers who hold the model itself: a member's loss has little left to change in the weights."""
+"""The gradient of a member's loss: it is short, as little is left to change in the weights.
+
+This is for attackers who hold the model itself.
+"""
 
 import numpy as np
 
@@ -11,13 +14,19 @@ from mia_pruning.types import Signals
 def gradient_norm(
     targets: Signals, shadows: Signals, rng: np.random.Generator, *, per_class: bool = False
 ) -> np.ndarray:
-    """The loss's gradient in all weights is short: minus the logarithm of its Euclidean norm."""
+    """Return minus the logarithm of the Euclidean norm of the loss's gradient in all weights.
+
+    Thresholds that are set on the shadows are subtracted. Shape (n_targets, n_examples).
+    """
     return against_thresholds(
         _shortness(targets), _shortness(shadows), targets, shadows, per_class=per_class
     )
 
 
 def _shortness(signals: Signals) -> np.ndarray:
-    """Norms that round to nothing are taken as the least positive number."""
+    """Return minus the logarithm of the norms.
+
+    Norms that round to 0 are replaced by the least positive normal number.
+    """
     norms = signals.probes["gradient_norm"].astype(np.float64)
     return -np.log(np.maximum(norms, np.finfo(np.float32).tiny))

@@ -1,4 +1,4 @@
-"""For attackers who see labels only (Choquette-Choo et al., ICML 2021): members stay right under change.
+"""The label-only attack (Choquette-Choo et al., ICML 2021): members stay right under change.
 
 Differs: the weights of the answers are learned on the shadow models. The plain sum has an attack
 accuracy of 0.572 on LeNet-5 and Fashion-MNIST, where the answer on the image alone has 0.581.
@@ -19,10 +19,12 @@ def label_only(
     *,
     per_class: bool = False,
 ) -> np.ndarray:
-    """The best of these on the shadow models, or their learned combination, minus its threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
-    Shape (n_targets, n_examples). The parts: whether the answer on the image is right; how many of
-    those on its augmented copies are; the share of its noisy copies that are, at each strength.
+    Shape (n_targets, n_examples). The parts: whether the answer on the image is right; how many
+    of those on its augmented copies are; the share of its noisy copies that are, at each
+    strength.
+
     per_class: one threshold for each class.
     """
     of_targets, of_shadows = rights(targets), rights(shadows)
@@ -31,7 +33,10 @@ def label_only(
 
 
 def rights(signals: Signals) -> dict[str, np.ndarray]:
-    """Counts or shares of right answers by the kind of query, (n_models, n_examples) each."""
+    """Return counts or shares of right answers by the kind of query.
+
+    Each is (n_models, n_examples).
+    """
     plain = signals.logits.argmax(axis=-1) == signals.labels
     copies = signals.probes["augmented"].argmax(axis=-1) == signals.labels[:, np.newaxis]
     found = {"image": plain.astype(np.float64), "copies": copies.sum(axis=-1, dtype=np.float64)}

@@ -1,4 +1,4 @@
-"""Networks that learn to tell shadow models' members from their non-members."""
+"""Networks that learn to separate shadow models' members from their non-members."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,20 @@ from torch import Tensor, nn
 from mia_pruning.metrics.membership import best_threshold, check_scores
 from mia_pruning.training.loop import autocast
 
-#: Rows that are scored at a time.
+#: So many rows are scored at a time.
 SCORED_AT_ONCE = 50_000
-#: Share of the steps in which the learning rate rises; in the others it falls to nothing.
+#: In this share of the steps the learning rate rises. In the other steps it falls to 0.
 WARM_UP = 0.2
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """How such a network is trained: by a fixed number of steps, one learning-rate cycle.
+    """Settings to train such a network: a fixed number of steps, one learning-rate cycle.
 
-    epochs: passes over the rows, or as many as `min_steps` steps take if these are more. A network that
-    stops when a held-back loss has not fallen for some epochs often stops at guessing where little
-    leaks; a fixed cycle does not.
+    epochs: passes over the rows, or as many as `min_steps` steps take if these are more.
+
+    A network that stops when a held-back loss has not fallen for some epochs often stops at
+    guessing where little leaks. A fixed cycle does not.
     """
 
     epochs: int
@@ -32,7 +33,7 @@ class Fitting:
     precision: str = "float32"
 
     def n_epochs(self, n_rows: int) -> int:
-        """Number of passes over this many rows.
+        """Return the number of passes over this many rows.
 
         >>> Fitting(4, 150, 250, 0.001).n_epochs(1_000), Fitting(4, 150, 250, 0.001).n_epochs(20_000)
         (38, 4)
@@ -52,7 +53,9 @@ def learnt_scores(
     rng: np.random.Generator,
     fitting: Fitting,
 ) -> np.ndarray:
-    """Log-odds of membership minus the threshold that is best on the shadow rows, (n_targets, n_examples).
+    """Return log-odds of membership minus the threshold that is best on the shadow rows.
+
+    Shape (n_targets, n_examples).
 
     known: the network's inputs of the shadows' rows, whose membership (n_rows,) is known.
     targets: the inputs of each target.
@@ -72,11 +75,11 @@ def cross_fitted_scores(
     rng: np.random.Generator,
     fitting: Fitting,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Log-odds of membership (n_targets, n_examples), and of the shadows' rows (n_rows,), by two
-    networks.
+    """Return log-odds of membership of targets and of shadows' rows, by two networks.
 
-    Each learns from one half of the rows: half (n_rows,) bool says which. A row is scored by the
-    network that did not learn from it, a target by the mean of both.
+    Shapes (n_targets, n_examples) and (n_rows,). Each network learns from one half of the rows:
+    half (n_rows,) bool says which. A row is scored by the network that did not learn from it, a
+    target by the mean of both. Raises ValueError where a half has no members or no non-members.
     """
     of_rows, of_targets = np.empty(len(members)), []
     for held_out in (half, ~half):
@@ -96,7 +99,7 @@ def _trained(
     rng: np.random.Generator,
     fitting: Fitting,
 ) -> nn.Module:
-    """A network that has learned the membership (n_rows,) of these rows."""
+    """Return a network that has learned the membership (n_rows,) of these rows."""
     torch.manual_seed(int(rng.integers(1 << 63)))
     network = make_network()
     _fit(network, [*known, torch.from_numpy(members.astype(np.float32))], rng, fitting)

@@ -1,8 +1,11 @@
-"""The likelihood-ratio attack (Carlini et al., S&P 2022): does the target answer an example as shadow models do that were trained
-on it, or as those that were not?
+"""The likelihood-ratio attack (Carlini et al., S&P 2022).
 
-An answer is the log-odds of the true label, which is near to normal. Variances are each example's own (`per_example`, for many
-shadows) or one for all examples (`pooled`: the mean of the examples' own, unbiased), of the shadows inside and outside apart.
+Does the target answer an example as shadow models do that were trained on it, or as those that
+were not?
+
+An answer is the log-odds of the true label, which is near to normal. Variances are each
+example's own (`per_example`, for many shadows) or one for all examples (`pooled`: the mean of
+the examples' own, unbiased). Those of the shadows inside and outside are apart.
 """
 
 from collections.abc import Callable
@@ -15,7 +18,7 @@ from mia_pruning.attacks.references import Moments, References, Score, scores_by
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
-#: below it a deviation is rounding
+#: A standard deviation below this is rounding.
 LEAST_DEVIATION = 1e-6
 
 Deviation = Callable[[Moments], float | np.ndarray]
@@ -34,7 +37,10 @@ def lira_online(
     *,
     variance: Literal["pooled", "per_example"] = "pooled",
 ) -> np.ndarray:
-    """The log of the ratio of both normal densities."""
+    """Return the log ratio of both normal densities, minus the best threshold on the shadows.
+
+    Shape (n_targets, n_examples). Raises ValueError where the shadows are too few.
+    """
 
     def make(references: References) -> Score:
         inside_deviation, outside_deviation = (
@@ -61,7 +67,11 @@ def lira_offline(
     *,
     variance: Literal["pooled", "per_example"] = "pooled",
 ) -> np.ndarray:
-    """How many deviations the answer lies above those of shadows that were not trained on the example."""
+    """Return how many standard deviations the answer lies above those of shadows outside.
+
+    These were not trained on the example. The best threshold on the shadows is subtracted. Shape
+    (n_targets, n_examples). Raises ValueError where the shadows are too few.
+    """
     return scores_by_references(targets, shadows, answers, offline(variance))
 
 
@@ -74,12 +84,15 @@ def offline(variance: str) -> Callable[[References], Score]:
 
 
 def answers(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Log-odds of the true label."""
+    """Return log-odds of the true label."""
     return label_log_odds(logits.astype(np.float64), labels)
 
 
 def _deviation(of_all: Moments, variance: str) -> Deviation:
-    """The function that gives the deviations at each example; the pooled one is that of all shadows, whoever is left out."""
+    """Return the function that gives the standard deviations at each example.
+
+    The pooled one is always that of all shadows, whichever are left out.
+    """
     if variance == "per_example":
         return lambda moments: _root(moments.deviations, moments.count - 1)
     pooled = _root(of_all.deviations.sum(), np.maximum(of_all.count - 1, 0).sum())
@@ -87,13 +100,13 @@ def _deviation(of_all: Moments, variance: str) -> Deviation:
 
 
 def _root(deviations: np.ndarray, degrees_of_freedom: np.ndarray) -> np.ndarray:
-    """NaN where there are no degrees of freedom."""
+    """Return the standard deviation; NaN where there are no degrees of freedom."""
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.where(degrees_of_freedom > 0, deviations / degrees_of_freedom, np.nan)
     return np.maximum(np.sqrt(variance), LEAST_DEVIATION)
 
 
 def _log_density(answers: np.ndarray, moments: Moments, deviation: Deviation) -> np.ndarray:
-    """Of the normal distribution, but for a constant."""
+    """Return the log density of the normal distribution, up to a constant."""
     spread = deviation(moments)
     return -(((answers - moments.mean) / spread) ** 2) / 2 - np.log(spread)

@@ -2,9 +2,10 @@
 
 Means are each example's own, of the shadows inside and outside. The covariances of the answers,
 inside and outside, are one for all examples.
+
 Differs: the released code averages the answers' ratios, as if they were independent. Here this
-mean, the ratio of one answer alone and the ratio of multivariate normals are parts. None of them is
-the best everywhere, so the shadow models choose one, or teach a combination (`combining.py`).
+mean, the ratio of one answer alone and the ratio of multivariate normals are parts. None of them
+is the best everywhere, so the shadow models choose one, or teach a combination (`combining.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from mia_pruning.types import Signals
     title="LiRA, online, augmented queries", by_example=True, inside=True, probes=("augmented",)
 )
 def lira_augmented(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """The best part on the shadow models, or the learned combination, minus its threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
     Shape (n_targets, n_examples). The parts are those of `augmented_parts`.
     """
@@ -37,22 +38,27 @@ def lira_offline_augmented(
     shadows: Signals,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """As `lira_augmented`, without shadows inside: with the parts of `augmented_parts_offline`."""
+    """Return the same as `lira_augmented`, without shadows inside.
+
+    The parts are those of `augmented_parts_offline`.
+    """
     return combined_scores(augmented_parts_offline(targets, shadows), targets, shadows)
 
 
 @attack(title="LiRA on both releases", by_example=True, inside=True, dense=True)
 def lira_joint(targets: Signals, shadows: Signals, rng: np.random.Generator) -> np.ndarray:
-    """Both releases are seen, of the pruned model and of the dense one that it was taken from.
+    """Return the same as `lira_augmented`, with the parts of `joint_parts`.
 
-    As `lira_augmented`, with the parts of `joint_parts`.
+    Both releases are seen: the pruned model, and the dense one that it was taken from.
     """
     return combined_scores(joint_parts(targets, shadows), targets, shadows)
 
 
 def augmented_parts(targets: Signals, shadows: Signals) -> list[Part]:
-    """Log ratio of the densities of the answer on the image; its mean over the image and its
-    copies; that of all these answers jointly.
+    """Return log ratios of densities: on the image, the mean with its copies, and the joint one.
+
+    The first is of the answer on the image, the second the mean over the image and its copies.
+    The third is of all these answers jointly.
     """
 
     def score(values: np.ndarray, outside: Side, inside: Side) -> tuple[np.ndarray, ...]:
@@ -64,8 +70,9 @@ def augmented_parts(targets: Signals, shadows: Signals) -> list[Part]:
 
 
 def augmented_parts_offline(targets: Signals, shadows: Signals) -> list[Part]:
-    """How many deviations the answer on the image lies above those of shadows outside, and the mean
-    of that over the image and its copies.
+    """Return how many standard deviations an answer lies above those of shadows outside.
+
+    The parts are that of the image, and the mean over the image and its copies.
     """
 
     def score(values: np.ndarray, outside: Side) -> tuple[np.ndarray, ...]:
@@ -77,8 +84,9 @@ def augmented_parts_offline(targets: Signals, shadows: Signals) -> list[Part]:
 
 
 def joint_parts(targets: Signals, shadows: Signals) -> list[Part]:
-    """Log ratio of the densities of the pruned model's answer, of the dense one's, and of both
-    jointly.
+    """Return log ratios of densities: of the pruned model's answer, of the dense one's, of both.
+
+    The last is that of both answers jointly.
     """
 
     def score(values: np.ndarray, outside: Side, inside: Side) -> tuple[np.ndarray, ...]:
@@ -90,7 +98,10 @@ def joint_parts(targets: Signals, shadows: Signals) -> list[Part]:
 
 
 def _with_copies(signals: Signals) -> np.ndarray:
-    """(n_models, n_examples, 1 + n_copies), model by model, so that no copy of all logits is made."""
+    """Return answers (n_models, n_examples, 1 + n_copies).
+
+    They are computed model by model, so that no copy of all logits is made.
+    """
     asked = zip(signals.logits, signals.probes["augmented"], strict=True)
     labels = signals.labels[:, np.newaxis]
     return np.stack(
@@ -109,8 +120,11 @@ def _of_both_releases(signals: Signals) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Side:
-    """Shadow models inside, or outside, at each example: how many (n_examples, 1) and the sum of their answers (n_examples, k);
-    the covariance (k, k) of answers around an example's mean.
+    """Shadow models inside, or outside, at each example.
+
+    count       (n_examples, 1) how many they are
+    total       (n_examples, k) the sum of their answers
+    covariance  (k, k) that of answers around an example's mean
     """
 
     count: np.ndarray
@@ -119,27 +133,33 @@ class Side:
 
     @classmethod
     def of(cls, values: np.ndarray, chosen: np.ndarray) -> "Side":
-        """values (n_models, n_examples, k) where chosen (n_models, n_examples)."""
+        """Return the side of values (n_models, n_examples, k) that are chosen.
+
+        chosen: (n_models, n_examples) bool.
+        """
         count, total = _sums(values, chosen)
         return cls(count, total, _covariance(values, chosen, _mean(count, total)))
 
     def without(self, values: np.ndarray, chosen: np.ndarray) -> "Side":
-        """The means without these models; the covariance stays that of all."""
+        """Return the means without these models; the covariance stays that of all."""
         count, total = _sums(values, chosen)
         return replace(self, count=self.count - count, total=self.total - total)
 
     def centred(self, values: np.ndarray) -> np.ndarray:
-        """Values (n_examples, k) less the means; NaN where there is no model."""
+        """Return values (n_examples, k) minus the means; NaN where there is no model."""
         return values - _mean(self.count, self.total)
 
     @cached_property
     def deviations(self) -> np.ndarray:
-        """(k,)"""
+        """Standard deviations of the answers, (k,)."""
         return np.sqrt(np.diag(self.covariance))
 
     @cached_property
     def whitening(self) -> np.ndarray:
-        """(k, k), which gives deviations from the means unit covariance: the inverse of Cholesky's factor, transposed."""
+        """Inverse of Cholesky's factor, transposed, (k, k).
+
+        It gives deviations from the means unit covariance.
+        """
         return np.linalg.inv(np.linalg.cholesky(self.covariance)).T
 
 
@@ -154,7 +174,10 @@ def _mean(count: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _covariance(values: np.ndarray, chosen: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Pooled over examples and unbiased."""
+    """Return the covariance (k, k), pooled over examples and unbiased.
+
+    Raises ValueError where no example has two chosen models.
+    """
     free = np.maximum(chosen.sum(axis=0) - 1, 0).sum()
     if not free:
         raise ValueError(
@@ -166,12 +189,13 @@ def _covariance(values: np.ndarray, chosen: np.ndarray, mean: np.ndarray) -> np.
     return covariance + (LEAST_DEVIATION**2 + 1e-9 * np.trace(covariance)) * np.eye(len(covariance))
 
 
-#: A model's answers (n_examples, k) and the sides, outside first -> scores of each part.
+#: A score takes a model's answers (n_examples, k) and the sides, outside first. It returns
+#: scores of each part.
 Score = Callable[..., tuple[np.ndarray, ...]]
 
 
 def log_ratios(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
-    """Log ratio of the normal densities in and out of each answer by itself, (n_examples, k)."""
+    """Return the log ratio of the normal densities in and out of each answer, (n_examples, k)."""
 
     def log_density(side: Side) -> np.ndarray:
         return -((side.centred(values) / side.deviations) ** 2) / 2 - np.log(side.deviations)
@@ -180,7 +204,10 @@ def log_ratios(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
 
 
 def joint_log_ratio(values: np.ndarray, outside: Side, inside: Side) -> np.ndarray:
-    """Log ratio of the multivariate normal densities in and out of all answers, (n_examples,)."""
+    """Return the log ratio of the densities in and out of all answers jointly, (n_examples,).
+
+    The densities are multivariate normal.
+    """
 
     def log_density(side: Side) -> np.ndarray:
         squares = (side.centred(values) @ side.whitening) ** 2
@@ -198,8 +225,9 @@ def _parts(
     *,
     inside: bool,
 ) -> list[Part]:
-    """The parts that `score` gives, of the targets and of each shadow by the others without its
-    twin.
+    """Return the parts that `score` gives: of the targets, and of each shadow by the other ones.
+
+    A shadow's twin is left out too. Raises ValueError as `check_enough` does.
     """
     values = answers_of(shadows)
     chosen = [~shadows.membership, shadows.membership][: 1 + inside]

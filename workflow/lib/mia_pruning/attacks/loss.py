@@ -1,4 +1,7 @@
-"""Members have a low loss (Yeom et al. 2018). Confidence in the true label ranks alike, so it is no attack of its own."""
+"""The loss attack (Yeom et al. 2018): members have a low loss.
+
+Confidence in the true label ranks alike, so it is no attack of its own.
+"""
 
 import numpy as np
 
@@ -15,9 +18,11 @@ def loss(
 
 
 def label_log_odds(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """log p_y - log(1 - p_y), shape (...): it ranks as the negative loss does, without the ties where p_y rounds to 1.
+    """Return log p_y - log(1 - p_y), shape (...).
 
-    1 - p_y is summed over the other classes, in log space. Logits will do in place of log probabilities: a shift cancels.
+    It ranks as the negative loss does, without the ties where p_y rounds to 1. 1 - p_y is summed
+    over all classes but y, in log space. Logits will do in place of log probabilities: a shift
+    cancels.
     """
     is_label = np.arange(log_probabilities.shape[-1]) == np.asarray(labels)[..., np.newaxis]
     others = np.where(is_label, -np.inf, log_probabilities)

@@ -1,4 +1,7 @@
-"""The loss along training (Liu et al., CCS 2022): that of a student distilled from each model, recorded on the way."""
+"""The loss along training (Liu et al., CCS 2022).
+
+It is the loss of a student that is distilled from each model, recorded during its training.
+"""
 
 from itertools import pairwise
 from typing import Annotated
@@ -26,9 +29,12 @@ def loss_trajectory(
     batch_size: Annotated[int, ">= 1"] = 250,
     learning_rate: Annotated[float, "> 0"] = 0.002,
 ) -> np.ndarray:
-    """Log-odds of membership minus the threshold that is best on the shadow rows.
+    """Return log-odds of membership minus the threshold that is best on the shadow rows.
 
-    Differs: the model's own loss is given as the log-odds of the label, which does not end where the loss rounds to 0.
+    Shape (n_targets, n_examples).
+
+    Differs: the model's own loss is given as the log-odds of the label, which have no ties where
+    the loss rounds to 0.
     """
     logits, labels, members = shadows.known_rows()
     known = _inputs(logits, labels, shadows.probes["distillation"][shadows.candidates])
@@ -41,7 +47,7 @@ def loss_trajectory(
 
 
 def _inputs(logits: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> Tensor:
-    """(n, epochs + 1)."""
+    """Return the network's inputs, (n, epochs + 1)."""
     own = label_log_odds(logits.astype(np.float64), labels)
     return torch.from_numpy(np.column_stack([losses, own]).astype(np.float32))
 

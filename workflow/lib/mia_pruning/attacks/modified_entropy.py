@@ -1,4 +1,7 @@
-"""Members get a low modified entropy (Song and Mittal, USENIX Security 2021), which unlike entropy knows the label."""
+"""Modified entropy (Song and Mittal, USENIX Security 2021): members get a low one.
+
+Unlike entropy, it takes the label into account.
+"""
 
 import numpy as np
 
@@ -15,7 +18,10 @@ def modified_entropy(
 
 
 def negative_modified_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(1 - p_y) log p_y + sum_{c != y} p_c log(1 - p_c), at most 0, in nats (their equation 6, negated)."""
+    """Return (1 - p_y) log p_y + sum_{c != y} p_c log(1 - p_c), at most 0, in nats.
+
+    It is equation 6 of Song and Mittal, negated.
+    """
     probabilities = np.exp(log_probabilities)
     log_of_rest = _log_one_minus(log_probabilities)
     label_log, label_p = of_label(log_probabilities, labels), of_label(probabilities, labels)
@@ -25,7 +31,11 @@ def negative_modified_entropy(log_probabilities: np.ndarray, labels: np.ndarray)
 
 
 def _log_one_minus(log_probabilities: np.ndarray) -> np.ndarray:
-    """log(1 - p), for the top class as the log of the sum of the others, so that it does not end where p rounds to 1."""
+    """Return log(1 - p).
+
+    For the top class it is the log of the sum of all other classes, so that it stays finite
+    where p rounds to 1.
+    """
     ordered = np.sort(log_probabilities, axis=-1)
     of_top = np.logaddexp.reduce(ordered[..., :-1], axis=-1)[..., np.newaxis]
     is_top = (

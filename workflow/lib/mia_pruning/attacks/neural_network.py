@@ -1,9 +1,10 @@
 """The paper's attack: the inference network of Nasr et al. on prediction vector and label.
 
-Differs: the prediction branch reads the log-odds of the classes instead of their probabilities, the
-label's first and the others descending, standardised over the shadow models' rows. With probabilities in
-the order of the classes the same network stays at guessing where little leaks (attack accuracy 0.506
-where correctness alone has 0.530) and on 100 classes.
+Differs: the prediction branch reads the log-odds of the classes instead of their probabilities.
+The label's come first, then those of all other classes, descending. They are standardised over
+the shadow models' rows. With probabilities in the order of the classes the same network stays at
+guessing where little leaks (attack accuracy 0.506 where correctness alone has 0.530) and on 100
+classes.
 """
 
 from typing import Annotated, Literal
@@ -17,7 +18,8 @@ from mia_pruning.models.inference_network import InferenceNetwork
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
-#: A standard deviation below it is taken as it: the column is constant on the shadow models' rows.
+#: A smaller standard deviation is replaced by this: the column is constant on the shadow models'
+#: rows.
 LEAST_DEVIATION = 1e-6
 
 
@@ -33,7 +35,9 @@ def neural_network(
     learning_rate: Annotated[float, "> 0"] = 0.001,
     precision: Literal["float32", "bfloat16"] = "float32",
 ) -> np.ndarray:
-    """Log-odds of membership minus the threshold of the highest balanced accuracy on shadow rows.
+    """Return log-odds of membership minus the threshold that is best on shadow rows.
+
+    Shape (n_targets, n_examples). The threshold is that of the highest balanced accuracy.
 
     epochs: passes over the shadow rows; more where these make fewer than `min_steps` steps.
     precision: of the wide layers. The first and the last are always in float32.

@@ -38,11 +38,12 @@ def pmia(
     n_proxies: Annotated[int, ">= 2"] = 20,
     variance: Literal["pooled", "per_example"] = "pooled",
 ) -> np.ndarray:
-    """Log ratio of the normal densities of proxies and outside, minus the best threshold on
-    shadows.
+    """Return the log ratio of the normal densities of proxies and outside, minus a threshold.
 
-    Shape (n_targets, n_examples). n_proxies: how many examples `instance` takes; 20 with three
-    shadows inside give about as many answers as the release has of one proxy and 128 shadows.
+    Shape (n_targets, n_examples). The threshold is the best on the shadows. n_proxies: how many
+    examples `instance` takes; 20 with three shadows inside give about as many answers as the
+    release has of one proxy and 128 shadows. Raises ValueError where proxies or shadows are too
+    few.
     """
     labels = np.zeros_like(targets.labels) if proxies == "global" else targets.labels
     near = n_proxies if proxies == "instance" else None
@@ -64,7 +65,10 @@ def pmia(
 
 
 def _check_proxies(borrowed: Moments, outside: Moments, targets: Signals, proxies: str) -> None:
-    """Refuse proxies with fewer than two answers, from which no deviation follows."""
+    """Refuse proxies with fewer than two answers, by ValueError.
+
+    No standard deviation follows from these.
+    """
     lacking = (borrowed.count < 2) & (outside.count > 0) & targets.candidates.any(axis=0)
     if lacking.any():
         label = targets.labels[np.argmax(lacking)]
@@ -76,8 +80,10 @@ def _check_proxies(borrowed: Moments, outside: Moments, targets: Signals, proxie
 
 
 def of_proxies(others: References, labels: np.ndarray, near: int | None) -> Moments:
-    """Answers inside of each example's proxies, never its own: those of its label, or `near` of
-    these."""
+    """Return the moments of answers inside on each example's proxies, never on itself.
+
+    Proxies are the examples of its label, or `near` of these.
+    """
     if near is not None:
         return _of_nearest(others, labels, near)
     inside = others.inside
@@ -87,8 +93,10 @@ def of_proxies(others: References, labels: np.ndarray, near: int | None) -> Mome
 
 
 def _of_nearest(others: References, labels: np.ndarray, near: int) -> Moments:
-    """Of the `near` examples of the label whose mean answers outside come just before and after
-    the example's."""
+    """Return the moments of the `near` examples of the label that are nearest.
+
+    Their mean answers outside come just before and after the example's.
+    """
     difficulty, inside = others.outside.mean, others.inside
     parts = np.stack([inside.count, inside.total, inside.squares])
     usable = (inside.count > 0) & (others.outside.count > 0)
@@ -105,8 +113,9 @@ def _of_nearest(others: References, labels: np.ndarray, near: int) -> Moments:
 
 
 def _window(position: np.ndarray, width: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """First and last + 1 of `width` of n sorted values around each position; near an end it is
-    moved inward.
+    """Return first and last + 1 of `width` of n sorted values around each position.
+
+    Near an end the window is moved inward.
 
     >>> _window(np.array([0, 2, 4]), np.array([3, 3, 3]), n=5)
     (array([0, 1, 2]), array([3, 4, 5]))
@@ -124,11 +133,11 @@ def _own_deviation(moments: Moments) -> np.ndarray:
 
 
 def _deviation(squares: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """The standard deviation; NaN without degrees of freedom."""
+    """Return the standard deviation; NaN without degrees of freedom."""
     free = np.where(freedom > 0, freedom, np.nan)
     return np.maximum(np.sqrt(squares / free), LEAST_DEVIATION)
 
 
 def _log_density(answer: np.ndarray, moments: Moments, spread: np.ndarray) -> np.ndarray:
-    """Of a normal distribution, up to a constant."""
+    """Return the log density of a normal distribution, up to a constant."""
     return -(((answer - moments.mean) / spread) ** 2) / 2 - np.log(spread)

@@ -1,13 +1,16 @@
-"""What an attack network sees of a prediction: the log-odds of every class, the label's first."""
+"""Inputs of an attack network from a prediction: the log-odds of every class.
+
+Those of the label are first.
+"""
 
 import numpy as np
 
 
 def class_log_odds(logits: np.ndarray) -> np.ndarray:
-    """log p_c - log(1 - p_c) of every class, shape (..., n_classes), float64.
+    """Return log p_c - log(1 - p_c) of every class, shape (..., n_classes), float64.
 
-    It says what the probabilities say, and keeps what rounds to 0 or 1 in them. Logits may be log
-    probabilities as well: a shift cancels.
+    It holds the same as the probabilities, and keeps differences that round to 0 or 1 in them.
+    Logits may be log probabilities as well: a shift cancels.
 
     >>> class_log_odds(np.log(np.array([0.5, 0.25, 0.25]))).round(3)
     array([ 0.   , -1.099, -1.099])
@@ -20,7 +23,7 @@ def class_log_odds(logits: np.ndarray) -> np.ndarray:
     second = others.max(axis=-1, keepdims=True)
     log_without_top = second + np.log(np.exp(others - second).sum(axis=-1, keepdims=True))
     shares = np.exp(logits - largest)
-    # The total less a share loses digits only for the largest class, which is summed apart.
+    # The total minus a share loses digits only for the largest class, which is summed apart.
     np.put_along_axis(shares, top, 0.0, axis=-1)
     total = 1.0 + shares.sum(axis=-1, keepdims=True)
     log_rest = largest + np.log(total - shares)
@@ -29,9 +32,10 @@ def class_log_odds(logits: np.ndarray) -> np.ndarray:
 
 
 def label_first(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Class log-odds (n, n_classes), the label's in the first column, the others descending.
+    """Return class log-odds (n, n_classes), the label's in the first column.
 
-    With many classes and few rows a network does not learn to find the label's entry by itself.
+    Those of all other classes follow, descending. With many classes and few rows a network does
+    not learn to find the label's entry by itself.
 
     >>> label_first(np.log(np.array([[0.2, 0.5, 0.3]])), np.array([2])).round(3)
     array([[-0.847,  0.   , -1.386]])

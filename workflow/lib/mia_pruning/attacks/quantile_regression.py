@@ -1,11 +1,13 @@
-"""Quantile regression (Bertran et al., NeurIPS 2023): how high would the target's answer be, had it not seen the image?
+"""uantile regression (Bertran et al., NeurIPS 2023).
 
-A regression on the image and its label predicts quantiles of the target's own margin on a
-population that it was not trained on. Shadow models set the threshold of the guess.
+How high would the target's answer be, had it not seen the image? A regression on the image and
+its label predicts quantiles of the target's own margin on a population that it was not trained
+on. Shadow models set the threshold of the guess.
+
 Differs: boosted trees on the principal components of the pixels replace the paper's network. The
 margin, its excess over the median, and that excess over the predicted spread are parts. A poorly
-predicted spread makes the last one worse than the margin alone, so the shadow models choose a part,
-or teach a combination (`combining.py`).
+predicted spread makes the last one worse than the margin alone. So the shadow models choose a
+part, or teach a combination (`combining.py`).
 """
 
 from typing import Annotated
@@ -19,9 +21,9 @@ from mia_pruning.attacks.loss import label_log_odds
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
-#: a spread below it is taken as it, in nats of log-odds
+#: A smaller spread, in nats of log-odds, is replaced by this.
 LEAST_SPREAD = 0.1
-#: that scikit-learn's trees tell apart
+#: scikit-learn's trees distinguish at most this many categories.
 MOST_CATEGORIES = 255
 
 
@@ -36,10 +38,11 @@ def quantile_regression(
     n_trees: Annotated[int, ">= 1"] = 60,
     n_threshold_shadows: Annotated[int, ">= 1"] = 4,
 ) -> np.ndarray:
-    """The best part on the shadow models, or the learned combination, minus its threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
-    Shape (n_targets, n_examples). The parts: the margin, which is the log-odds of the label; margin
-    - its predicted median; that over (predicted quantile - median).
+    Shape (n_targets, n_examples). The parts: the margin, which is the log-odds of the label;
+    margin - its predicted median; that over (predicted quantile - median).
+
     n_threshold_shadows: for how many shadow models the quantiles are predicted, to choose by.
     """
     seed = int(rng.integers(1 << 31))
@@ -84,7 +87,10 @@ def _flat(images: np.ndarray) -> np.ndarray:
 def _regressed(
     known: np.ndarray, asked: np.ndarray, values: np.ndarray, level: float, n_trees: int, seed: int
 ) -> np.ndarray:
-    """The quantile's prediction at `asked`. The label, the last column, is a category; beyond what trees tell apart, a number."""
+    """Return the quantile's prediction at `asked`.
+
+    The label, the last column, is a category, or a number where there are too many classes.
+    """
     trees = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=level,

@@ -17,7 +17,7 @@ from mia_pruning.attacks.thresholds import of_label
 #: The Taylor softmax has terms up to this degree and subtracts this margin from the logit of the
 #: label.
 TAYLOR_DEGREE, TAYLOR_MARGIN = 4, 0.6
-#: Log-odds beyond this are cut, so that both p and 1 - p stay above the least float64.
+#: Log-odds beyond this are cut off, so that both p and 1 - p stay above the least float64.
 LARGEST_LOG_ODDS = 700.0
 
 
@@ -28,16 +28,17 @@ def log_odds(
     softmax: str,
     temperature: float,
 ) -> np.ndarray:
-    """log p - log(1 - p) of the label, shape (...).
+    """Return log p - log(1 - p) of the label, shape (...).
 
     logits (..., n_classes) are divided by the temperature first. With the softmax `plain`, p is
-    proportional to exp(logit). With `taylor`, the soft-margin Taylor softmax of Zarifzadeh et al.
-    (ICML 2024), it is proportional to the Taylor polynomial of exp, and the logit of the label is
-    reduced by a margin. This polynomial rises again for large negative logits: at -10 it has half
-    the value that it has at +10.
+    proportional to exp(logit). With `taylor`, the soft-margin Taylor softmax of Zarifzadeh et
+    al. (ICML 2024), it is proportional to the Taylor polynomial of exp, and the logit of the
+    label is reduced by a margin. This polynomial rises again for large negative logits: at -10
+    it has half the value that it has at +10.
+
     Differs: the authors' release (ml_privacy_meter, research/2024_rmia) sums four terms, up to
-    degree 3. That sum is negative below -1.6, where it is no probability. Degree 4, the order that
-    the release names, is positive everywhere.
+    degree 3. That sum is negative below -1.6, where it is no probability. Degree 4, the order
+    that the release names, is positive everywhere.
     """
     scaled = logits.astype(np.float64) / temperature
     if softmax == "plain":
@@ -50,8 +51,9 @@ def log_odds(
 
 
 def taylor(values: np.ndarray) -> np.ndarray:
-    """The Taylor polynomial of exp around 0, of degree 4: positive for every real number, as an
-    even degree is.
+    """Return the Taylor polynomial of exp around 0, of degree 4.
+
+    It is positive for every real number, as an even degree is.
 
     >>> taylor(np.array([0.0, 1.0, -10.0])).round(3).tolist()
     [1.0, 2.708, 291.0]
@@ -71,7 +73,7 @@ class Means:
 
     @classmethod
     def of(cls, odds: np.ndarray, chosen: np.ndarray, models: np.ndarray) -> "Means":
-        """Means (n_means, n_examples) of log-odds (n_models, n_examples), where chosen.
+        """Return means (n_means, n_examples) of log-odds (n_models, n_examples), where chosen.
 
         models (n_means, n_models) bool says which models each mean is over.
         """
@@ -82,20 +84,21 @@ class Means:
         return cls(*(missing * total / np.maximum(count, 1.0) for total in sums))
 
     def __add__(self, other: "Means") -> "Means":
-        """The means of both, with equal weight."""
+        """Return the means of both, with equal weight."""
         return Means((self.p + other.p) / 2, (self.rest + other.rest) / 2)
 
     def corrected(self, a: float) -> "Means":
-        """The means over models trained on the example or not, estimated from those that were not.
+        """Return means over models trained on the example or not, estimated from the latter.
 
-        A model that was trained on it is taken to have a p + 1 - a where the others have p, so the
-        mean is ((1 + a) p + 1 - a) / 2 (Zarifzadeh et al., ICML 2024). With a = 1 nothing changes.
+        A model that was trained on it is taken to have a p + 1 - a where the latter have p. So
+        the mean is ((1 + a) p + 1 - a) / 2 (Zarifzadeh et al., ICML 2024). With a = 1 nothing
+        changes.
         """
         return Means((1 + a) / 2 * self.p + (1 - a) / 2, (1 + a) / 2 * self.rest)
 
 
 def log_ratio(odds: np.ndarray, expected: Means) -> np.ndarray:
-    """log p - log of the expected p, from log-odds (..., n_examples).
+    """Return log p - log of the expected p, from log-odds (..., n_examples).
 
     >>> nearly_one = Means(np.array([1.0, 1.0]), np.array([1e-20, 1e-20]))
     >>> ratios = log_ratio(np.array([40.0, 50.0]), nearly_one)
@@ -106,10 +109,10 @@ def log_ratio(odds: np.ndarray, expected: Means) -> np.ndarray:
 
 
 def majority(ratios: np.ndarray) -> np.ndarray:
-    """The largest value that more than half of the queries reach, along the first axis.
+    """Return the largest value that more than half of the queries reach, along the first axis.
 
-    An example beats z by the majority of its queries exactly if this value does. It is the median,
-    and of an even number the lower one: the authors count a tie of the votes as a loss.
+    An example beats z by the majority of its queries exactly if this value does. It is the
+    median, and of an even number the lower one: the authors count a tie of the votes as a loss.
 
     >>> majority(np.array([[1.0], [4.0], [2.0], [3.0]])), majority(np.array([[1.0], [4.0], [2.0]]))
     (array([2.]), array([2.]))
@@ -119,11 +122,11 @@ def majority(ratios: np.ndarray) -> np.ndarray:
 
 
 def share_beaten(ratios: np.ndarray, of_population: np.ndarray, gamma: float) -> np.ndarray:
-    """The share of the population (m,) that each log-ratio (n,) exceeds by more than log gamma.
+    """Return the share of the population (m,) that each log-ratio (n,) exceeds by over log gamma.
 
-    Among equal shares the higher ratio scores higher, by less than 1 / (2 m): where the ratio lies
-    between the two of the population around it. So the scores are ordered as the ratios are,
-    however small the population is. NaN for NaN.
+    Among equal shares the higher ratio scores higher, by less than 1 / (2 m): by its position
+    between the two ratios of the population around it. So the scores are ordered as the ratios
+    are, however small the population is. NaN for NaN.
 
     >>> share_beaten(np.log([0.5, 1.0, 3.0, 9.0]), np.log([1.0, 0.2, 2.0]), gamma=1.0).round(2)
     array([0.43, 0.5 , 1.02, 1.07])
@@ -137,7 +140,7 @@ def share_beaten(ratios: np.ndarray, of_population: np.ndarray, gamma: float) ->
 
 
 def _place(ratios: np.ndarray, beaten: np.ndarray, n_beaten: np.ndarray) -> np.ndarray:
-    """A number that rises from 0 to 1 with the ratio, between two ratios of the population.
+    """Return a number that rises from 0 to 1 with the ratio, between two of the population.
 
     Below the lowest and above the highest of the population it depends on the distance to it.
     """

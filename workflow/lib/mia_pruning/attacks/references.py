@@ -1,7 +1,8 @@
-"""What attacks share that compare a target with shadow models on the very same example.
+"""Functions of attacks that compare a target with shadow models on the very same example.
 
-The threshold is set on the shadow models, each attacked by the others. Its twin is left out with it, as a target's twin is: from
-the twin's membership one could read its own.
+The threshold is set on the shadow models. Each is attacked by the other ones, without its twin,
+as a target is attacked without its twin. The membership of a model can be read off that of its
+twin.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import numpy as np
 from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.types import Signals
 
-#: two pairs of twins, so that one can be attacked by the other; for deviations at each example three
+#: The first number is two pairs of twins, so that one can be attacked by the other. The second
+#: is three pairs, for standard deviations at each example.
 FEWEST_SHADOWS, FEWEST_PER_EXAMPLE = 4, 6
 #: With fewer examples in the population, a share of it has steps of more than a tenth.
 FEWEST_POPULATION = 10
@@ -20,7 +22,10 @@ FEWEST_POPULATION = 10
 
 @dataclass(frozen=True)
 class Moments:
-    """At each example, of the values of some models: how many, their sum, and the sum of their squares, (n_examples,) each."""
+    """Moments of the values of some models at each example, (n_examples,) each.
+
+    They are the number of models, the sum of their values, and the sum of their squares.
+    """
 
     count: np.ndarray
     total: np.ndarray
@@ -28,7 +33,7 @@ class Moments:
 
     @classmethod
     def of(cls, values: np.ndarray, chosen: np.ndarray) -> "Moments":
-        """values (n_models, n_examples) where chosen, of the same shape."""
+        """Return the moments of values (n_models, n_examples) where chosen, of the same shape."""
         kept = np.where(chosen, values, 0.0)
         return cls(chosen.sum(axis=0), kept.sum(axis=0), np.einsum("me,me->e", kept, kept))
 
@@ -39,14 +44,14 @@ class Moments:
 
     @property
     def mean(self) -> np.ndarray:
-        """NaN where there are no models."""
+        """Mean of the values; NaN where there are no models."""
         return np.divide(
             self.total, self.count, out=np.full(self.total.shape, np.nan), where=self.count > 0
         )
 
     @property
     def deviations(self) -> np.ndarray:
-        """The sum of squared deviations from the mean."""
+        """Sum of squared deviations from the mean."""
         return np.maximum(
             self.squares
             - np.where(self.count > 0, self.total, 0.0) ** 2 / np.maximum(self.count, 1),
@@ -56,7 +61,10 @@ class Moments:
 
 @dataclass(frozen=True)
 class References:
-    """Shadow models at each example of the pool: those trained on it, those not; and on the population, on which none was."""
+    """Moments of shadow models that were trained on each example, and of those that were not.
+
+    Those on the population, on which no model was trained, are apart.
+    """
 
     inside: Moments
     outside: Moments
@@ -79,9 +87,10 @@ class References:
         )
 
 
-#: a model's values on the pool (n_examples,) and on the population (n_population,), and the references -> scores (n_examples,)
+#: A score takes a model's values on the pool (n_examples,) and on the population
+#: (n_population,), and the references. It returns scores (n_examples,).
 Score = Callable[[np.ndarray, np.ndarray, References], np.ndarray]
-#: logits (..., n_classes) and labels (...) -> (...)
+#: A statistic takes logits (..., n_classes) and labels (...), and returns (...).
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -91,9 +100,10 @@ def scores_by_references(
     statistic: Statistic,
     make_score: Callable[[References], Score],
 ) -> np.ndarray:
-    """Scores (n_targets, n_examples) less the threshold of the highest balanced accuracy on the shadows; NaN where none is known.
+    """Return scores minus the threshold of the highest balanced accuracy on the shadows.
 
-    make_score is given all shadows, for what may be learnt from all at once.
+    Shape (n_targets, n_examples); NaN where no score is known. make_score is given all shadows,
+    for what may be learned from all at once.
     """
     scores, of_shadows = raw_scores(targets, shadows, statistic, make_score)
     scored = shadows.candidates & np.isfinite(of_shadows)
@@ -106,9 +116,10 @@ def raw_scores(
     statistic: Statistic,
     make_score: Callable[[References], Score],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of targets and of shadows, (n_models, n_examples) each, without a threshold.
+    """Return scores of targets and of shadows, (n_models, n_examples) each, without a threshold.
 
-    Each shadow is attacked by the others without its twin; NaN where these are too few.
+    Each shadow is attacked by the other ones without its twin; NaN where these are too few.
+    Raises ValueError as `check_enough` does.
     """
     values, population = _values(shadows, statistic)
     references = References.of(values, shadows.membership, population)
@@ -135,7 +146,10 @@ def raw_scores(
 def check_enough(
     scores: np.ndarray, targets: Signals, of_shadows: np.ndarray, shadows: Signals
 ) -> None:
-    """Refuse shadows that leave a candidate of a target without a score (NaN), or all of the shadows' own."""
+    """Refuse too few shadows, by ValueError.
+
+    They are too few if a candidate of a target has no score (NaN), or if no shadow has one.
+    """
     too_few = f"{len(of_shadows)} shadow models are too few"
     unscored = np.isnan(scores[targets.candidates]).mean()
     if unscored:
@@ -151,7 +165,10 @@ def check_enough(
 
 
 def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndarray]:
-    """On the pool and on the population; model by model, so that no copy of all logits is made."""
+    """Return the statistic on the pool and on the population.
+
+    It is computed model by model, so that no copy of all logits is made.
+    """
     values = np.stack([statistic(logits, signals.labels) for logits in signals.logits])
     if signals.population is None:
         return values, np.empty((len(values), 0))
@@ -161,7 +178,9 @@ def _values(signals: Signals, statistic: Statistic) -> tuple[np.ndarray, np.ndar
 
 
 def pairs(membership: np.ndarray, candidates: np.ndarray) -> list[list[int]]:
-    """For each model, the rows of itself and of its twin, which was trained on just the candidates that it was not.
+    """Return for each model the rows of itself and of its twin.
+
+    The twin was trained on exactly the candidates that the model was not trained on.
 
     >>> halves = np.array([[True, False], [False, True], [True, True]])
     >>> pairs(halves, np.ones_like(halves))

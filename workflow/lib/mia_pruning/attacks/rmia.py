@@ -1,17 +1,19 @@
 """RMIA, the robust attack (Zarifzadeh et al., ICML 2024): which share of a population is beaten?
 
-An example's likelihood ratio is p(x | target) / p(x). Here p is the probability of the true label,
-and p(x) its mean over shadow models. The ratio is compared with that of each example z of the
-population, on which no model was trained. The score is the share of z whose ratio, times gamma, is
-smaller. It is exact: one sort of the population, and a search for each example. Ties are broken by
-the ratio.
+An example's likelihood ratio is p(x | target) / p(x). Here p is the probability of the true
+label, and p(x) its mean over shadow models. The ratio is compared with that of each example z of
+the population, on which no model was trained. The score is the share of z whose ratio, times
+gamma, is smaller. It is exact: one sort of the population, and a search for each example. Ties
+are broken by the ratio.
 
-`auto` is chosen on the shadow models, each attacked by the others without its twin: the value with
-the highest AUC. The authors choose `a` in this way, with one reference model as the target. An `a`
-near 0 suits networks that memorise, an `a` near 1 those that hardly do. A temperature of 2 helps
-where most probabilities of members are near 1. Differs: the authors fix the temperature.
+`auto` is chosen on the shadow models, each attacked by the other ones without its twin: the
+value with the highest AUC. The authors choose `a` in this way, with one reference model as the
+target. An `a` near 0 suits networks that memorise, an `a` near 1 those that hardly do. A
+temperature of 2 helps where most probabilities of members are near 1.
 
-What the authors ran (ml_privacy_meter, research/2024_rmia, CIFAR-10) is this:
+Differs: the authors fix the temperature.
+
+The authors ran this (ml_privacy_meter, research/2024_rmia, CIFAR-10):
 
     probes:
       augmented: {use: augmented, n_copies: 17}
@@ -19,8 +21,9 @@ What the authors ran (ml_privacy_meter, research/2024_rmia, CIFAR-10) is this:
       rmia_as_published: {use: rmia_offline_augmented, softmax: taylor, temperature: 2, gamma: 2}
 
 Its 18 queries are the image and 17 copies; `a` is left at `auto`.
-Differs: they drop the lowest and highest fifth of the models from each mean; here all count. They
-also ask about copies of z, where here z is asked about once.
+
+Differs: they drop the lowest and highest fifth of the models from each mean; here all count.
+They also ask about copies of z, where here z is asked about once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +39,7 @@ from mia_pruning.metrics.membership import best_threshold
 from mia_pruning.registry import attack
 from mia_pruning.types import Signals
 
-#: The values of `a` among which `auto` chooses.
+#: `auto` chooses among these values of `a`.
 GRID_OF_A = tuple(step / 10 for step in range(11))
 
 
@@ -50,9 +53,11 @@ def rmia_online(
     softmax: Literal["plain", "taylor"] = "plain",
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """Scores with p(x) from shadows that were trained on x and shadows that were not.
+    """Return shares beaten, with p(x) from shadows trained on x and shadows not trained on x.
 
-    The mean of either side has equal weight.
+    The mean of either side has equal weight. The best threshold on the shadows is subtracted.
+    Shape (n_targets, n_examples). Raises ValueError where the population or the shadows are too
+    few.
     """
     return _guesses(targets, shadows, Kind(softmax, gamma, online=True), 1.0, temperature)
 
@@ -68,8 +73,11 @@ def rmia_offline(
     softmax: Literal["plain", "taylor"] = "plain",
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """p(x) is guessed from shadows not trained on x: one that was is taken to have a p + 1 - a
-    where they have p.
+    """Return shares beaten, with p(x) guessed from shadows not trained on x.
+
+    A model trained on x is taken to have a p + 1 - a where these have p. The best threshold on
+    the shadows is subtracted. Shape (n_targets, n_examples). Raises ValueError where the
+    population or the shadows are too few.
     """
     return _guesses(targets, shadows, Kind(softmax, gamma), a, temperature)
 
@@ -90,7 +98,10 @@ def rmia_online_augmented(
     softmax: Literal["plain", "taylor"] = "plain",
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """The online form, where the example and its augmented copies vote on each z."""
+    """Return the same as `rmia_online`, where the example and its copies vote on each z.
+
+    The copies are the augmented ones.
+    """
     kind = Kind(softmax, gamma, online=True, augmented=True)
     return _guesses(targets, shadows, kind, 1.0, temperature)
 
@@ -111,14 +122,18 @@ def rmia_offline_augmented(
     softmax: Literal["plain", "taylor"] = "plain",
     temperature: Annotated[Literal["auto"] | float, "> 0"] = "auto",
 ) -> np.ndarray:
-    """The offline form, where the example and its augmented copies vote on each z."""
+    """Return the same as `rmia_offline`, where the example and its copies vote on each z.
+
+    The copies are the augmented ones.
+    """
     return _guesses(targets, shadows, Kind(softmax, gamma, augmented=True), a, temperature)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The form of the attack: what p is, by how much z must be beaten, which shadows and which
-    queries count.
+    """The form of the attack.
+
+    It says what p is, by how much z must be beaten, and which shadows and queries count.
     """
 
     softmax: str = "plain"
@@ -134,11 +149,11 @@ def raw_scores(
     a: float | str = "auto",
     temperature: float | str = "auto",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shares beaten by the targets and by the shadows, (n_models, n_examples) each, without a
-    threshold.
+    """Return shares beaten by the targets and by the shadows, without a threshold.
 
-    Each shadow is attacked by the others without its twin; NaN where these are too few. Raises
-    ValueError where the population or the shadows are too few.
+    Shapes (n_models, n_examples). Each shadow is attacked by the other ones without its twin;
+    NaN where these are too few. Raises ValueError where the population or the shadows are too
+    few.
     """
     _check_population(shadows)
     best = choose(shadows, kind, a, temperature)
@@ -153,7 +168,7 @@ def raw_scores(
 
 
 class Setting(NamedTuple):
-    """What `auto` chooses, and the shadows compared with each other under it."""
+    """A setting that `auto` may choose, and the shadows compared with each other under it."""
 
     temperature: float
     a: float
@@ -164,11 +179,10 @@ class Setting(NamedTuple):
 
 
 def choose(shadows: Signals, kind: Kind, a: float | str, temperature: float | str) -> Setting:
-    """The setting of the highest AUC on the shadows, each attacked by the others without its twin;
-    the first of equal ones.
+    """Return the setting of the highest AUC on the shadows; the first of equal ones.
 
-    A number is taken as it is. The AUC of the ratio is that of the share beaten, so no population
-    is needed to choose.
+    Each shadow is attacked by the other ones without its twin. A number is taken as it is. The
+    AUC of the ratio is that of the share beaten, so no population is needed to choose.
     """
     settings = _settings(shadows, kind, grid(temperature, TEMPERATURES), grid(a, GRID_OF_A))
     return best_on_shadows(settings, lambda setting: setting.comparison.ratios(setting.a), shadows)
@@ -190,7 +204,10 @@ def _settings(
 
 
 def _others(shadows: Signals) -> np.ndarray:
-    """(n_shadows, n_shadows): which shadows each is compared with: all but itself and its twin."""
+    """Return the shadows that each is compared with: all but itself and its twin.
+
+    Shape (n_shadows, n_shadows) bool.
+    """
     others = np.ones((len(shadows.logits),) * 2, dtype=bool)
     for row, left_out in enumerate(pairs(shadows.membership, shadows.candidates)):
         others[row, left_out] = False
@@ -199,8 +216,10 @@ def _others(shadows: Signals) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Answers:
-    """Log-odds of the label: on the pool (n_queries, n_models, n_examples), on the population
-    (n_models, n_population).
+    """Log-odds of the label.
+
+    On the pool they are (n_queries, n_models, n_examples), on the population (n_models,
+    n_population).
     """
 
     pool: np.ndarray
@@ -208,7 +227,7 @@ class Answers:
 
     @classmethod
     def of(cls, signals: Signals, kind: Kind, temperature: float) -> "Answers":
-        """Model by model, so that no copy of all logits is made."""
+        """Return the answers, computed model by model, so that no copy of all logits is made."""
         options = {"softmax": kind.softmax, "temperature": temperature}
         queries = [signals.logits[:, np.newaxis]]
         if kind.augmented:
@@ -224,8 +243,9 @@ class Answers:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Answers of some models, and at each query and on the population the means over the shadows
-    that each is compared with.
+    """Answers of some models, and the means over the shadows that each is compared with.
+
+    The means are at each query and on the population.
     """
 
     answers: Answers
@@ -242,9 +262,10 @@ class Comparison:
         *,
         online: bool,
     ) -> "Comparison":
-        """references: of the shadows, with their membership (n_shadows, n_examples).
+        """Return the comparison of answers with those of the shadows, `references`.
 
-        models (n_models or 1, n_shadows) bool says which shadows each model is compared with.
+        membership (n_shadows, n_examples) is that of the shadows. models (n_models or 1,
+        n_shadows) bool says which shadows each model is compared with.
         """
         outside = [Means.of(odds, ~membership, models) for odds in references.pool]
         if online:
@@ -254,13 +275,13 @@ class Comparison:
         return cls(answers, outside, Means.of(references.population, everywhere, models))
 
     def ratios(self, a: float) -> np.ndarray:
-        """Log-ratios (n_models, n_examples), where more than half of the queries reach as much."""
+        """Return log-ratios (n_models, n_examples) that more than half of the queries reach."""
         queries = zip(self.answers.pool, self.expected, strict=True)
         ratios = [log_ratio(odds, means.corrected(a)) for odds, means in queries]
         return majority(np.stack(ratios))
 
     def shares(self, a: float, gamma: float) -> np.ndarray:
-        """The share of the population that each example beats, (n_models, n_examples)."""
+        """Return the share of the population that each example beats, (n_models, n_examples)."""
         expected = self.expected_of_population.corrected(a)
         of_population = log_ratio(self.answers.population, expected)
         compared = zip(self.ratios(a), of_population, strict=True)
@@ -274,8 +295,9 @@ def _guesses(
     a: float | str,
     temperature: float | str,
 ) -> np.ndarray:
-    """Shares less the threshold of the highest balanced accuracy on the shadows, (n_targets,
-    n_examples).
+    """Return shares minus the threshold of the highest balanced accuracy on the shadows.
+
+    Shape (n_targets, n_examples).
     """
     scores, of_shadows = raw_scores(targets, shadows, kind, a, temperature)
     scored = shadows.candidates & np.isfinite(of_shadows)

@@ -1,6 +1,8 @@
-"""The attack made for pruned networks (Yuan and Zhang, USENIX Security 2022): self-attention over what each class tells.
+"""SAMIA, the attack made for pruned networks (Yuan and Zhang, USENIX Security 2022).
 
-A token a class: its probability, its sensitivity to small changes of the image, and whether it is the label.
+Self-attention combines one token for each class: the probability of the class, its sensitivity
+to small changes of the image, and whether it is the label.
+
 Differs: the tokens' outcomes are averaged, which the abstract and the released sizes leave open.
 Two networks learn from one half of the shadow models each. They are combined with the loss and
 modified entropy (`combining.py`), to which they lose where there are few rows.
@@ -42,10 +44,11 @@ def samia(
     batch_size: Annotated[int, ">= 1"] = 200,
     learning_rate: Annotated[float, "> 0"] = 0.001,
 ) -> np.ndarray:
-    """The best part on the shadow models, or the learned combination, minus its threshold.
+    """Return the best part on the shadow models, or the learned combination, minus its threshold.
 
-    Shape (n_targets, n_examples). The parts: the network, the loss, and modified entropy, the same
-    minus the best threshold of each class.
+    Shape (n_targets, n_examples). The parts: the network, the loss, modified entropy, and the
+    latter minus the best threshold of each class.
+
     max_rows: shadow rows that the network learns from, drawn at random where there are more.
     """
     fitting = Fitting(epochs, min_steps, batch_size, learning_rate)
@@ -67,7 +70,7 @@ def _network_part(
     max_rows: int,
     fitting: Fitting,
 ) -> Part:
-    """The network's log-odds of membership, cross-fitted; NaN on rows that were not drawn."""
+    """Return the network's log-odds of membership, cross-fitted; NaN on rows not drawn."""
     logits, labels, members = shadows.known_rows()
     chosen = rng.permutation(len(members))[:max_rows]
     sensitivity = shadows.probes["sensitivity"][shadows.candidates]
@@ -85,7 +88,10 @@ def _network_part(
 
 
 def tokens(logits: np.ndarray, sensitivity: np.ndarray, labels: np.ndarray) -> Tensor:
-    """(n, n_classes, 3) float32, in the order of the classes; sensitivity as the logarithm of 1 + it, which spans decades."""
+    """Return tokens (n, n_classes, 3) float32, in the order of the classes.
+
+    Sensitivity is the logarithm of 1 + it, because it spans decades.
+    """
     is_label = np.arange(logits.shape[-1]) == labels[:, np.newaxis]
     parts = [softmax(logits.astype(np.float32), axis=-1), np.log1p(sensitivity), is_label]
     return torch.from_numpy(np.stack(parts, axis=-1).astype(np.float32))
@@ -105,6 +111,6 @@ class TokenNetwork(nn.Module):
         self.last = nn.Linear(WIDTH, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Log-odds (n,) from tokens (n, n_classes, 3)."""
+        """Return log-odds (n,) from tokens (n, n_classes, 3)."""
         embedded = self.embed(self.norm(tokens.transpose(1, 2)).transpose(1, 2))
         return self.last(self.layers(embedded).mean(dim=1)).squeeze(1)

@@ -1,4 +1,7 @@
-"""What the threshold attacks share: a statistic of each prediction, and thresholds that are set on shadow models alone."""
+"""Functions of threshold attacks: a statistic of each prediction, and its thresholds.
+
+Thresholds are set on shadow models alone.
+"""
 
 from collections.abc import Callable
 
@@ -14,7 +17,9 @@ Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def threshold_attack(
     statistic: Statistic, targets: Signals, shadows: Signals, *, per_class: bool
 ) -> np.ndarray:
-    """The statistic less the threshold that maximises balanced accuracy on the shadow models, one for all or one for each class.
+    """Return the statistic minus the threshold of the highest balanced accuracy on the shadows.
+
+    The threshold is one for all classes, or one for each class. Shape (n_targets, n_examples).
 
     statistic: (log probabilities (..., n_classes), labels (...)) -> (...), higher = member.
     """
@@ -37,7 +42,10 @@ def against_thresholds(
     *,
     per_class: bool,
 ) -> np.ndarray:
-    """values (n_targets, n_examples) less thresholds that are set on those of the shadows (n_shadows, n_examples)."""
+    """Return values (n_targets, n_examples) minus thresholds that are set on the shadows.
+
+    of_shadows: the values of the shadows, (n_shadows, n_examples).
+    """
     known, n_classes = shadows.candidates, targets.logits.shape[-1]
     labels = np.broadcast_to(shadows.labels, known.shape)[known]
     thresholds = class_thresholds(
@@ -49,7 +57,11 @@ def against_thresholds(
 def class_thresholds(
     values: np.ndarray, labels: np.ndarray, members: np.ndarray, n_classes: int, *, per_class: bool
 ) -> np.ndarray:
-    """One threshold a class, (n_classes,); the same for all unless per_class, and for a class without both kinds of examples."""
+    """Return one threshold for each class, (n_classes,).
+
+    It is the same for all unless per_class, and for a class without both members and
+    non-members.
+    """
     thresholds = np.full(n_classes, best_threshold(values, members))
     if per_class:
         for label in range(n_classes):
@@ -60,6 +72,6 @@ def class_thresholds(
 
 
 def of_label(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """log p_y, shape (...), from log probabilities (..., n_classes)."""
+    """Return log p_y, shape (...), from log probabilities (..., n_classes)."""
     index = np.broadcast_to(labels, log_probabilities.shape[:-1])[..., np.newaxis]
     return np.take_along_axis(log_probabilities, index, axis=-1)[..., 0]

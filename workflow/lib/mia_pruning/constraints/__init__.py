@@ -1,1 +1,5 @@
-"""Constraints: which weights may be non-zero (a set with a projection), and solvers that bring a network into such a set."""
+"""Constraints and solvers.
+
+A constraint says which weights may be non-zero: a set with a projection. A solver brings a
+network into such a set.
+"""

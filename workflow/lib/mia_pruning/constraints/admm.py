@@ -1,6 +1,7 @@
-"""ADMM: minimise L(W) subject to W in the constraint's set, by a sequence of ordinary trainings with a moving quadratic pull.
+"""ADMM: minimise L(W) subject to W in the constraint's set.
 
-Scaled form (Boyd et al. 2011, section 3.1.1; for pruning Zhang et al. 2018), per layer:
+It is a sequence of ordinary trainings with a moving quadratic pull. Scaled form (Boyd et al.
+2011, section 3.1.1; for pruning Zhang et al. 2018), per layer:
 
     W-step  L(W) + rho/2 ||W - Z + U||^2, some epochs of the ordinary optimiser
     Z-step  Z = projection of W + U
@@ -27,10 +28,12 @@ from mia_pruning.types import StudyError
 @solver(title="ADMM", reads_members=False)
 @dataclass(frozen=True)
 class Admm(Solver):
-    """rho: the values that the penalty takes, each for an equal share of the W-steps.
+    """ADMM as a solver.
 
-    step_epochs: epochs of a W-step; the last has what is left of `epochs`. With too few, W cannot follow: U grows by the same
-    distance again and again, and throws W beyond its goal.
+    rho: the values that the penalty takes, each for an equal share of the W-steps.
+
+    step_epochs: epochs of a W-step; the last has the remaining ones of `epochs`. With too few, W
+    cannot follow: U grows by the same distance again and again, and throws W beyond its goal.
     """
 
     rho: Annotated[Sequence[float], "> 0"] = (0.001, 0.01, 0.1)
@@ -63,9 +66,12 @@ class Admm(Solver):
 
 
 class AdmmPenalty(Callback):
-    """Adds the penalty's gradient to each step and takes the Z- and U-steps after each W-step, and after the last epoch.
+    """The penalty, whose gradient is added to each step, with the Z- and U-steps.
 
-    residuals: per layer one row a Z-step, columns as in RESIDUALS: primal ||W - Z||, dual rho ||Z - Z_before||, and ||W||.
+    These come after each W-step, and after the last epoch.
+
+    residuals: for each layer one row for each Z-step, columns as in RESIDUALS: primal ||W - Z||,
+    dual rho ||Z - Z_before||, and ||W||.
     """
 
     passes = 0.0
@@ -119,7 +125,7 @@ class AdmmPenalty(Callback):
             self.residuals[name].append([epochs_done, self.rho, primal, dual, float(weight.norm())])
 
     def masks(self) -> dict[str, Tensor]:
-        """The masks of the hard projection of W."""
+        """Return the masks of the hard projection of W."""
         return self.sparsity_set.masks(
             {name: weight.detach() for name, weight in self.weights.items()}
         )
@@ -157,5 +163,5 @@ class AdmmPenalty(Callback):
             self.rho = self.rho_schedule[next_epoch]
 
     def _set_anchor(self) -> None:
-        """rho (Z - U), which stays the same for an epoch."""
+        """Compute rho (Z - U), which stays the same for an epoch."""
         self._anchor = [self.rho * (self.z[name] - self.u[name]) for name in self.weights]

@@ -1,7 +1,7 @@
 """The set {W : card(W_i) <= alpha_i for every layer i} (Wang et al. 2021) and its projection.
 
-alpha_i comes either from `keep`, a fraction for each layer, or from one global compression rate that is spread over the layers.
-Biases and normalisation parameters are never pruned.
+alpha_i comes from `keep`, a fraction for each layer, or from one global compression rate that is
+spread over the layers. Biases and normalisation parameters are never pruned.
 """
 
 import math
@@ -19,7 +19,10 @@ from mia_pruning.types import StudyError
 @constraint
 @dataclass(frozen=True)
 class Cardinality:
-    """compression: weights / non-zero weights over all prunable layers. keep: layer name -> fraction kept, instead of it.
+    """The set, given by a compression rate or by fractions of the layers.
+
+    compression: weights / non-zero weights over all prunable layers. keep: layer name ->
+    fraction kept, instead of compression.
 
     allocation: how a global rate is spread over the layers, `erdos_renyi` or `uniform`.
     """
@@ -38,7 +41,7 @@ class Cardinality:
             )
 
     def budgets(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-        """alpha_i of each layer. Raises StudyError if a layer would be empty."""
+        """Return alpha_i of each layer. Raises StudyError if a layer would be empty."""
         given = self.keep is not None
         budgets = (
             _given(self.keep, shapes)
@@ -55,20 +58,28 @@ class Cardinality:
         return budgets
 
     def masks(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Bool masks of the nearest point of the set: in each layer exactly alpha_i entries of largest magnitude."""
+        """Return bool masks of the nearest point of the set.
+
+        Each layer keeps exactly alpha_i entries of largest magnitude.
+        """
         budgets = self.budgets({name: tuple(weight.shape) for name, weight in weights.items()})
         return {name: largest(weight, budgets[name]) for name, weight in weights.items()}
 
 
 def largest(weight: Tensor, n_kept: int) -> Tensor:
-    """True at exactly n_kept entries of largest magnitude; ties are broken by topk's order."""
+    """Return a mask that is True at exactly n_kept entries of largest magnitude.
+
+    Ties are broken by topk's order.
+    """
     mask = torch.zeros(weight.numel(), dtype=torch.bool, device=weight.device)
     mask[weight.abs().flatten().topk(n_kept, sorted=False).indices] = True
     return mask.view(weight.shape)
 
 
 def prunable(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """The parameters that a constraint concerns: weights of linear and convolutional layers, those with two axes or more.
+    """Return the parameters that a constraint concerns: those with two axes or more.
+
+    They are the weights of linear and convolutional layers.
 
     >>> prunable({"fc.weight": (3, 2), "fc.bias": (3,)})
     {'fc.weight': (3, 2)}
@@ -77,7 +88,7 @@ def prunable(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]
 
 
 def uniform(shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[str, int]:
-    """The same density in every layer.
+    """Return budgets of the same density in every layer.
 
     >>> uniform({"a": (10, 10), "b": (4, 5)}, 10.0)
     {'a': 10, 'b': 2}
@@ -90,10 +101,11 @@ def uniform(shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[s
 
 
 def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], compression: float) -> dict[str, int]:
-    """Density proportional to the sum of a layer's axes over their product, so that small layers stay denser.
+    """Return budgets with density proportional to the sum of a layer's axes over their product.
 
-    Source: the ERK rule of Evci et al. 2020 (Rigging the Lottery), after Mocanu et al. 2018. Layers that would exceed density 1
-    stay dense and the rest is spread anew.
+    So small layers stay denser. Source: the ERK rule of Evci et al. 2020 (Rigging the Lottery),
+    after Mocanu et al. 2018. Layers that would exceed density 1 stay dense, and the remaining
+    budget is spread again.
     """
     total = sum(math.prod(shape) for shape in shapes.values()) / compression
     dense: set[str] = set()
@@ -120,7 +132,10 @@ ALLOCATIONS = {"erdos_renyi": erdos_renyi, "uniform": uniform}
 def _rounded(
     real: dict[str, float], shapes: Mapping[str, tuple[int, ...]], compression: float
 ) -> dict[str, int]:
-    """Whole budgets by largest remainder, so that their sum is the whole number nearest below weights / compression."""
+    """Return budgets rounded to integers by largest remainder.
+
+    Their sum is weights / compression, rounded down.
+    """
     budgets = {name: math.floor(value + 1e-9) for name, value in real.items()}
     total = math.floor(sum(math.prod(shape) for shape in shapes.values()) / compression + 1e-9)
     by_remainder = sorted(real, key=lambda name: real[name] - budgets[name], reverse=True)

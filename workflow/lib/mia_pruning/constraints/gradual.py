@@ -1,4 +1,7 @@
-"""Gradual magnitude pruning (Zhu and Gupta 2017): the smallest weights go epoch by epoch, many at first, few towards the end."""
+"""Gradual magnitude pruning (Zhu and Gupta 2017).
+
+The smallest weights are pruned after each epoch: many at first, few towards the end.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +20,11 @@ from mia_pruning.training.objective import Callback, Task
 @solver(title="gradual pruning", reads_members=False)
 @dataclass(frozen=True)
 class GradualMagnitude(Solver):
-    """epochs: of training, each of which ends with a step of the schedule; after the last the weights are in the set."""
+    """Gradual pruning as a solver.
+
+    epochs: of training, each of which ends with a step of the schedule. After the last the
+    weights are in the set.
+    """
 
     epochs: Annotated[int, ">= 1"] = 10
 
@@ -26,9 +33,10 @@ class GradualMagnitude(Solver):
 
 
 class Narrowing(Callback):
-    """Shrinks the masks after each epoch and keeps weights outside them at zero in between.
+    """The masks, which shrink after each epoch; weights outside them stay at zero in between.
 
-    A weight that is pruned stays pruned: its value is gone, so each epoch's masks lie within those before.
+    A weight that is pruned stays pruned: its value is gone, so each epoch's masks are within
+    those before.
 
     Differs: the schedule steps once an epoch, that of Zhu and Gupta once in 100 to 1000 steps.
     """
@@ -80,7 +88,7 @@ class Narrowing(Callback):
         self._keeper = KeepMasked(self.model, masks)
 
     def _scores(self) -> dict[str, Tensor]:
-        """Magnitudes; a kept weight that happens to be zero still stands above the pruned ones."""
+        """Return magnitudes, where a kept weight of zero still ranks above the pruned ones."""
         return {
             name: weight.detach().abs().clamp_min(torch.finfo(weight.dtype).tiny) * self._held[name]
             for name, weight in self.weights.items()
@@ -88,9 +96,10 @@ class Narrowing(Callback):
 
 
 def n_kept(n_weights: int, budget: int, progress: float) -> int:
-    """How many weights a layer keeps when this share, 0-1, of the updates is done; the budget at 1.
+    """Return how many weights a layer keeps when this share, 0-1, of the updates is done.
 
-    Source: Zhu and Gupta 2017, equation 1, from an initial sparsity of 0, with weights counted in place of sparsity.
+    It is the budget at 1. Source: Zhu and Gupta 2017, equation 1, from an initial sparsity of 0,
+    with weights counted in place of sparsity.
 
     >>> [n_kept(100, 20, update / 4) for update in range(5)]
     [100, 54, 30, 21, 20]

@@ -1,4 +1,7 @@
-"""The lottery ticket (Frankle and Carbin 2019): a trained network's largest weights, trained anew from where they began."""
+"""The lottery ticket (Frankle and Carbin 2019).
+
+A trained network's largest weights are trained again from their initial values.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,12 +13,17 @@ from mia_pruning.registry import solver
 @solver(title="lottery ticket", reads_members=False)
 @dataclass(frozen=True)
 class LotteryTicket(Magnitude):
-    """rewind_epochs: the kept weights return to what they were after so many epochs of dense training; 0 is initialisation.
+    """The lottery ticket as a solver.
 
-    Source: Frankle and Carbin 2019, section 2, one-shot pruning; rewinding to a later epoch: Frankle et al. 2020.
+    rewind_epochs: the kept weights return to their values after so many epochs of dense
+    training; 0 is initialisation.
 
-    Differs: each layer keeps as many weights as the constraint gives it, and retraining begins its schedule and its optimiser
-    anew instead of going on from the epoch that was rewound to.
+    Source: Frankle and Carbin 2019, section 2, one-shot pruning; rewinding to a later epoch:
+    Frankle et al. 2020.
+
+    Differs: each layer keeps as many weights as the constraint gives it. Retraining starts its
+    schedule and its optimiser from scratch, instead of continuing from the epoch that was
+    rewound to.
     """
 
     rewind_epochs: Annotated[int, ">= 0"] = 0

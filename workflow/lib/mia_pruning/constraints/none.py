@@ -1,4 +1,7 @@
-"""No constraint: the baseline, and with `retrain_epochs` the control that gets a pruned model's training budget."""
+"""No constraint: the baseline.
+
+With `retrain_epochs` it is the control that gets a pruned model's training budget.
+"""
 
 from collections.abc import Mapping
 
@@ -8,7 +11,7 @@ from mia_pruning.registry import constraint
 
 
 class AllWeights:
-    """The whole space: no layer has a budget, no weight a mask."""
+    """The complete space: no layer has a budget, no weight a mask."""
 
     def budgets(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         return {}

@@ -1,4 +1,7 @@
-"""One-shot pruning of the same sets, for comparison: by magnitude (the projection itself), and at random."""
+"""One-shot pruning of the same sets, for comparison.
+
+It is by magnitude, which is the projection itself, or at random.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +16,7 @@ from mia_pruning.training.objective import Task
 @solver(title="magnitude pruning", reads_members=False)
 @dataclass(frozen=True)
 class Magnitude(Solver):
-    """Project the trained weights once."""
+    """One projection of the trained weights."""
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         return Found(
@@ -26,7 +29,7 @@ class Magnitude(Solver):
 @solver(title="random pruning", reads_members=False)
 @dataclass(frozen=True)
 class Random(Solver):
-    """Keep weights at random, as many in each layer as the projection would."""
+    """Weights kept at random, as many in each layer as the projection would keep."""
 
     def start(self, task: Task, sparsity_set: SparsitySet, rng: np.random.Generator) -> Found:
         noise = {

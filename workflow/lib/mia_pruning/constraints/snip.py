@@ -1,4 +1,7 @@
-"""SNIP (Lee, Ajanthan and Torr 2019): choose the weights to keep before any training, by what the loss would miss of each."""
+"""SNIP (Lee, Ajanthan and Torr 2019): choose the weights to keep before any training.
+
+They are chosen by the sensitivity of the loss to each weight.
+"""
 
 import itertools
 import math
@@ -20,10 +23,13 @@ from mia_pruning.types import StudyError
 @solver(title="SNIP", from_initial=True)
 @dataclass(frozen=True)
 class Snip(Solver):
-    """n_batches: batches of the model's own members, as training draws them, on which the sensitivity is measured.
+    """SNIP as a solver.
 
-    Differs: Lee et al. rank the weights of all layers at once; here each layer keeps as many as the constraint gives it, so the
-    sensitivities need no common scale.
+    n_batches: batches of the model's own members, as training draws them, on which the
+    sensitivity is measured.
+
+    Differs: Lee et al. rank the weights of all layers at once. Here each layer keeps as many as
+    the constraint gives it, so the sensitivities need no common scale.
     """
 
     n_batches: Annotated[int, ">= 1"] = 1
@@ -50,9 +56,10 @@ class Snip(Solver):
 def connection_sensitivity(
     model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
 ) -> dict[str, Tensor]:
-    """|g w| of each prunable weight w, by layer, where g is the gradient of the cross-entropy summed over all batches.
+    """Return |g w| of each prunable weight w, by layer.
 
-    The network runs as in training; its mode, gradients and running statistics are left as they were.
+    g is the gradient of the cross-entropy summed over all batches. The network runs as in
+    training. Its mode, gradients and running statistics do not change.
 
     Source: Lee et al. 2019, equations 4 and 5, before the division by the sum over all weights.
     """

@@ -1,4 +1,7 @@
-"""What a solver is: it brings a trained network into a constraint's set, with or without further training."""
+"""Solvers, which bring a trained network into a constraint's set.
+
+They do so with or without further training.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,9 +23,9 @@ class SparsitySet(Protocol):
 
 
 class Solution(Protocol):
-    """A solver at work on one model: after its epochs it gives the masks, and tensors worth keeping.
+    """A solver at work on one model: after its epochs it gives the masks, and tensors to store.
 
-    passes: the sample-passes that it took beside the epochs.
+    passes: the sample-passes that it took besides the epochs.
     """
 
     passes: float
@@ -33,20 +36,25 @@ class Solution(Protocol):
 
 
 class Solver(ABC):
-    """The base of all solvers: `epochs` of training happen between `start` and the solution's `masks`.
+    """The base of all solvers.
 
-    A solution that is a Callback takes part in them. The decorator sets two attributes, the traits `from_initial` and
+    `epochs` of training happen between `start` and the solution's `masks`. A solution that is a
+    Callback takes part in them. The decorator sets two attributes, the traits `from_initial` and
     `reads_members` (`traits.py`).
 
     epochs         0 for a solver that does not train
-    rewind_epochs  if a number, the kept weights return to what they were after so many epochs of dense training
+    rewind_epochs  if a number, the kept weights return to their values after so many epochs of
+                   dense training
     """
 
     epochs = 0
     rewind_epochs = None
 
     def check(self, plan: Plan, retrain_epochs: int) -> None:
-        """Raise StudyError if this cannot work in a study; called before the first job."""
+        """Raise StudyError if this cannot work in a study.
+
+        It is called before the first job.
+        """
         if self.rewind_epochs is not None and self.rewind_epochs > plan.epochs:
             raise StudyError(
                 f"rewind_epochs = {self.rewind_epochs}",
@@ -68,7 +76,7 @@ class Solver(ABC):
 
 
 class Found(Callback):
-    """A solution that was there at once."""
+    """A solution that is known at once."""
 
     def __init__(self, masks: dict[str, Tensor], passes: float = 0.0) -> None:
         self._masks = masks
@@ -82,7 +90,7 @@ class Found(Callback):
 
 
 def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that constraints concern, by name, in the model's order."""
+    """Return the parameters that constraints concern, by name, in the model's order."""
     parameters = dict(model.named_parameters())
     return {
         name: parameters[name]
@@ -91,7 +99,7 @@ def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def make_constraint(settings: Mapping[str, Any]) -> tuple[SparsitySet, Solver]:
-    """The sparsity set and the solver of a `constraints` entry."""
+    """Return the sparsity set and the solver of a `constraints` entry."""
     plug_ins = (
         find("constraint", settings["use"], "use"),
         find("solver", settings["solver"], "solver"),

@@ -1,1 +1,4 @@
-"""Data sets: where they come from, how they are packed, and who trains on what (`split`). One module a data set."""
+"""Data sets: their sources, how they are packed, and which model trains on what (`split`).
+
+Each module has one data set.
+"""

@@ -1,4 +1,7 @@
-"""A user's own arrays, from an .npz file or from two .npy files. Planning reads headers and labels; nothing is unpickled."""
+"""A user's own arrays, from an .npz file or from two .npy files.
+
+Planning reads headers and labels. Nothing is unpickled.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,10 +29,14 @@ def arrays(
     licence: str = "not stated",
     citation: str = "not stated",
 ) -> DatasetSource:
-    """Images n x height x width (x channels) of uint8, or of floats in [0, 1], and labels n of integers from 0.
+    """Return the source of images and labels in arrays of a file.
 
-    images, labels: the keys of an .npz file, joined in this order; an .npy file of images has its labels in label_file.
-    class_names: the names, or the key of the .npz file that holds them; by default the labels' numbers.
+    Images are n x height x width (x channels) of uint8, or of floats in [0, 1]. Labels are n
+    integers from 0.
+
+    images, labels: the keys of an .npz file, joined in this order; an .npy file of images has
+    its labels in label_file. class_names: the names, or the key of the .npz file that holds
+    them; by default the labels' numbers.
     """
     image_arrays, label_arrays = _opened(file, images, labels, label_file)
     _check_images(image_arrays)
@@ -63,7 +70,7 @@ def arrays(
 def _opened(
     file: str, images: str | Sequence[str], labels: str | Sequence[str], label_file: str | None
 ) -> tuple[list[StoredArray], list[StoredArray]]:
-    """The arrays of images and those of labels."""
+    """Return the arrays of images and those of labels."""
     suffix = Path(file).suffix
     if suffix not in (".npz", ".npy"):
         raise StudyError(f"file = {file!r}", allowed="allowed is an .npz or .npy file")
@@ -151,7 +158,11 @@ def _class_names(
 def _check_labels(
     targets: np.ndarray, names: Sequence[str], arrays: Sequence[StoredArray], *, are_named: bool
 ) -> None:
-    """A class may lack examples only where classes are named: else a stray 255 would be a class of its own."""
+    """Refuse labels that do not fit the names of the classes.
+
+    A class may lack examples only where classes are named: else a stray 255 would be a class of
+    its own.
+    """
     where = " and ".join(map(str, arrays))
     if len(set(names)) != len(names) or len(names) < 2:
         raise StudyError(
@@ -173,13 +184,13 @@ def _check_labels(
 
 
 def _pixels(array: StoredArray) -> Iterator[np.ndarray]:
-    """The array's rows as uint8, in chunks."""
+    """Yield the array's rows as uint8, in chunks."""
     for chunk in array.chunks():
         yield chunk if chunk.dtype == np.uint8 else _rounded(chunk.astype(np.float64), str(array))
 
 
 def _rounded(floats: np.ndarray, where: str) -> np.ndarray:
-    """round(255 x) of floats in [0, 1]."""
+    """Return round(255 x) of floats in [0, 1]."""
     if not np.isfinite(floats).all():
         raise StudyError(where, "a pixel is NaN or infinite", "allowed is [0, 1]")
     low, high = floats.min(), floats.max()

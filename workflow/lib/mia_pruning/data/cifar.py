@@ -1,7 +1,8 @@
-"""What CIFAR-10 and CIFAR-100 share: an archive of pickled batches, read by torchvision.
+"""Reading CIFAR-10 and CIFAR-100: archives of pickled batches, read by torchvision.
 
-torchvision unpickles the batches. Each of them, and the names of the classes, has its published MD5 checked before: by
-`check_sources` at planning and before packing, and by torchvision itself before it opens one.
+torchvision unpickles the batches. The MD5 digests of each batch and of the names of the classes
+are checked before. `check_sources` does so at planning and before packing, and torchvision
+itself before it opens one.
 """
 
 from collections.abc import Mapping
@@ -25,9 +26,11 @@ def cifar_source(
     digests: Mapping[Path, str],
     **description: Any,
 ) -> DatasetSource:
-    """50,000 training and 10,000 test images of 32 x 32 x 3. reader: torchvision's class. digests: of the files below `folder`.
+    """Return the source of 50,000 training and 10,000 test images of 32 x 32 x 3.
 
-    All batches must be there whichever part is asked for, because torchvision insists on them.
+    reader: torchvision's class. digests: of the files below `folder`.
+
+    All batches must be there for any part, because torchvision insists on them.
     """
     files = {folder / path: digest for path, digest in digests.items()}
 

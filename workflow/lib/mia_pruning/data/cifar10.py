@@ -23,7 +23,10 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @dataset(title="CIFAR-10")
 def cifar10(*, folder: str | None = None, part: str = "all") -> DatasetSource:
-    """60,000 images of 32 x 32 x 3 in 10 classes (Krizhevsky 2009), 50,000 for training and 10,000 for test."""
+    """Return the source of CIFAR-10 (Krizhevsky 2009).
+
+    It has 60,000 images of 32 x 32 x 3 in 10 classes, 50,000 for training and 10,000 for test.
+    """
     return cifar_source(
         "CIFAR10", data_folder(folder), part, ARCHIVE, DIGESTS, name=f"CIFAR-10, {part}", class_names=CLASSES
     )  # fmt: skip

@@ -30,7 +30,11 @@ CLASSES = (
 
 @dataset(title="CIFAR-100")
 def cifar100(*, folder: str | None = None, part: str = "all") -> DatasetSource:
-    """60,000 images of 32 x 32 x 3 in 100 fine classes (Krizhevsky 2009), 50,000 for training and 10,000 for test."""
+    """Return the source of CIFAR-100 (Krizhevsky 2009).
+
+    It has 60,000 images of 32 x 32 x 3 in 100 fine classes, 50,000 for training and 10,000 for
+    test.
+    """
     return cifar_source(
         "CIFAR100", data_folder(folder), part, ARCHIVE, DIGESTS, name=f"CIFAR-100, {part}", class_names=CLASSES
     )  # fmt: skip

@@ -1,8 +1,10 @@
-"""Decoding image files into one array on disk: in parallel, in bounded memory, and resumable after a kill at any instant.
+"""Decoding image files into one array on disk.
 
-The array file has its full size from the start. Worker processes decode chunks of files into their places in it; what is done
-is noted in a file beside it, after the chunk has reached the disk. Both are named after what is decoded, so that other files or
-another resolution never continue them.
+It works in parallel and in bounded memory, and resumes after a kill at any instant.
+
+The array file has its full size from the start. Worker processes decode chunks of files into
+their places in it. Each chunk is noted in a file next to it after it has reached the disk. Both
+files are named after what is decoded, so other images or another resolution never continue them.
 """
 
 import io
@@ -26,18 +28,21 @@ from mia_pruning.types import StudyError
 logger = logging.getLogger("mia_pruning")
 MAX_PROCESSES = 8
 CHUNKS_PER_MESSAGE = 50
-#: a JPEG is decoded at a fraction of its size that is still this many times the resolution
+#: A JPEG is decoded at a fraction of its size that is still this many times the resolution.
 OVERSAMPLING = 2
-#: the first row of a chunk, and the reason for each of its files that did not decode
+#: It is the first row of a chunk, and the reason for each of its files that did not decode.
 Done = tuple[int, dict[str, str]]
 
 
 def decode(
     folder: Path, names: Sequence[str], identity: str, *, resolution: int, skip: bool, work: Path
 ) -> tuple[Path, dict[str, str]]:
-    """The .npy file in `work` of the images, uint8 (n, resolution, resolution, 3), and the files left out with the reason.
+    """Return the .npy file of the images in `work`, and the files left out with the reason.
 
-    identity: of the files' names and contents. Raises StudyError for a file that does not decode, unless `skip`.
+    The images are uint8 (n, resolution, resolution, 3).
+
+    identity: of the files' names and contents. Raises StudyError for a file that does not
+    decode, unless `skip`.
     """
     shape = (len(names), resolution, resolution, 3)
     rows = storage.rows_per_chunk(resolution * resolution * 3)
@@ -65,7 +70,11 @@ def decode(
 
 
 def decode_image(content: bytes, resolution: int) -> np.ndarray:
-    """One image as uint8 (resolution, resolution, 3): the shorter side resized, then the centre cropped; grey becomes RGB."""
+    """Return one image as uint8 (resolution, resolution, 3).
+
+    The shorter side is resized, then the centre is cropped. Grey becomes RGB. Raises ValueError
+    for pixels of more than 8 bits, and whatever the decoder raises.
+    """
     with Image.open(io.BytesIO(content)) as image:
         image.draft("RGB", (OVERSAMPLING * resolution, OVERSAMPLING * resolution))
         if image.mode.startswith(("I", "F")):
@@ -80,7 +89,11 @@ def decode_image(content: bytes, resolution: int) -> np.ndarray:
 
 
 def _resumed(array: Path, progress: Path, shape: tuple[int, ...]) -> dict[int, dict[str, str]]:
-    """What an earlier attempt has done: the first row of each chunk and what failed in it. Starts afresh where there is none."""
+    """Return what an earlier attempt has done, or nothing where there is none.
+
+    It is the first row of each chunk and what failed in it. Without an earlier attempt, the
+    array file is created.
+    """
     if not array.is_file():
         storage.write_text(progress, "")
         storage.write_chunks(array, shape, ())
@@ -97,9 +110,10 @@ def _resumed(array: Path, progress: Path, shape: tuple[int, ...]) -> dict[int, d
 
 @contextmanager
 def _mapper() -> Iterator[Callable[..., Iterable[Any]]]:
-    """A map over as many processes as this one may use; results come in any order."""
+    """Yield a map over as many processes as this one may use; results come in any order."""
     processes = min(MAX_PROCESSES, len(os.sched_getaffinity(0)))
-    # Forked, because the other methods run the main module again, and a job's script has no guard against that.
+    # Processes are forked, because the other methods run the main module again, and a job's
+    # script has no guard against that.
     with multiprocessing.get_context("fork").Pool(processes) as pool:
         yield pool.imap_unordered
 
@@ -107,7 +121,10 @@ def _mapper() -> Iterator[Callable[..., Iterable[Any]]]:
 def _decode_chunk(
     folder: Path, array: Path, resolution: int, chunk: tuple[int, Sequence[str]]
 ) -> Done:
-    """Decode the files of a chunk into the rows from `start` on; the row of a file that does not decode stays black."""
+    """Decode the files of a chunk into the rows from `start` on.
+
+    The row of a file that does not decode stays black.
+    """
     start, names = chunk
     images = np.zeros((len(names), resolution, resolution, 3), np.uint8)
     failed = {}
@@ -138,7 +155,7 @@ def _refusal(folder: Path, failed: dict[str, str]) -> StudyError:
 
 
 def _without(array: Path, names: Sequence[str], failed: dict[str, str], work: Path) -> Path:
-    """A copy of the array file without the rows that failed."""
+    """Write and return a copy of the array file without the rows that failed."""
     kept = [name not in failed for name in names]
     resolution = storage.read_array(array).shape[1]
     storage.write_chunks(

@@ -1,4 +1,8 @@
-"""Downloading a published file: checked by its digest, resumed where it was cut, from the next mirror where one fails."""
+"""Downloading a published file.
+
+It is checked by its digest. An interrupted download resumes. Where one mirror fails, the next is
+tried.
+"""
 
 import fcntl
 import http.client
@@ -15,15 +19,16 @@ from mia_pruning.types import StudyError
 TIMEOUT_SECONDS = 30
 BLOCK_BYTES = 2**18
 logger = logging.getLogger("mia_pruning")
-#: a mirror is asked again as long as it brings something, but not for ever
+#: A mirror is asked again as long as it sends something, but at most this many times.
 ATTEMPTS = 20
 
 
 def download(urls: Sequence[str], target: Path, digest: str) -> None:
-    """Bring the file that has this digest to `target`; one that is there is checked and left.
+    """Download the file that has this digest to `target`; an existing one is only checked.
 
-    What an interrupted download left beside it is completed. Another process that wants the same file waits.
-    Raises StudyError with the addresses, the reasons and where to put the file by hand.
+    A partial file of an interrupted download, next to it, is completed. Another process that
+    wants the same file waits. Raises StudyError with the addresses, the reasons and where to put
+    the file by hand.
     """
     if target.is_file():
         _refuse_damaged(target, digest)
@@ -55,7 +60,7 @@ def _refuse_damaged(target: Path, digest: str) -> None:
 
 
 def _from_any(urls: Sequence[str], file: IO[bytes], part: Path, digest: str) -> list[str]:
-    """Nothing once `part` holds the content, else why each address failed."""
+    """Return nothing once `part` holds the content, else why each address failed."""
     failures = []
     for url in urls:
         for _ in range(ATTEMPTS):
@@ -70,7 +75,10 @@ def _from_any(urls: Sequence[str], file: IO[bytes], part: Path, digest: str) -> 
 
 
 def _attempt(url: str, file: IO[bytes], part: Path, digest: str) -> str | None:
-    """Complete `part` from this address: None if it then has the digest, else the reason; wrong content is thrown away."""
+    """Complete `part` from this address; return None if it then has the digest, else the reason.
+
+    Wrong content is thrown away.
+    """
     logger.info("downloading %s from byte %d", url, file.tell())
     try:
         _append_rest(url, file)
@@ -89,7 +97,10 @@ def _attempt(url: str, file: IO[bytes], part: Path, digest: str) -> str | None:
 
 
 def _append_rest(url: str, file: IO[bytes]) -> None:
-    """Append what is missing. A server that does not know ranges sends all, which replaces what is there."""
+    """Append what is missing.
+
+    A server that does not know ranges sends everything, which replaces what is there.
+    """
     headers = {"User-Agent": "mia-pruning"} | (
         {"Range": f"bytes={file.tell()}-"} if file.tell() else {}
     )

@@ -1,4 +1,7 @@
-"""Fashion-MNIST: its official test files, which the repository carries so that the default study needs no network, and all."""
+"""Fashion-MNIST: its official test files, and all files.
+
+The repository carries the test files so that the default study needs no network.
+"""
 
 from pathlib import Path
 
@@ -15,7 +18,7 @@ SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
 }
 MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
-#: of the gzipped file, as published, and of its content
+#: These are digests of the gzipped file, as published, and of its content.
 DIGESTS = {
     "train-images-idx3-ubyte": (
         "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
@@ -43,7 +46,11 @@ CITATION = "Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv 1708.07747 (2017)"
 
 @dataset(title="Fashion-MNIST")
 def fashion_mnist_t10k(*, folder: str | None = None) -> DatasetSource:
-    """10,000 images of 28 x 28 x 1 in 10 classes (Xiao, Rasul, Vollgraf 2017). `folder` replaces the carried copy's folder."""
+    """Return the source of Fashion-MNIST's test set (Xiao, Rasul, Vollgraf 2017).
+
+    It has 10,000 images of 28 x 28 x 1 in 10 classes. `folder` replaces the folder of the
+    carried copy.
+    """
     root = CARRIED if folder is None else Path(folder)
     images, labels = (root / name for name in SHA256)
     return DatasetSource(
@@ -60,7 +67,10 @@ def fashion_mnist_t10k(*, folder: str | None = None) -> DatasetSource:
 
 @dataset(title="Fashion-MNIST")
 def fashion_mnist(*, folder: str | None = None, part: str = "all") -> DatasetSource:
-    """70,000 images of 28 x 28 x 1 in 10 classes (Xiao, Rasul, Vollgraf 2017), 60,000 for training and 10,000 for test."""
+    """Return the source of Fashion-MNIST (Xiao, Rasul, Vollgraf 2017).
+
+    It has 70,000 images of 28 x 28 x 1 in 10 classes, 60,000 for training and 10,000 for test.
+    """
     raw = data_folder(folder) / "FashionMNIST" / "raw"
     description = {
         "name": f"Fashion-MNIST, {part}",

@@ -1,6 +1,7 @@
 """IDX files, the format of MNIST and its relatives, and the sources that consist of them.
 
-torchvision's own reader is not used: it prefers an old processed file, of which nobody published a digest, where it finds one.
+torchvision's own reader is not used: where it finds an old processed file, it prefers this.
+Nobody published a digest of such a file.
 """
 
 import gzip
@@ -27,9 +28,10 @@ def idx_source(
     mirrors: tuple[str, ...],
     **description: Any,
 ) -> DatasetSource:
-    """60,000 training and 10,000 test images of 28 x 28 x 1, as torchvision lays them out in `folder`.
+    """Return the source of 60,000 training and 10,000 test images of 28 x 28 x 1.
 
-    digests maps each file to the digest of its gzipped archive and its own. part: `all`, `train` or `test`.
+    Its files are in `folder`, in torchvision's layout. digests maps each file to the digest of
+    its gzipped archive and its own. part: `all`, `train` or `test`.
     """
     files = [
         (folder / images, folder / labels)
@@ -56,7 +58,11 @@ def idx_source(
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The uint8 array of an IDX file, gzipped or not: two zero bytes, type 8, the number of axes, big-endian sizes, the data."""
+    """Return the uint8 array of an IDX file, gzipped or not.
+
+    The file holds two zero bytes, type 8, the number of axes, big-endian sizes and the data.
+    Raises ValueError for any other beginning.
+    """
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if content[:3] != b"\x00\x00\x08":
         raise ValueError(f"{path}: not an IDX file of unsigned bytes")

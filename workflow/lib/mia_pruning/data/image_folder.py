@@ -19,9 +19,12 @@ def image_folder(
     licence: str = "not stated",
     citation: str = "not stated",
 ) -> DatasetSource:
-    """The JPEG and PNG files folder/class/*, as RGB of resolution x resolution: shorter side resized, centre cropped.
+    """Return the source of the JPEG and PNG files folder/class/*.
 
-    undecodable: whether an image that does not decode is refused (`refuse`) or left out and counted (`skip`).
+    They become RGB of resolution x resolution: shorter side resized, centre cropped.
+
+    undecodable: an image that does not decode is refused (`refuse`), or left out and counted
+    (`skip`).
     """
     check_undecodable(undecodable)
     tree = list_tree(Path(folder))

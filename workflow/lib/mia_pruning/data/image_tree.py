@@ -1,4 +1,4 @@
-"""Image files in one folder a class: listing them, and loading them as examples."""
+"""Image files in one folder for each class: listing them, and loading them as examples."""
 
 import os
 from collections.abc import Sequence
@@ -12,13 +12,16 @@ from mia_pruning.data.decode import decode
 from mia_pruning.types import Loaded, StudyError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
-#: what becomes of an image that does not decode
+#: An image that does not decode is refused or left out.
 UNDECODABLE = ("refuse", "skip")
 
 
 @dataclass(frozen=True)
 class ImageTree:
-    """The images of a folder: names `class/file` in sorted order, class by class, and the label of each, shape (n,)."""
+    """The images of a folder: names `class/file` in sorted order, and the label of each, (n,).
+
+    The order is class by class.
+    """
 
     folder: Path
     classes: tuple[str, ...]
@@ -26,7 +29,7 @@ class ImageTree:
     labels: np.ndarray
 
     def identity(self) -> str:
-        """A digest of the images' names, sizes and times of change."""
+        """Return a digest of the images' names, sizes and times of change."""
         digest = blake2b(digest_size=16)
         for name in self.names:
             status = os.stat(f"{self.folder}/{name}")
@@ -34,7 +37,7 @@ class ImageTree:
         return f"names, sizes and times of change: {digest.hexdigest()}"
 
     def load(self, resolution: int, undecodable: str, work: Path) -> Loaded:
-        """The examples: the centre square of each image, resized to the resolution."""
+        """Return the examples: the centre square of each image, resized to the resolution."""
         skip = undecodable == "skip"
         images, failed = decode(
             self.folder, self.names, self.identity(), resolution=resolution, skip=skip, work=work
@@ -49,7 +52,10 @@ class ImageTree:
 def list_tree(
     folder: Path, n_classes: int | None = None, per_class: int | None = None
 ) -> ImageTree:
-    """The first images of the first classes of a folder, all by default. Refuses a class with too few."""
+    """Return the first images of the first classes of a folder, all by default.
+
+    Raises StudyError for too few classes, and for a class with too few images.
+    """
     if not folder.is_dir():
         raise StudyError(folder, "there is no such folder")
     classes = sorted(

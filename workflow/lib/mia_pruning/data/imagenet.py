@@ -1,4 +1,4 @@
-"""ImageNet's training images (ILSVRC 2012), which everybody must obtain by hand."""
+"""ImageNet's training images (ILSVRC 2012), which every user must obtain by hand."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,10 +22,13 @@ def imagenet(
     per_class: Annotated[int | None, ">= 1, <= 732"] = None,
     undecodable: str = "refuse",
 ) -> DatasetSource:
-    """1,281,167 images in 1,000 classes, as RGB of resolution x resolution (Russakovsky et al. 2015), from folder/train/class/*.
+    """Return the source of ImageNet's images, folder/train/class/* (Russakovsky et al. 2015).
 
-    classes: the first so many in sorted order. per_class: the first so many of each class by name; every class has 732 or more.
-    A study can be planned before the images are there, so the number of examples must follow from the options alone.
+    They are 1,281,167 in 1,000 classes, as RGB of resolution x resolution.
+
+    classes: the first so many in sorted order. per_class: the first so many of each class by
+    name; every class has 732 or more. A study can be planned before the images are there, so the
+    number of examples must follow from the options alone.
     """
     check_undecodable(undecodable)
     if classes is not None and per_class is None:
@@ -60,7 +63,10 @@ def imagenet(
 
 
 def _listed(train: Path, n_classes: int, per_class: int | None, n_examples: int) -> ImageTree:
-    """The images asked for; refused with what to do where they are not all there."""
+    """Return the requested images; refuse a folder where some are missing.
+
+    The error says what to do.
+    """
     if not train.is_dir():
         raise StudyError(
             train,

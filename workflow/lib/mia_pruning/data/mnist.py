@@ -6,7 +6,7 @@ from mia_pruning.registry import dataset
 from mia_pruning.types import DatasetSource
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
-#: of the gzipped file, as published, and of its content
+#: These are digests of the gzipped file, as published, and of its content.
 DIGESTS = {
     "train-images-idx3-ubyte": (
         "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -29,7 +29,10 @@ DIGESTS = {
 
 @dataset(title="MNIST")
 def mnist(*, folder: str | None = None, part: str = "all") -> DatasetSource:
-    """70,000 images of 28 x 28 x 1 in 10 classes (LeCun et al. 1998), 60,000 for training and 10,000 for test."""
+    """Return the source of MNIST (LeCun et al. 1998).
+
+    It has 70,000 images of 28 x 28 x 1 in 10 classes, 60,000 for training and 10,000 for test.
+    """
     return idx_source(
         data_folder(folder) / "MNIST" / "raw",
         part,

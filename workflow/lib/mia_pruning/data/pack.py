@@ -1,6 +1,7 @@
-"""Packing: a data set of any source becomes one memory-mapped uint8 array, its labels and a description.
+"""Packing: a data set becomes one memory-mapped uint8 array, its labels and a description.
 
-Pixels are seen in chunks, so that memory does not grow with the data set.
+The data set may be of any source. Pixels are read in chunks, so that memory does not grow with
+it.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ DIGEST_BYTES = 16
 
 @dataclass(frozen=True)
 class Summary:
-    """What one pass over the pixels tells.
+    """Results of one pass over the pixels.
 
     mean, deviation  (n_channels,) float64, on the 0-255 scale
     first_copies     (n,) for each example the index of the first example with the same pixels
@@ -31,7 +32,7 @@ class Summary:
 
 
 def check_contents(images: np.ndarray, loaded: Loaded, source: DatasetSource) -> None:
-    """Refuse arrays that are not what the source promised."""
+    """Refuse arrays that are not what the source promised, by StudyError."""
     labels = loaded.labels
     expected = (source.n_examples - len(loaded.skipped), *source.image_shape)
     if images.shape != expected or images.dtype != np.uint8:
@@ -53,7 +54,10 @@ def check_contents(images: np.ndarray, loaded: Loaded, source: DatasetSource) ->
 
 
 def summarise(chunks: Iterable[np.ndarray], name: str) -> Summary:
-    """The summary of uint8 images that come in chunks (k, height, width, channels). Refuses a channel that is constant."""
+    """Return the summary of uint8 images that come in chunks (k, height, width, channels).
+
+    Raises StudyError for a channel that is constant.
+    """
     counts: Any = 0
     digests = []
     for chunk in chunks:
@@ -71,7 +75,7 @@ def summarise(chunks: Iterable[np.ndarray], name: str) -> Summary:
 
 
 def value_counts(images: np.ndarray) -> np.ndarray:
-    """How often each of the 256 values stands in each channel, shape (n_channels, 256).
+    """Return how often each of the 256 values occurs in each channel, shape (n_channels, 256).
 
     >>> value_counts(np.array([[[[7, 0]]], [[[7, 1]]]], dtype=np.uint8))[:, [0, 1, 7]].tolist()
     [[0, 0, 2], [1, 1, 0]]
@@ -85,7 +89,9 @@ def value_counts(images: np.ndarray) -> np.ndarray:
 
 
 def moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each row's values 0..255 from their counts (n_channels, 256).
+    """Return mean and standard deviation of each row's values 0..255.
+
+    counts: how often each value occurs, (n_channels, 256).
 
     >>> moments(np.eye(256)[[0, 2]].sum(axis=0, keepdims=True))
     (array([1.]), array([1.]))
@@ -97,14 +103,17 @@ def moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def image_digests(images: np.ndarray) -> np.ndarray:
-    """A 128-bit digest of each image's bytes, shape (n,): two of n images collide by chance with probability n^2 / 2^129."""
+    """Return a 128-bit digest of each image's bytes, shape (n,).
+
+    Two of n images collide by chance with probability n^2 / 2^129.
+    """
     rows = np.ascontiguousarray(images).reshape(images.shape[0], -1)
     digests = b"".join(blake2b(row.data, digest_size=DIGEST_BYTES).digest() for row in rows)
     return np.frombuffer(digests, np.dtype((np.void, DIGEST_BYTES)))
 
 
 def first_copies(keys: np.ndarray) -> np.ndarray:
-    """For each key (n,) the index of the first equal one, shape (n,).
+    """Return for each key (n,) the index of the first equal one, shape (n,).
 
     >>> first_copies(np.array([5, 8, 5])).tolist()
     [0, 1, 0]
@@ -114,7 +123,10 @@ def first_copies(keys: np.ndarray) -> np.ndarray:
 
 
 def describe(summary: Summary, loaded: Loaded, source: DatasetSource) -> dict[str, Any]:
-    """The description that is stored beside the arrays; mean and deviation are per channel, on the 0-255 scale."""
+    """Return the description that is stored next to the arrays.
+
+    mean and deviation are per channel, on the 0-255 scale.
+    """
     return {
         "name": source.name,
         "licence": source.licence,

@@ -1,7 +1,7 @@
-"""Published data sets in the layout of torchvision's folders: where they lie, and how missing files are brought.
+"""Published data sets in the layout of torchvision's folders: their places and downloads.
 
-Their names, digests and addresses are written down in the plug-ins, so that planning a study imports no torch; a test compares
-them with torchvision's.
+Their names, digests and addresses are written down in the plug-ins, so that planning a study
+imports no torch. A test compares them with torchvision's.
 """
 
 import gzip
@@ -23,7 +23,10 @@ PARTS = {"all": ("train", "test"), "train": ("train",), "test": ("test",)}
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download: its name, its published digest, and the addresses of the folders that hold it."""
+    """A file to download: its name, its published digest, and the folders' addresses.
+
+    Each of these folders holds the file.
+    """
 
     name: str
     digest: str
@@ -31,12 +34,15 @@ class Archive:
 
 
 def data_folder(folder: str | None) -> Path:
-    """The folder of all downloaded data: the option, else the environment's MIA_PRUNING_DATA, else `data` where the run is."""
+    """Return the folder of all downloaded data.
+
+    It is the option, else the environment's MIA_PRUNING_DATA, else `data` where the run is.
+    """
     return Path(folder or os.environ.get("MIA_PRUNING_DATA") or "data")
 
 
 def parts_of(part: str) -> tuple[str, ...]:
-    """The official parts that an option `part` asks for.
+    """Return the official parts that an option `part` asks for.
 
     >>> parts_of("all")
     ('train', 'test')
@@ -47,7 +53,10 @@ def parts_of(part: str) -> tuple[str, ...]:
 
 
 def bring(archive: Archive, folder: Path, files: Mapping[Path, str]) -> None:
-    """Download the archive into `folder` if one of its files is missing, and unpack the missing ones only."""
+    """Download the archive into `folder` if one of its files is missing.
+
+    Only missing files are unpacked.
+    """
     missing = [path for path in files if not path.is_file()]
     if missing:
         packed = folder / archive.name
@@ -67,7 +76,10 @@ def _unpack(packed: Path, missing: Iterable[Path]) -> None:
 
 @contextmanager
 def _member(packed: Path, path: Path) -> Iterator[IO[bytes]]:
-    """The content that belongs at `path`: of a tar archive the member folder/file, of any other the whole."""
+    """Yield the content that belongs at `path`.
+
+    Of a tar archive it is the member folder/file, of any other the complete content.
+    """
     if not packed.name.endswith(".tar.gz"):
         with gzip.open(packed) as whole:
             yield cast(IO[bytes], whole)

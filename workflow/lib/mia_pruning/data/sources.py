@@ -1,4 +1,4 @@
-"""A data set's own files: are they there, and are they the published ones?"""
+"""Checks of a data set's own files: they must be there, and be the published ones."""
 
 from functools import cache
 from pathlib import Path
@@ -8,9 +8,10 @@ from mia_pruning.types import DatasetSource, StudyError
 
 
 def check_sources(source: DatasetSource, where: str, *, fetched: bool = False) -> None:
-    """Refuse a data set whose files are not the published ones, or are missing. `where` names the config entry.
+    """Refuse a data set whose files are not the published ones, or are missing.
 
-    fetched: whether files that can be fetched must be there by now.
+    `where` names the config entry. fetched: True if files that can be fetched must be there by
+    now. Raises StudyError.
     """
     for path, expected in source.files.items():
         if not path.is_file():
@@ -23,12 +24,15 @@ def check_sources(source: DatasetSource, where: str, *, fetched: bool = False) -
 
 
 def digest_like(digest: str, path: Path) -> str:
-    """The digest of a file by the algorithm that another digest names."""
+    """Return the digest of a file by the algorithm that another digest names."""
     status = path.stat()
     return _digest(path, digest.partition(":")[0], status.st_size, status.st_mtime_ns)
 
 
 @cache
 def _digest(path: Path, algorithm: str, size: int, modified: int) -> str:
-    """Size and time of change only key the cache: planning checks the same files more than once."""
+    """Return the digest by this algorithm.
+
+    Size and time of change only key the cache: planning checks the same files more than once.
+    """
     return f"{algorithm}:{file_digest(path, algorithm)}"

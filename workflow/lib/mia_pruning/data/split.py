@@ -1,11 +1,13 @@
-"""Membership: one boolean matrix, models x examples, says which examples each model was trained on.
+"""Membership: a boolean matrix, models x examples, of the examples that each model trains on.
 
-Both protocols fill it with pools. A pool is a set of examples and an even number of models in complementary pairs: the first
-model of a pair trains on a random class-stratified half, its twin on the other half. So every example of a pool is in exactly
-half of its models. An attacker never uses the twin of a target as a shadow: given the pair design, the other models' membership
+Both protocols fill it with pools. A pool is a set of examples and an even number of models in
+complementary pairs. The first model of a pair trains on a random class-stratified half, its twin
+on the other half. So every example of a pool is in exactly half of its models. An attacker never
+uses the twin of a target as a shadow. Given the pair design, the membership of all other models
 then says nothing about the target's.
 
-- `pool`: one pool; every model is the target in turn, the others are its shadows (Carlini et al. 2022).
+- `pool`: one pool; every model is the target in turn, all other models but its twin are its
+  shadows (Carlini et al. 2022).
 - `disjoint`: a pool of targets and a pool of shadows that share no example (Shokri et al. 2017).
 """
 
@@ -19,7 +21,7 @@ from mia_pruning.types import StudyError
 
 @dataclass(frozen=True)
 class Split:
-    """Who trains on what. Rows 2k and 2k + 1 of the matrices are twins.
+    """The examples that each model trains on. Rows 2k and 2k + 1 of the matrices are twins.
 
     pool       (p,) indices into the data set: the columns of the matrices
     reference  (r,) indices of the set D' that Min-Max plays on
@@ -57,7 +59,7 @@ class Split:
         return np.concatenate([self.pool, self.test, self.reference])
 
     def members(self, model: int) -> np.ndarray:
-        """Indices into the data set of a model's training examples."""
+        """Return the indices into the data set of a model's training examples."""
         return self.pool[self.membership[model]]
 
     def as_arrays(self) -> dict[str, np.ndarray]:
@@ -65,7 +67,7 @@ class Split:
 
 
 def check_size(split: dict[str, Any], n_examples: int, where: str) -> None:
-    """Refuse a split that needs more examples than there are, or uneven halves."""
+    """Refuse a split that needs more examples than there are, or uneven halves, by StudyError."""
     pools = ["examples", "shadow_examples"] if split["protocol"] == "disjoint" else ["examples"]
     models = ["models", "shadow_models"] if split["protocol"] == "disjoint" else ["models"]
     for key in [*pools, *models]:
@@ -87,9 +89,10 @@ def check_size(split: dict[str, Any], n_examples: int, where: str) -> None:
 def make_split(
     split: dict[str, Any], labels: np.ndarray, usable: np.ndarray, rng: np.random.Generator
 ) -> Split:
-    """Fill the matrix by the protocol of a checked `split` section.
+    """Return a split, with the matrix filled by the protocol of a checked `split` section.
 
-    labels (n,) of the whole data set; usable (u,) indices that may be used (one copy of each duplicate).
+    labels (n,) of the complete data set; usable (u,) indices that may be used (one copy of each
+    duplicate).
     """
     disjoint = split["protocol"] == "disjoint"
     sizes = [
@@ -114,9 +117,11 @@ def make_split(
 def stratified_parts(
     labels: np.ndarray, usable: np.ndarray, sizes: list[int], rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Disjoint parts of the usable examples with the classes in equal proportion: to within one example where classes are equal.
+    """Return disjoint parts of the usable examples with the classes in equal proportion.
 
-    Each class is shuffled and spread evenly over [0, 1); cutting that line at the cumulated sizes cuts each class alike.
+    It is equal to within one example where classes are equal. Each class is shuffled and spread
+    evenly over [0, 1). Cutting that line at the cumulated sizes cuts each class alike. Raises
+    StudyError where the sizes exceed the usable examples.
     """
     if sum(sizes) > usable.size:
         raise StudyError(
@@ -132,7 +137,10 @@ def stratified_parts(
 
 
 def _halve(n_models: int, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Membership (n_models, n) in complementary pairs. Of each two neighbours in a random order by class, one is a member."""
+    """Return membership (n_models, n) in complementary pairs.
+
+    Of each two neighbours in a random order by class, one is a member.
+    """
     membership = np.zeros((n_models, labels.size), dtype=bool)
     for first in range(0, n_models, 2):
         shuffled = rng.permutation(labels.size)

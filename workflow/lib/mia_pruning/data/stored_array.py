@@ -19,7 +19,10 @@ UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplement
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One array of a file: under `key` of an .npz file, or all of an .npy file, where key is None."""
+    """One array of a file.
+
+    It is under `key` of an .npz file, or a complete .npy file, where key is None.
+    """
 
     file: Path
     key: str | None
@@ -31,7 +34,7 @@ class StoredArray:
         return _place(self.file, self.key)
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """The rows in order, some at a time; an array in Fortran order comes whole."""
+        """Yield the rows in order, some at a time; an array in Fortran order comes complete."""
         with _content(self.file, self.key) as content:
             if self.fortran:
                 yield np.lib.format.read_array(content, allow_pickle=False)
@@ -47,7 +50,10 @@ class StoredArray:
 
 
 def open_arrays(file: Path, keys: Sequence[str | None]) -> list[StoredArray]:
-    """The arrays under these keys; only their headers are read. Raises StudyError that names the file and the key."""
+    """Return the arrays under these keys; only their headers are read.
+
+    Raises StudyError that names the file and the key.
+    """
     if not file.is_file():
         raise StudyError(file, "there is no such file")
     return [_open(file, key) for key in keys]
@@ -79,7 +85,10 @@ def _read_header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 @contextmanager
 def _content(file: Path, key: str | None) -> Iterator[IO[bytes]]:
-    """The bytes of one array, as in an .npy file; what cannot be read is refused by name."""
+    """Yield the bytes of one array, as in an .npy file.
+
+    Raises StudyError that names the array if it cannot be read.
+    """
     try:
         if key is None:
             with file.open("rb") as content:

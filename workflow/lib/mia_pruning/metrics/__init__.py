@@ -1,1 +1,4 @@
-"""Pure numbers from pure arrays: membership metrics, intervals, compression. No files, no config."""
+"""Pure numbers from pure arrays: membership metrics, intervals, compression.
+
+Nothing here reads files or a config.
+"""

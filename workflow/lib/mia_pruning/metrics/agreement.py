@@ -1,13 +1,17 @@
 """Agreement of attacks on which members they find, at one false-positive rate (MIAE, CCS 2025).
 
-An attack finds a member of a model if its score is above the model's own threshold for that rate.
+An attack finds a member of a model if its score is above the model's own threshold for that
+rate.
 
-- coverage: the share of examples that are found on at least one of the models trained on them, the union
+- coverage: the share of examples that are found on at least one of the models trained on them,
+  the union
 - stability: the share that is found on every model trained on them, the intersection
-- Jaccard index of two attacks: of what either of them finds, the share that both find; a model's members count one by one
+- Jaccard index of two attacks: of what either of them finds, the share that both find; a model's
+  members count one by one
 
-Differs: MIAE takes union and intersection over seeds of one attack on one model. Here they are over the models that were trained
-on an example, so they hold the luck of training too. Both depend on how many models these are.
+Differs: MIAE takes union and intersection over seeds of one attack on one model. Here they are
+over the models that were trained on an example, so they hold the luck of training too. Both
+depend on the number of these models.
 """
 
 from typing import NamedTuple
@@ -18,9 +22,10 @@ from mia_pruning.metrics.operating import threshold_within
 
 
 class Agreement(NamedTuple):
-    """A share, and what it would be if each model's finds were spread over its members at random, as many as there are.
+    """A share, and its value if each model's finds were spread over its members at random.
 
-    value is None where nothing was found that could be shared.
+    The random finds are as many as the real ones. value is None where nothing was found that
+    could be shared.
     """
 
     value: float | None
@@ -33,7 +38,9 @@ def members_found(
     membership: np.ndarray,
     candidates: np.ndarray,
 ) -> np.ndarray:
-    """The members that are found within this false-positive rate, bool; all arrays are (n_models, n_examples).
+    """Return the members found within this false-positive rate, bool.
+
+    All arrays are (n_models, n_examples).
 
     >>> scores, members = np.array([[4.0, 1.0, 3.0, 2.0]]), np.array([[True, True, False, False]])
     >>> members_found(0.0, scores, members, np.ones_like(members)).tolist()
@@ -47,21 +54,29 @@ def members_found(
 
 
 def coverage(found: np.ndarray, members: np.ndarray) -> Agreement:
-    """The share of examples that are found on a model trained on them; found, members: bool (n_models, n_examples)."""
+    """Return the share of examples that are found on a model trained on them.
+
+    found, members: bool (n_models, n_examples).
+    """
     trained = members.any(axis=0)
     missed = np.where(members, 1 - _rates(found, members)[:, np.newaxis], 1.0).prod(axis=0)
     return Agreement(_mean(np.any(found, axis=0)[trained]), _mean(1 - missed[trained]))
 
 
 def stability(found: np.ndarray, members: np.ndarray) -> Agreement:
-    """The share of examples that are found on all models trained on them; found, members: bool (n_models, n_examples)."""
+    """Return the share of examples that are found on all models trained on them.
+
+    found, members: bool (n_models, n_examples).
+    """
     trained = members.any(axis=0)
     always = np.where(members, _rates(found, members)[:, np.newaxis], 1.0).prod(axis=0)
     return Agreement(_mean((found | ~members).all(axis=0)[trained]), _mean(always[trained]))
 
 
 def jaccard(one: np.ndarray, other: np.ndarray, members: np.ndarray) -> Agreement:
-    """Of the members that either attack finds, the share that both find; all arrays bool (n_models, n_examples).
+    """Return, of the members that either attack finds, the share that both find.
+
+    All arrays are bool (n_models, n_examples).
 
     >>> one, other = np.array([[True, True, False, False]]), np.array([[False, True, True, False]])
     >>> jaccard(one, other, np.ones((1, 4), dtype=bool))
@@ -77,7 +92,7 @@ def jaccard(one: np.ndarray, other: np.ndarray, members: np.ndarray) -> Agreemen
 
 
 def _rates(found: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """The share of each model's members that is found, (n_models,)."""
+    """Return the share of each model's members that is found, (n_models,)."""
     return found.sum(axis=1) / members.sum(axis=1)
 
 

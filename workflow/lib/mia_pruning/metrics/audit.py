@@ -1,4 +1,4 @@
-"""What attacks prove about differential privacy: lower bounds on epsilon, and what an epsilon allows any attack."""
+"""Lower bounds on epsilon that attacks prove, and limits that an epsilon sets to any attack."""
 
 from collections.abc import Callable
 
@@ -6,17 +6,18 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import beta, binom
 
-#: no bound beyond it is looked for
+#: No bound above this is searched.
 LARGEST_EPSILON = 50.0
 
 
 def one_run_bound(
     n_canaries: int, n_guesses: int, n_correct: int, delta: float, confidence: float = 0.95
 ) -> float:
-    """The lower bound on epsilon from one training run (Steinke et al. 2023, theorem 5.2).
+    """Return the lower bound on epsilon from one training run; 0 where nothing is proved.
 
-    Of n_canaries examples, each a member with probability 1/2, n_guesses are guessed, n_correct of them rightly. How many are
-    guessed must be fixed before the result is seen. 0: nothing is proved.
+    Source: Steinke et al. 2023, theorem 5.2. Each of n_canaries examples is a member with
+    probability 1/2. n_guesses of them are guessed, n_correct of these rightly. The number of
+    guesses must be fixed before the result is seen. Raises ValueError as `check_counts` does.
 
     >>> round(one_run_bound(100, 100, 100, delta=0.0), 2), one_run_bound(100, 100, 50, delta=0.0)
     (3.49, 0.0)
@@ -32,7 +33,7 @@ def one_run_bound(
 def one_run_p_value(
     n_canaries: int, n_guesses: int, n_correct: int, epsilon: float, delta: float
 ) -> float:
-    """The probability of so many right guesses or more if training were (epsilon, delta)-private."""
+    """Return the probability of so many right guesses or more under (epsilon, delta)-DP."""
     right = binom(n_guesses, 1 / (1 + np.exp(-epsilon)))
     tail = right.sf(n_correct - 1)
     if delta == 0 or n_correct == 0:
@@ -52,7 +53,7 @@ def check_counts(n_canaries: int, n_guesses: int, n_correct: int) -> None:
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a rate.
+    """Return the exact interval of a rate (Clopper-Pearson).
 
     >>> tuple(round(bound, 4) for bound in clopper_pearson(0, 10))
     (0.0, 0.3085)
@@ -64,7 +65,7 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
 
 
 def most_true_positives(fpr: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
-    """The true-positive rate that no attack on an (epsilon, delta)-private model exceeds."""
+    """Return the true-positive rate that no attack exceeds on an (epsilon, delta)-DP model."""
     return np.clip(
         np.minimum(np.exp(epsilon) * fpr + delta, 1 - np.exp(-epsilon) * (1 - delta - fpr)),
         0.0,
@@ -73,7 +74,7 @@ def most_true_positives(fpr: np.ndarray, epsilon: float, delta: float) -> np.nda
 
 
 def most_accuracy(epsilon: float, delta: float) -> float:
-    """The balanced accuracy that none exceeds.
+    """Return the balanced accuracy that no attack exceeds on an (epsilon, delta)-DP model.
 
     >>> most_accuracy(0.0, 0.0)
     0.5
@@ -82,7 +83,7 @@ def most_accuracy(epsilon: float, delta: float) -> float:
 
 
 def _largest_refuted(excess: Callable[[float], float]) -> float:
-    """The root of a function that rises with epsilon; 0 where it is above 0 from the start."""
+    """Return the root of a function that rises with epsilon; 0 where it is never below 0."""
     if excess(0.0) >= 0:
         return 0.0
     if excess(LARGEST_EPSILON) < 0:

@@ -1,4 +1,4 @@
-"""What pruning saves: non-zero weights, bytes, floating-point operations."""
+"""Savings by pruning: non-zero weights, bytes, floating-point operations."""
 
 import torch
 from torch import Tensor, nn
@@ -6,14 +6,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def count_weights(weights: dict[str, Tensor]) -> tuple[int, int]:
-    """All and non-zero entries of these tensors."""
+    """Return the number of entries of these tensors, and of their non-zero entries."""
     return sum(w.numel() for w in weights.values()), sum(
         int(w.count_nonzero()) for w in weights.values()
     )
 
 
 def dense_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:
-    """Floating-point operations of each layer for one image, a multiply-add counted as two, by torch's own counter."""
+    """Return each layer's floating-point operations for one image, by torch's own counter.
+
+    A multiply-add counts as two. image_shape: (height, width, channels).
+    """
     height, width, channels = image_shape
     counter, was_training = FlopCounterMode(display=False), model.training
     with counter, torch.no_grad():
@@ -29,7 +32,10 @@ def dense_flops(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str
 
 
 def sparse_flops(flops: dict[str, int], weights: dict[str, Tensor]) -> int:
-    """Operations that remain if a zero weight costs none: each layer's count times its density."""
+    """Return the operations that remain if a zero weight costs none.
+
+    It is the sum of each layer's count times the layer's density, rounded.
+    """
     return round(
         sum(count * _density(weights.get(f"{layer}.weight")) for layer, count in flops.items())
     )
@@ -40,7 +46,10 @@ def _density(weight: Tensor | None) -> float:
 
 
 def encode_sparse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same values with zeros left out: a bit a weight and the non-zero values, wherever that is smaller."""
+    """Return the same values without zeros, wherever that is smaller.
+
+    Such a tensor becomes one bit for each weight, the non-zero values and the shape.
+    """
     encoded = {}
     for name, tensor in tensors.items():
         kept = tensor.flatten() != 0
@@ -55,7 +64,7 @@ def encode_sparse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def decode_sparse(encoded: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `encode_sparse`."""
+    """Return the tensors that `encode_sparse` encoded."""
     decoded = {name: tensor for name, tensor in encoded.items() if ":" not in name}
     for name in [key.removesuffix(":bits") for key in encoded if key.endswith(":bits")]:
         shape = encoded[f"{name}:shape"].tolist()

@@ -1,13 +1,16 @@
-"""How far members' and non-members' outputs are apart: the theory of the Min-Max game, measured.
+"""The Jensen-Shannon divergence between members' and non-members' outputs.
 
-The gain of the best inference model is G(h*) = JS - log 2, where JS is the Jensen-Shannon divergence, in nats, between the two
-distributions; it is least, -log 2, where they are equal. JS also bounds what an attacker can reach who sees no more than what it
-was measured on: by Fano's inequality the error P of a guess about a fair coin obeys log 2 - JS <= H(P), H the binary entropy.
+It measures the theory of the Min-Max game. The gain of the best inference model is G(h*) = JS -
+log 2, where JS is the Jensen-Shannon divergence, in nats, between the two distributions. The
+gain is least, -log 2, where they are equal. JS also bounds an attacker who sees no more than
+what JS was measured on. By Fano's inequality the error P of a guess about a fair coin obeys log
+2 - JS <= H(P), H the binary entropy.
 
-Here it is measured on one number for each example, counted in bins with equally many examples. By the data processing inequality
-that is a lower estimate of the divergence of whole outputs and labels: an attacker who sees those is not bound by it.
+Here JS is measured on one number for each example, counted in bins with equally many examples.
+By the data processing inequality this is a lower estimate of the divergence of complete outputs
+and labels. An attacker who sees those is not bound by it.
 
-Every function takes weights, one row a bootstrap replicate.
+Functions of a statistic take weights, with one row for each bootstrap replicate.
 """
 
 import numpy as np
@@ -19,10 +22,12 @@ LOG_2 = float(np.log(2))
 
 
 def js_divergence(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The divergence, (n_replicates,), between the statistic's (n,) distributions over members and over non-members.
+    """Return the Jensen-Shannon divergence between a statistic of members and of non-members.
 
-    Counting overestimates entropy differences; the bias is taken out to first order (Miller 1955): half of the occupied bins less
-    one, over the number of examples, for each entropy. So the estimate can be slightly below 0.
+    statistic: (n,); result: (n_replicates,), in nats. Counting overestimates entropy
+    differences. The bias is subtracted to first order (Miller 1955): for each entropy, half of
+    the number of occupied bins minus 1, over the number of examples. So the estimate can be
+    slightly below 0.
     """
     p, q = _counts(statistic, members, weights)
     n_members, n_others = p.sum(axis=1, keepdims=True), q.sum(axis=1, keepdims=True)
@@ -36,18 +41,19 @@ def js_divergence(statistic: np.ndarray, members: np.ndarray, weights: np.ndarra
 
 
 def held_out_gain(statistic: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """G, (n_replicates,), of the inference model that is best on one half of the examples, on the other; both ways, averaged.
+    """Return G, (n_replicates,), of the best inference model on one half of the examples.
 
-    At most JS - log 2 in the mean, and -log 2 for a model that tells nothing.
+    It is measured on the other half, and averaged over both directions. In the mean it is at
+    most JS - log 2, and it is -log 2 for a model that guesses.
     """
-    # Every other member and every other non-member, so that both halves have both.
+    # Each half gets every second member and every second non-member.
     first = np.where(members, np.cumsum(members), np.cumsum(~members)) % 2 == 0
     halves = [_counts(statistic, members, weights * half) for half in (first, ~first)]
     return (_gain(*halves[0], *halves[1]) + _gain(*halves[1], *halves[0])) / 2
 
 
 def accuracy_bound(divergence: float) -> float:
-    """The highest balanced accuracy that a divergence allows.
+    """Return the highest balanced accuracy that a divergence, in nats, allows.
 
     >>> accuracy_bound(0.0), round(accuracy_bound(float(np.log(2))), 6)
     (0.5, 1.0)
@@ -63,7 +69,10 @@ def accuracy_bound(divergence: float) -> float:
 def _counts(
     statistic: np.ndarray, members: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted counts (n_replicates, N_BINS) of members and of non-members; the bins are the pooled sample's quantiles."""
+    """Return weighted counts (n_replicates, N_BINS) of members and of non-members.
+
+    The edges of the bins are quantiles of the pooled sample.
+    """
     edges = np.quantile(statistic, np.linspace(0, 1, N_BINS + 1)[1:-1])
     is_in = (
         np.searchsorted(edges, statistic, side="right")[:, np.newaxis] == np.arange(N_BINS)
@@ -78,7 +87,10 @@ def _entropy(counts: np.ndarray) -> np.ndarray:
 
 
 def _gain(p: np.ndarray, q: np.ndarray, held_p: np.ndarray, held_q: np.ndarray) -> np.ndarray:
-    """The gain on held-out counts of the model fitted to p and q, half an example added to each bin."""
+    """Return the gain, on held-out counts, of the model fitted to the counts p and q.
+
+    The fit adds half an example to each bin.
+    """
     share_p, share_q = (
         (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True) for counts in (p, q)
     )
@@ -90,6 +102,9 @@ def _gain(p: np.ndarray, q: np.ndarray, held_p: np.ndarray, held_q: np.ndarray) 
 
 
 def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The mean under counts; that of guessing for a draw, possible with few examples, that holds none."""
+    """Return the mean under counts; the value of guessing, -log 2, for a draw without examples.
+
+    Such a draw is possible with few examples.
+    """
     total = counts.sum(axis=1)
     return np.where(total > 0, (counts * values).sum(axis=1) / np.maximum(total, 1), -LOG_2)

@@ -1,18 +1,22 @@
-"""How exposed each single example is: over the models that were trained on it and those that were not."""
+"""Exposure of each single example, over the models trained on it and those not trained on it."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import rankdata
 
-#: The mean exposure if no model leaks. It is exact: to swap the members of all twins turns an exposure of a into 1 - a, and both
-#: are then as likely. The spread around it is wide with few models.
+#: This is the mean exposure if no model leaks. It is exact: swapping the members of all twins
+#: turns an exposure of a into 1 - a, and both are then as likely. The spread around it is wide
+#: with few models.
 NO_LEAK = 0.5
 
 
 def exposures(scores: np.ndarray, membership: np.ndarray) -> np.ndarray:
-    """For each example the AUC over models (n_models, n_examples): how often one trained on it scores it higher than one that
-    was not; a draw counts half. NaN where either kind is missing.
+    """Return each example's AUC over models, (n_examples,): its exposure.
+
+    The AUC is how often a model trained on the example gives it a higher score than a model not
+    trained on it; a draw counts half. It is NaN where either kind of model is missing. scores
+    and membership are (n_models, n_examples).
 
     >>> exposures(np.array([[3.0, 1.0], [2.0, 2.0]]), np.array([[True, True], [False, False]]))
     array([1., 0.])
@@ -30,8 +34,10 @@ def swap_twins(
     twins: Sequence[tuple[int, int]],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Membership (n_models, n_examples) as it could be if no model leaked: for each example and pair, which twin is the member
-    is drawn anew. Models without a twin keep theirs.
+    """Return membership (n_models, n_examples) as it could be if no model leaked.
+
+    For each example and pair, a fair coin decides which twin has the example. Models without a
+    twin keep theirs.
 
     >>> swapped = swap_twins(np.eye(2, dtype=bool), [(0, 1)], np.random.default_rng(0))
     >>> swapped.sum(axis=0).tolist()
@@ -46,7 +52,7 @@ def swap_twins(
 
 
 def distinct_twins(pairs: list[list[int]]) -> list[tuple[int, int]]:
-    """The rows of each two twins, every pair once; models without a twin are left out.
+    """Return the rows of each pair of twins once; models without a twin are left out.
 
     >>> distinct_twins([[0, 1], [1, 0], [4], [2, 3], [3, 2]])
     [(0, 1), (2, 3)]
@@ -55,7 +61,9 @@ def distinct_twins(pairs: list[list[int]]) -> list[tuple[int, int]]:
 
 
 def halves(pairs: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of models in two halves that part no twins, the first pair here, the second there.
+    """Return the rows of models in two halves that separate no twins.
+
+    The first pair is in the first half, the second in the second, and so on.
 
     >>> [half.tolist() for half in halves([[0, 1], [1, 0], [2, 3], [3, 2], [4]])]
     [[0, 1, 4], [2, 3]]

@@ -1,16 +1,20 @@
-"""The correlation of two defences' exposures, free of the noise of either.
+"""The correlation of two defences' exposures, corrected for the noise of both estimates.
 
-Two defences that expose the same examples still rank them differently when each is estimated from few models. The correlation
-of the two estimates is therefore too low by the root of both reliabilities (Spearman 1904). It is divided by that root here.
+Two defences that expose the same examples still rank them differently when each is estimated
+from few models. The correlation of the two estimates is therefore too low: by the square root of
+the product of both reliabilities (Spearman 1904). It is divided by that root here.
 
-The estimate rests on pairs of twins. A pair ranks all examples by the gap between the log-odds of the twin that was trained on
-the example and of the twin that was not. Ranks of two different pairs share no model, so their product has no common noise:
+The estimate rests on pairs of twins. A pair ranks all examples by the gap between two log-odds:
+that of the twin trained on the example, minus that of the twin not trained on it. Ranks of two
+different pairs share no model, so their product has no common noise:
 
     correlation = mean(r_k * s_l) / sqrt(mean(r_k * r_l) * mean(s_k * s_l))
 
-with the ranks r of the baseline and s of the defence; means are over examples and pairs k != l.
+Here r are the ranks of the baseline and s those of the defence. Means are over examples and
+pairs k != l.
 
-Differs: Spearman divides by correlations of two halves. All products of different pairs use each model more often.
+Differs: Spearman divides by correlations of two halves. All products of different pairs use each
+model more often.
 """
 
 from collections.abc import Sequence
@@ -21,11 +25,12 @@ from scipy.stats import rankdata
 
 from mia_pruning.metrics.intervals import quantile
 
-#: A reliability below this many standard errors is not told from 0. Simulated at n = 2,800 examples and 4 or 16 pairs: without
-#: any leak, 0.3 % of defences pass. Of defences with a weak leak, at most 2 % pass with an interval that misses the truth; at
-#: 1.96 standard errors these are 6 %.
+#: A reliability below this many standard errors cannot be distinguished from 0. It was simulated
+#: at n = 2,800 examples and 4 or 16 pairs. Without any leak, 0.3 % of defences pass. With a weak
+#: leak, at most 2 % of defences pass with an interval that misses the truth. At 1.96 standard
+#: errors these are 6 %.
 FEWEST_ERRORS = 3.0
-#: The jackknife over pairs leaves one out, and the rest must hold two.
+#: The jackknife leaves out one pair at a time, and at least two must remain.
 FEWEST_PAIRS = 3
 
 
@@ -34,9 +39,12 @@ def twin_ranks(
     membership: np.ndarray,
     twins: Sequence[tuple[int, int]],
 ) -> np.ndarray:
-    """Ranks of the examples (n_pairs, n_examples) by each pair's gap, centred; those of distinct gaps have mean square 1.
+    """Return the centred ranks of the examples by each pair's gap, (n_pairs, n_examples).
 
-    statistic: (n_models, n_examples), higher for members; membership: the same shape, bool; twins: the two rows of each pair.
+    Ranks of distinct gaps have mean square 1.
+
+    statistic: (n_models, n_examples), higher for members. membership: the same shape, bool.
+    twins: the two rows of each pair.
 
     >>> statistic, membership = np.array([[3.0, 1.0], [2.0, 1.5]]), np.array([[True, False], [False, True]])
     >>> twin_ranks(statistic, membership, [(0, 1)])
@@ -52,12 +60,16 @@ def twin_ranks(
 
 @dataclass(frozen=True)
 class Products:
-    """Mean products of ranks of different pairs: baseline with baseline, defence with defence, baseline with defence.
+    """Mean products of ranks of different pairs.
+
+    In this order: baseline with baseline, defence with defence, baseline with defence.
 
     means       (3,) the first two are the reliabilities of a single pair's ranks
     by_examples (3, 3) their covariance over examples, which holds the noise of single answers
-    by_pairs    (3, 3) their covariance over pairs of twins by the jackknife; zero below `FEWEST_PAIRS`
-    n_pairs, n_examples: the sizes behind them
+    by_pairs    (3, 3) their covariance over pairs of twins by the jackknife; zero for fewer pairs
+                than `FEWEST_PAIRS`
+
+    n_pairs and n_examples are the sizes behind them.
     """
 
     means: np.ndarray
@@ -69,9 +81,12 @@ class Products:
 
 @dataclass(frozen=True)
 class Correlation:
-    """The correlation with its 95 % interval, all three in [-1, 1]; None where it cannot be told.
+    """The correlation with its 95 % interval, all three in [-1, 1].
 
-    reliability: the rank correlation of two single pairs of the defence; its standard error is over examples.
+    They are None where a reliability is too low to estimate them.
+
+    reliability: the rank correlation of two single pairs of the defence. Its standard error is
+    over examples.
     """
 
     reliability: float
@@ -82,9 +97,10 @@ class Correlation:
 
 
 def products(baseline: np.ndarray, defence: np.ndarray) -> Products:
-    """Mean products of `twin_ranks` (n_pairs, n_examples) of two defences whose row k has the same members.
+    """Return the mean products of `twin_ranks` (n_pairs, n_examples) of two defences.
 
-    ValueError: fewer than two pairs, or different shapes.
+    Row k of both must be of pairs with the same members. Raises ValueError for fewer than two
+    pairs or different shapes.
     """
     if baseline.shape != defence.shape or len(baseline) < 2:
         shapes = f"{baseline.shape} and {defence.shape}"
@@ -101,14 +117,14 @@ def products(baseline: np.ndarray, defence: np.ndarray) -> Products:
 
 
 def _of_examples(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Each example's mean product over ordered pairs k != l, (n_examples,)."""
+    """Return each example's mean product over ordered pairs k != l, (n_examples,)."""
     n_pairs = len(one)
     same_pair = (one * other).sum(axis=0)
     return (one.sum(axis=0) * other.sum(axis=0) - same_pair) / (n_pairs * (n_pairs - 1))
 
 
 def _leave_one_out(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The mean product without each pair in turn, (n_pairs,)."""
+    """Return the mean products without each pair in turn, (n_pairs,)."""
     crossed = one @ other.T / one.shape[1]
     np.fill_diagonal(crossed, 0.0)
     left = crossed.sum() - crossed.sum(axis=0) - crossed.sum(axis=1)
@@ -116,9 +132,10 @@ def _leave_one_out(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def correlation(of_seeds: Sequence[Products]) -> Correlation:
-    """The correlation over seeds, whose models and examples are taken as independent.
+    """Return the correlation over seeds, whose models and examples are taken as independent.
 
-    Both covariances hold the noise of single answers, so the standard error is the larger of the two and not their sum.
+    Both covariances hold the noise of single answers. So the standard error is the larger of the
+    two and not their sum.
     """
     n_seeds = len(of_seeds)
     baseline, defence, crossed = means = np.mean([seed.means for seed in of_seeds], axis=0)

@@ -1,24 +1,28 @@
-"""Lower bounds on privacy from one training run by f-DP (Mahloujifar, Melis and Chaudhuri 2024),
-from counts alone.
+"""Lower bounds on privacy from one training run by f-DP, from counts alone.
 
-An attacker guesses of r out of m examples whether they are members and is right v times. Here are
-the test of a promise by v, and the bound on epsilon that follows. Which attack is audited is
+Source: Mahloujifar, Melis and Chaudhuri 2024.
+
+An attacker guesses of r out of m examples whether they are members and is right v times. Here
+are the test of a promise by v, and the bound on epsilon that follows. Which attack is audited is
 decided in reporting/auditing.py.
 
-The test. A trade-off function f bounds every event: what has probability y with an example has at
-least g(y) = f(1 - y) without it, and conversely. Let V be the number of right guesses, and take
-one of the m examples at random. With
+The test. A trade-off function f bounds every event: what has probability y with an example has
+at least g(y) = f(1 - y) without it, and conversely. Let V be the number of right guesses, and
+take one of the m examples at random. With
 
-    right_t = P[V >= t, and the example is guessed rightly] = sum over s >= t of s/m P[V = s],
-    wrong_t = P[V >= t, and the example is guessed wrongly] = sum over s >= t of (r - s)/m P[V = s],
+    right_t = P[V >= t, and the example is guessed rightly]
+            = sum over s >= t of s/m P[V = s],
+    wrong_t = P[V >= t, and the example is guessed wrongly]
+            = sum over s >= t of (r - s)/m P[V = s],
 
-switch this example's membership. A right guess becomes a wrong one, and V falls by one; all other
-guesses stay. Membership is a fair coin, so both states are equally likely, and as g is convex
+switch this example's membership. A right guess becomes a wrong one, and V falls by one. All
+other guesses stay. Membership is a fair coin, so both states are equally likely, and as g is
+convex
 
     wrong_(t-1) >= g(right_t).
 
-Suppose that P[V >= v] were as large as `level`. The smallest right_v belongs to a V that is never
-above v: right_v = level v/m and wrong_v = level (r - v)/m. Then t goes down from v. The
+Suppose that P[V >= v] were as large as `level`. The smallest right_v belongs to a V that is
+never above v: right_v = level v/m and wrong_v = level (r - v)/m. Then t falls from v. The
 inequality forces wrong_(t-1) up, hence P[V = t-1], hence right_(t-1), as
 
     right_(t-1) - right_t = (t-1)/(r-t+1) (wrong_(t-1) - wrong_t).
@@ -32,17 +36,18 @@ Half membership. In this project's splits exactly half of the examples of each c
 so the coins are not independent and a member is replaced by another example. A proof exists for
 replacement: m/2 couples, one fair coin each, and twice mu. For 2,800 examples it reaches an
 epsilon of 6.2 at most, at delta 1e-6. The test here reaches 11.6, and the default study promises
-10.7. So the promise is taken as it stands, for one example more or less, with a margin.
+10.7. So the promise is taken as it is, for one example more or less, with a margin.
 
 The margin. A mechanism that is private for one example more or less satisfies the inequality
-between sets of k and of k - 1 members. It can gain from exact halves only by behaving differently
-at different sizes. The best such mechanism is the solution of a linear program, because guesses
-are symmetric in the examples. It was solved for pure epsilon from 0.25 to 6 up to 36 examples and
-from 0.5 to 5 up to 160. The mechanism gets less than 0.3 right guesses more on average than
-independent coins allow. From 60 to 160 examples this excess falls for epsilon up to 3 and still
-rises, to 0.28, for 5. In the sizes that the tests solve, one right guess covers the tail.
-`without_half_excess` takes away half a right guess for each class, rounded up. This is measured,
-not proved; for delta above 0 and for several classes it rests on the simulations in the tests.
+between sets of k and of k - 1 members. It can gain from exact halves only by behaving
+differently at different sizes. The best such mechanism is the solution of a linear program,
+because guesses are symmetric in the examples. It was solved for pure epsilon from 0.25 to 6 up
+to 36 examples and from 0.5 to 5 up to 160. On average, the mechanism gets less than 0.3 right
+guesses more than independent coins allow. From 60 to 160 examples this excess falls for epsilon
+up to 3 and still rises, to 0.28, for 5. In the sizes that the tests solve, one right guess
+covers the tail. `without_half_excess` subtracts half a right guess for each class, rounded up.
+This is measured, not proved. For delta above 0 and for several classes it rests on the
+simulations in the tests.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,18 +62,21 @@ from scipy.stats import beta
 from mia_pruning.metrics.audit import check_counts
 from mia_pruning.metrics.intervals import CONFIDENCE
 
-#: probability of an event with an example, an array -> the least that it can have without the example, of the same shape
+#: Given an array of probabilities of events with an example, such a function returns the least
+#: that they can have without the example, of the same shape.
 Least = Callable[[np.ndarray], np.ndarray]
-#: No mu beyond it is searched.
+#: No mu above this is searched.
 LARGEST_MU = 20.0
-#: Each round of the search narrows mu down to one of so many steps.
+#: Each round of the search narrows mu down to one of this many steps.
 N_STEPS, N_ROUNDS = 32, 4
-#: Right guesses that exact halves may add for each class, at most.
+#: Exact halves add at most this many right guesses for each class.
 HALF_EXCESS = 0.5
 
 
 def gaussian(mu: np.ndarray | float) -> Least:
-    """The least probability under mu-GDP (Dong, Roth and Su 2022): normal distributions whose means differ by mu deviations.
+    """Return the least probability under mu-GDP (Dong, Roth and Su 2022).
+
+    Its normal distributions have means that differ by mu standard deviations.
 
     >>> gaussian(0.0)(np.array([0.25])).tolist()
     [0.25]
@@ -77,9 +85,10 @@ def gaussian(mu: np.ndarray | float) -> Least:
 
 
 def approximate(epsilons: Sequence[float], deltas: Sequence[float]) -> Least:
-    """The least probability under (epsilon, delta)-DP at each of these pairs at once: the largest of what each pair demands.
+    """Return the least probability under (epsilon, delta)-DP at all of these pairs at once.
 
-    A model's privacy curve is read off at some pairs; what lies between is not used, so the result is never too large.
+    It is the largest of what each pair demands. A model's privacy curve is read off at some
+    pairs. The curve between them is not used, so the result is never too large.
 
     >>> approximate([np.log(3)], [0.0])(np.array([0.6, 0.9])).round(3).tolist()
     [0.2, 0.7]
@@ -96,9 +105,10 @@ def approximate(epsilons: Sequence[float], deltas: Sequence[float]) -> Least:
 def least_total(
     n_canaries: int, n_guesses: int, n_correct: int, level: float, least: Least
 ) -> np.ndarray:
-    """The least total mass of a distribution of right guesses that reaches n_correct with probability `level`.
+    """Return the least total mass of a distribution of right guesses that is large enough.
 
-    Above 1 there is no such distribution. The shape is that of what `least` returns.
+    The distribution reaches n_correct with probability `level`. A total above 1 means that there
+    is no such distribution. The shape is that of what `least` returns.
     """
     right = np.array([level * n_correct / n_canaries])
     wrong = np.array([level * (n_guesses - n_correct) / n_canaries])
@@ -112,7 +122,9 @@ def least_total(
 def refutes(
     n_canaries: int, n_guesses: int, n_correct: int, least: Least, confidence: float = CONFIDENCE
 ) -> bool:
-    """True where so many right guesses are less likely than 1 - confidence under the promise.
+    """Return True where so many right guesses are too unlikely under the promise.
+
+    Their probability is then below 1 - confidence. Raises ValueError as `check_counts` does.
 
     >>> refutes(100, 100, 60, gaussian(0.0)), refutes(100, 100, 59, gaussian(0.0))
     (True, False)
@@ -125,7 +137,9 @@ def refutes(
 def gaussian_bound(
     n_canaries: int, n_guesses: int, n_correct: int, confidence: float = CONFIDENCE
 ) -> float:
-    """The largest mu that is refuted, to within 0.0001 from below; 0 where none is.
+    """Return the largest mu that is refuted, to within 0.0001 from below; 0 where none is.
+
+    Raises ValueError as `check_counts` does.
 
     >>> round(gaussian_bound(1000, 200, 150), 3), gaussian_bound(1000, 200, 100)
     (0.339, 0.0)
@@ -143,7 +157,7 @@ def gaussian_bound(
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """The epsilon of mu-GDP at delta (Dong, Roth and Su 2022, corollary 2.13).
+    """Return the epsilon of mu-GDP at delta (Dong, Roth and Su 2022, corollary 2.13).
 
     >>> round(gaussian_epsilon(1.0, 1e-5), 2), gaussian_epsilon(0.0, 1e-5)
     (4.38, 0.0)
@@ -165,12 +179,12 @@ def expected_mu(
     n_correct: np.ndarray,
     confidence: float = CONFIDENCE,
 ) -> np.ndarray:
-    """About the bound on mu, in closed form, for choosing a design; not above 0 at chance level.
+    """Return an approximate bound on mu, in closed form, for choosing a design.
 
-    A mechanism may be right about all examples at once in an event of probability 1 - confidence,
-    and such an event is what many examples leave possible: the recursion's first inequality then
-    decides. The share of right guesses is replaced by its lower Clopper-Pearson bound, so
-    n_correct may be a mean over models.
+    It is not above 0 at chance level. A mechanism may be right about all examples at once in an
+    event of probability 1 - confidence, and many examples leave such an event possible. The
+    recursion's first inequality then decides. The share of right guesses is replaced by its
+    lower Clopper-Pearson bound, so n_correct may be a mean over models.
     """
     n_correct = np.maximum(n_correct, 0.5)  # at 0 the Clopper-Pearson bound has no formula
     share = beta.ppf(1 - confidence, n_correct, n_guesses - n_correct + 1)
@@ -179,7 +193,7 @@ def expected_mu(
 
 
 def without_half_excess(n_correct: int, n_classes: int) -> int:
-    """The right guesses that count, where exactly half of each class are members.
+    """Return the right guesses that count where exactly half of each class are members.
 
     >>> without_half_excess(270, 10), without_half_excess(3, 10)
     (265, 0)

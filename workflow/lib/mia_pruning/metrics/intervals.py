@@ -1,16 +1,19 @@
 """Intervals over targets *and* examples, by a two-way bootstrap.
 
-Targets are models, and all of them are attacked on the same examples, so there are three kinds of luck: that of the models,
-that of the examples, and that of each single cell. Drawing targets and examples with replacement at once (the pigeonhole
-bootstrap, Owen 2007, The Annals of Applied Statistics 1(2)) counts the cells' luck three times. Drawing targets alone and
-examples alone tells how much that is, so the surplus is taken out:
+Targets are models, and all of them are attacked on the same examples. So there are three kinds
+of luck: that of the models, that of the examples, and that of each single cell. The pigeonhole
+bootstrap draws targets and examples with replacement at once (Owen 2007, The Annals of Applied
+Statistics 1(2)). It counts the cells' luck three times. Drawing targets alone and examples alone
+shows how large this luck is, so the surplus is subtracted:
 
     variance = V(targets) + V(examples) - V(cells),  V(cells) = V(both) - V(targets) - V(examples)
 
-The interval is symmetric, estimate +- Student's quantile times standard error, with Satterthwaite's degrees of freedom: as many
-as targets less one where models decide, more where examples do.
+The interval is symmetric: the estimate +- Student's quantile times the standard error. The
+degrees of freedom are Satterthwaite's: the number of targets minus 1 where models decide, more
+where examples do.
 
-All metrics of one split share one draw, so differences between defences or attacks are paired by construction.
+All metrics of one split share one draw, so differences between defences or attacks are paired by
+construction.
 """
 
 from dataclasses import dataclass
@@ -23,9 +26,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Draws:
-    """Bootstrap weights; replicate 0 is the sample itself, so every statistic's first value is its estimate.
+    """Bootstrap weights of targets and examples.
 
-    targets (n_replicates + 1, n_targets), pool (.., n_pool) and test (.., n_test) hold whole numbers as float32
+    targets (n_replicates + 1, n_targets), pool (.., n_pool) and test (.., n_test) hold whole
+    numbers as float32. Replicate 0 is the sample itself, so every statistic's first value is its
+    estimate.
     """
 
     targets: np.ndarray
@@ -35,7 +40,9 @@ class Draws:
 
 @dataclass(frozen=True)
 class Replicates:
-    """One metric of one split, under the draws. A difference of two is the replicates of the paired difference.
+    """One metric of one split, under the draws.
+
+    The difference of two is the replicates of the paired difference.
 
     per_target     (n_targets,) the metric of each target on all examples
     examples_drawn (n_replicates,) its mean over all targets, examples drawn
@@ -56,7 +63,7 @@ class Replicates:
         return Replicates(*(factor * values for values in vars(self).values()))
 
     def variances(self) -> tuple[float, float, float]:
-        """Of the mean over targets: the part that is due to targets, that to examples, and the whole."""
+        """Return variances of the mean over targets: due to targets, due to examples, total."""
         n_targets, examples = self.per_target.size, float(self.examples_drawn.var(ddof=1))
         if n_targets == 1:
             return 0.0, examples, examples
@@ -69,7 +76,11 @@ class Replicates:
 
 @dataclass(frozen=True)
 class Interval:
-    """low and high are those of `CONFIDENCE`; the standard error and its degrees of freedom give any other."""
+    """An estimate with its interval.
+
+    low and high are the ends at `CONFIDENCE`. The standard error and its degrees of freedom give
+    the ends at any other confidence.
+    """
 
     estimate: float
     low: float
@@ -90,17 +101,22 @@ def _resampled(size: int, n_replicates: int, rng: np.random.Generator) -> np.nda
 
 
 def replicates(values: np.ndarray, draws: Draws) -> Replicates:
-    """What an interval needs of a metric's values (n_replicates + 1, n_targets), whose rows are draws of examples."""
+    """Return what an interval needs of a metric's values (n_replicates + 1, n_targets).
+
+    The rows of values are draws of examples.
+    """
     drawn = values[1:]
     both = (drawn * draws.targets[1:]).sum(axis=1) / draws.targets[1:].sum(axis=1)
     return Replicates(values[0], drawn.mean(axis=1), both)
 
 
 def interval(runs: list[Replicates], bounds: tuple[float, float]) -> Interval:
-    """The interval of the mean over seeds, one entry of `runs` a seed.
+    """Return the interval of the mean over seeds; `runs` has one entry for each seed.
 
-    Models of different seeds are independent. Their examples may be the same ones of the data set: their luck is taken as one and
-    does not average out, which is cautious where pools overlap little. With one target a seed the interval covers examples only.
+    Models of different seeds are independent. Their examples may be the same ones of the data
+    set. So the examples' luck is taken as common to all seeds and does not average out, which is
+    cautious where pools overlap little. With one target for each seed the interval covers
+    examples only.
     """
     estimate = float(np.mean([run.per_target.mean() for run in runs]))
     parts = [run.variances() for run in runs]
@@ -128,5 +144,5 @@ def interval(runs: list[Replicates], bounds: tuple[float, float]) -> Interval:
 
 
 def quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
-    """Student's two-sided quantile; the normal one for infinitely many degrees of freedom."""
+    """Return Student's two-sided quantile; the normal one for infinite degrees of freedom."""
     return float(stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))

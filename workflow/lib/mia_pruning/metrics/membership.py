@@ -1,7 +1,9 @@
-"""How well scores tell members from non-members. A higher score means "member"; a score above 0 is the guess "member".
+"""Metrics of how well scores separate members from non-members.
 
-Every metric takes weights, one row a bootstrap replicate, and returns one value a row; a weight is how often an example counts.
-All replicates share one sort of the scores.
+A higher score means "member". A score above 0 is the guess "member".
+
+Functions with weights take one row for each bootstrap replicate and return one value for each
+row. A weight is how often an example counts. All replicates share one sort of the scores.
 """
 
 from dataclasses import dataclass
@@ -11,26 +13,31 @@ import numpy as np
 
 @dataclass(frozen=True)
 class WeightedRoc:
-    """Counts of members (tp) and non-members (fp) at or above each distinct score, descending: (n_replicates, n_distinct)."""
+    """Counts of members (tp) and non-members (fp) at or above each distinct score, descending.
+
+    Both are (n_replicates, n_distinct).
+    """
 
     tp: np.ndarray
     fp: np.ndarray
 
     @property
     def rates(self) -> tuple[np.ndarray, np.ndarray]:
-        """False-positive and true-positive rates."""
+        """False-positive and true-positive rates, (n_replicates, n_distinct) each."""
         return self.fp / self.fp[:, -1:], self.tp / self.tp[:, -1:]
 
     def auc(self) -> np.ndarray:
-        """P(score of a member > of a non-member) + P(equal) / 2."""
+        """Return P(score of a member > of a non-member) + P(equal) / 2, (n_replicates,)."""
         before = np.diff(self.tp, axis=1, prepend=0)
         pairs = np.diff(self.fp, axis=1, prepend=0) * (self.tp - before / 2)
         return pairs.sum(axis=1) / (self.tp[:, -1] * self.fp[:, -1])
 
     def tpr_at(self, fpr: float) -> np.ndarray:
-        """The true-positive rate at the lowest threshold whose realised false-positive rate is at most `fpr`.
+        """Return the true-positive rate where the false-positive rate is at most `fpr`.
 
-        No interpolation: where ties let no threshold reach so low a rate, the answer is 0.
+        Of shape (n_replicates,). The threshold is the lowest whose realised false-positive rate
+        is at most `fpr`. Nothing is interpolated: where ties let no threshold reach so low a
+        rate, the answer is 0.
         """
         false_positive, true_positive = self.rates
         n_allowed = (false_positive <= fpr).sum(axis=1)
@@ -41,7 +48,9 @@ class WeightedRoc:
 
 
 def weighted_roc(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -> WeightedRoc:
-    """The ROC of scores (n,) against members (n,) bool under weights (n_replicates, n).
+    """Return the ROC of scores (n,) against members (n,) bool under weights (n_replicates, n).
+
+    Raises ValueError as `check_scores` does.
 
     >>> weighted_roc(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]), np.ones((1, 3))).auc().tolist()
     [0.5]
@@ -58,9 +67,10 @@ def weighted_roc(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -
 
 
 def auc(scores: np.ndarray, members: np.ndarray) -> float:
-    """P(score of a member > of a non-member) + P(equal) / 2, of scores (n,) against members (n,) bool, without weights.
+    """Return P(score of a member > of a non-member) + P(equal) / 2, without weights.
 
-    About three times as fast as the ROC of one row of weights.
+    scores (n,), members (n,) bool. It is about three times as fast as the ROC of one row of
+    weights. Raises ValueError as `check_scores` does.
 
     >>> auc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, False, True, False]))
     0.875
@@ -74,7 +84,10 @@ def auc(scores: np.ndarray, members: np.ndarray) -> float:
 
 
 def balanced_accuracy(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The mean of the rates at which members and non-members are guessed right: the paper's attack accuracy, for equal priors."""
+    """Return the mean of the rates at which members and non-members are guessed right.
+
+    It is the paper's attack accuracy, for equal priors, (n_replicates,).
+    """
     check_scores(scores, members)
     guessed = scores > 0
     true_positive = weights @ (guessed & members) / (weights @ members)
@@ -83,7 +96,10 @@ def balanced_accuracy(scores: np.ndarray, members: np.ndarray, weights: np.ndarr
 
 
 def check_scores(scores: np.ndarray, members: np.ndarray) -> None:
-    """Refuse what would give a number without meaning."""
+    """Refuse scores that are not finite, or membership of one class only, by ValueError.
+
+    Metrics of these would be numbers without meaning.
+    """
     if not np.isfinite(scores).all():
         raise ValueError(
             f"{int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite"
@@ -93,7 +109,9 @@ def check_scores(scores: np.ndarray, members: np.ndarray) -> None:
 
 
 def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
-    """The threshold t for which `score > t` has the highest balanced accuracy; midway between two scores, by one sort.
+    """Return the threshold t for which `score > t` has the highest balanced accuracy.
+
+    It is midway between two scores, and found by one sort.
 
     >>> best_threshold(np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, False, True, True]))
     2.5
@@ -108,8 +126,7 @@ def best_threshold(scores: np.ndarray, members: np.ndarray) -> float:
     best = int(np.argmax(np.append(0.0, advantage)))
     values = ordered[ends]
     midway = (values[:-1] + values[1:]) / 2
-    between = np.where(
-        midway < values[:-1], midway, values[1:]
-    )  # neighbouring numbers have none between them
+    # Neighbouring floating-point numbers have none between them.
+    between = np.where(midway < values[:-1], midway, values[1:])
     edges = np.concatenate([[values[0] + 1.0], between, [values[-1] - 1.0]])
     return float(edges[best])

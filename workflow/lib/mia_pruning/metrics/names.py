@@ -1,7 +1,11 @@
-"""Names of the metrics in results.csv. This module imports nothing, so that claims are checked in milliseconds."""
+"""Names of the metrics in results.csv.
 
-#: Rates of false positives, by the metric that is the rate of true positives there. Each target has a threshold of its own, and
-#: the metric is there where non-members resolve the rate.
+This module imports nothing, so that claims are checked in milliseconds.
+"""
+
+#: These are false-positive rates, by the name of the metric that is the true-positive rate
+#: there. Each target has a threshold of its own, and the metric exists where non-members resolve
+#: the rate.
 TPR_AT = {
     "tpr_at_10_percent_fpr": 0.1,
     "tpr_at_1_percent_fpr": 0.01,
@@ -16,6 +20,6 @@ RELEASE_METRICS = (
     "training_flops",
 )  # fmt: skip
 GUARANTEE_METRICS = ("epsilon", "delta")
-#: Metrics with intervals, of which differences.csv has the paired differences.
+#: These metrics have intervals, and differences.csv has their paired differences.
 ESTIMATED_METRICS = (*PRIVACY_METRICS, *UTILITY_METRICS, *THEORY_METRICS)
 METRICS = (*ESTIMATED_METRICS, *RELEASE_METRICS, *GUARANTEE_METRICS)

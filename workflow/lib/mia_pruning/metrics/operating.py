@@ -1,4 +1,4 @@
-"""Counts at a threshold: what an attack gets right, and what it pays for it, in whole examples."""
+"""Counts at a threshold: true positives, and the false positives that they cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,19 @@ import numpy as np
 from mia_pruning.metrics.audit import clopper_pearson
 from mia_pruning.metrics.membership import check_scores
 
-#: a false-positive rate is resolved by so many expected false positives in all, and by one of each target
+#: A false-positive rate is resolved by this many expected false positives in all, and by this
+#: many for each target.
 FEWEST_EXPECTED, FEWEST_OF_A_TARGET = 10, 1
-#: shares of members among all whom an attacker meets, by the column of the precision there
+#: The shares of members among all examples that an attacker meets, by the column of the
+#: precision at that share.
 MEMBER_SHARES = {"ppv_1": 0.01, "ppv_10": 0.1, "ppv_50": 0.5}
 
 
 class Precision(NamedTuple):
-    """The precision of the guess "member"; None where nobody was taken for a member.
+    """The precision of the guess "member"; None where no example was guessed to be a member.
 
-    is_lower_bound: no non-member was taken for a member, so that only the upper bound of their rate is known.
+    is_lower_bound: no non-member was guessed to be a member, so only the upper bound of their
+    rate is known.
     """
 
     value: float | None
@@ -28,7 +31,10 @@ class Precision(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """Members and non-members that an attack was tried on, and how many of each it took for members."""
+    """Members and non-members that an attack was tried on, and how many it guessed members.
+
+    others: the number of non-members.
+    """
 
     true_positives: int
     members: int
@@ -53,9 +59,10 @@ class Counts:
         return self.false_positives / self.others
 
     def precision(self, member_share: float) -> Precision:
-        """The precision (PPV) where this share of all examples are members: s TPR / (s TPR + (1 - s) FPR).
+        """Return the precision (PPV) where this share of all examples are members.
 
-        Without false positives FPR is its 95 % Clopper-Pearson upper bound, and the precision at least what follows from it.
+        It is s TPR / (s TPR + (1 - s) FPR). Without false positives, FPR is replaced by its 95 %
+        Clopper-Pearson upper bound, and the precision is a lower bound.
 
         >>> for counts in (Counts(50, 100, 10, 100), Counts(50, 100, 0, 100)):
         ...     print(round(counts.precision(0.5).value, 3), counts.precision(0.5).is_lower_bound)
@@ -71,7 +78,9 @@ class Counts:
 
 
 def resolves(fpr: float, others: Sequence[int]) -> bool:
-    """Whether the non-members of each target, so many, are enough to speak of a false-positive rate.
+    """Return True if targets have enough non-members to resolve a false-positive rate.
+
+    others: the number of non-members of each target.
 
     >>> resolves(0.01, [500, 500]), resolves(0.01, [500, 499]), resolves(0.01, [99] * 20)
     (True, False, False)
@@ -80,7 +89,7 @@ def resolves(fpr: float, others: Sequence[int]) -> bool:
 
 
 def population_needed(fpr: float, n_targets: int, n_population: int) -> int | None:
-    """The population size at which a score that is a share of the population resolves this rate.
+    """Return the population size at which a share of the population resolves this rate.
 
     By the rule of `resolves`, with the population in place of the non-members; None where
     n_population examples suffice.
@@ -93,12 +102,12 @@ def population_needed(fpr: float, n_targets: int, n_population: int) -> int | No
 
 
 def guessed(scores: np.ndarray, members: np.ndarray) -> Counts:
-    """A score above 0 is the guess "member"."""
+    """Return the counts where a score above 0 is the guess "member"."""
     return above(0.0, scores, members)
 
 
 def at_most(fpr: float, scores: np.ndarray, members: np.ndarray) -> Counts:
-    """At the lowest threshold that lets through no more than this share of the non-members.
+    """Return the counts at the lowest threshold that at most this share of non-members exceeds.
 
     >>> at_most(0.5, np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, True, False, True]))
     Counts(true_positives=2, members=2, false_positives=1, others=2)
@@ -107,7 +116,7 @@ def at_most(fpr: float, scores: np.ndarray, members: np.ndarray) -> Counts:
 
 
 def threshold_within(fpr: float, scores: np.ndarray, members: np.ndarray) -> float:
-    """The lowest threshold above which no more than this share of the non-members scores."""
+    """Return the lowest threshold above which at most this share of the non-members scores."""
     descending = -np.sort(-scores[~members])
     allowed = floor(fpr * descending.size + 1e-9)
     return float(descending[allowed]) if allowed < descending.size else -np.inf

@@ -1,6 +1,6 @@
-"""Names that stand in a table's columns for no single attack and no single defence."""
+"""Names in a table's columns of attacks and defences that are no single attack or defence."""
 
-#: The attack that is best on one half of the examples, measured on the other half.
+#: This is the attack that is best on one half of the examples, measured on the other half.
 STRONGEST = {"attack": "strongest", "attacker": "any"}
-#: in a difference: dense networks that are as accurate as the other defence
+#: In a difference, this means dense networks that are as accurate as the other defence.
 MATCHED = "matched_accuracy"

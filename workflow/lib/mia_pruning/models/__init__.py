@@ -1,4 +1,5 @@
-"""Networks. One module a network; each function returns an untrained `nn.Module` for an input shape and a number of classes.
+"""Networks, one in each module.
 
-What several of them share is in `forms`.
+Each function returns an untrained `nn.Module` for an input shape and a number of classes. Code
+that several networks share is in `forms`.
 """

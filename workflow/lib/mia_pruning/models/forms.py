@@ -1,4 +1,7 @@
-"""What networks share that come in two forms: the CIFAR literature's for small images and torchvision's for ImageNet."""
+"""Functions for networks in two forms: `cifar` for small images and `imagenet`.
+
+The first is that of the CIFAR literature, the second torchvision's for ImageNet.
+"""
 
 from torch import nn
 
@@ -8,7 +11,10 @@ FORMS = ("cifar", "imagenet")
 
 
 def check_form(form: str, n_inputs: int) -> None:
-    """Raises StudyError for an unknown form, and for ImageNet's form on images of other than three channels."""
+    """Raise StudyError for an unknown form.
+
+    It is raised too for ImageNet's form on images of other than three channels.
+    """
     if form not in FORMS:
         raise StudyError(f"form = {form!r}", allowed=f"allowed is one of {', '.join(FORMS)}")
     if form == "imagenet" and n_inputs != 3:
@@ -20,7 +26,7 @@ def check_form(form: str, n_inputs: int) -> None:
 
 
 def check_one_width(width: float) -> None:
-    """Raises StudyError if a width is asked of a network that torchvision has in one width."""
+    """Raise StudyError if a width is given for a network that torchvision has in one width."""
     if width != 1:
         raise StudyError(
             f"width = {width}",
@@ -30,7 +36,7 @@ def check_one_width(width: float) -> None:
 
 
 def scaled(n_channels: int, width: float) -> int:
-    """So many channels times width, rounded, at least 1.
+    """Return so many channels times width, rounded, at least 1.
 
     >>> scaled(64, 0.25), scaled(3, 0.1)
     (16, 1)
@@ -39,9 +45,10 @@ def scaled(n_channels: int, width: float) -> int:
 
 
 def initialise_(network: nn.Module) -> None:
-    """Draw the weights of convolutions as He et al. 2015 (Delving Deep into Rectifiers) for ReLU, by the outputs' number.
+    """Draw the weights of convolutions as He et al. 2015 (Delving Deep into Rectifiers) for ReLU.
 
-    Linear layers and normalisation keep torch's own initial values.
+    The variance follows from the number of outputs. Linear layers and normalisation keep torch's
+    own initial values.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from mia_pruning.types import StudyError
 
 HIDDEN = 400
-#: Numbers that describe an image beside its class.
+#: So many numbers describe an image besides its class.
 N_LATENT = 8
 #: The class is one-hot times this. Times 1, the latent numbers take over what the class says: a
 #: network trained on real Fashion-MNIST puts 43 % of the generated images into their class. Times
 #: 5 it is 83 %, about its accuracy on real images.
 CLASS_SCALE = 5.0
 BATCH_SIZE = 64
-#: Images that are decoded at a time.
+#: So many images are decoded at a time.
 DECODED_AT_ONCE = 1000
 
 
@@ -39,12 +39,12 @@ class ConditionalAutoencoder(nn.Module):
         self.decoder = _two_layers(N_LATENT + n_classes, n_pixels)
 
     def encode(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance of z, (n, N_LATENT) each."""
+        """Return mean and logarithm of the variance of z, (n, N_LATENT) each."""
         mean, log_variance = self.encoder(self._with_class(pixels, labels)).chunk(2, dim=1)
         return mean, log_variance
 
     def decode(self, latent: Tensor, labels: Tensor) -> Tensor:
-        """Logits of the pixels, (n, n_pixels)."""
+        """Return logits of the pixels, (n, n_pixels)."""
         return self.decoder(self._with_class(latent, labels))
 
     def _with_class(self, values: Tensor, labels: Tensor) -> Tensor:
@@ -61,8 +61,9 @@ class Generator:
     """A fitted model.
 
     image_shape: (height, width, channels).
-    error, error_of_means: mean squared error of its reconstructions and of the mean image of each
-    class, on the images that it was fitted to, pixels in [0, 1].
+
+    error, error_of_means: mean squared error of its reconstructions and of the mean image of
+    each class, on the images that it was fitted to, pixels in [0, 1].
     """
 
     network: ConditionalAutoencoder
@@ -72,7 +73,7 @@ class Generator:
 
     @torch.no_grad()
     def draw(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Generated images of these classes (n,): uint8 (n, height, width, channels)."""
+        """Return generated images of these classes (n,): uint8 (n, height, width, channels)."""
         latent = torch.from_numpy(rng.standard_normal((len(labels), N_LATENT), dtype=np.float32))
         of_classes = torch.from_numpy(np.asarray(labels, dtype=np.int64))
         parts = zip(latent.split(DECODED_AT_ONCE), of_classes.split(DECODED_AT_ONCE), strict=True)
@@ -90,10 +91,11 @@ def fit_generator(
     epochs: int,
     learning_rate: float,
 ) -> Generator:
-    """Generator that Adam fits to uint8 images (n, height, width, channels) and labels (n,).
+    """Return a generator that Adam fits to images and labels (n,).
 
-    Raises StudyError where the loss does not stay finite, or where the generator has learnt no
-    more than the mean image of each class: all images of a class would then look alike.
+    The images are uint8 (n, height, width, channels). Raises StudyError where the loss does not
+    stay finite, or where the generator has learned no more than the mean image of each class:
+    all images of a class would then look alike.
     """
     pixels = torch.from_numpy(images.reshape(len(images), -1).astype(np.float32)) / 255
     of_classes = torch.from_numpy(np.asarray(labels, dtype=np.int64))
@@ -124,7 +126,7 @@ def fit_epochs(
     epochs: int,
     learning_rate: float,
 ) -> Iterator[float]:
-    """Train the network, in place; the mean loss of each epoch, in nats an image."""
+    """Train the network, in place, and yield the mean loss of each epoch, in nats an image."""
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
     for _ in range(epochs):
         total = torch.zeros(())
@@ -138,7 +140,10 @@ def fit_epochs(
 
 
 def negative_elbo(network: ConditionalAutoencoder, pixels: Tensor, labels: Tensor) -> Tensor:
-    """Reconstruction loss of a sampled z plus KL(q(z | x, y) || N(0, 1)), in nats an image."""
+    """Return the reconstruction loss of a sampled z plus KL(q(z | x, y) || N(0, 1)).
+
+    It is the mean over images, in nats an image.
+    """
     mean, log_variance = network.encode(pixels, labels)
     latent = mean + torch.randn_like(mean) * (log_variance / 2).exp()
     logits = network.decode(latent, labels)

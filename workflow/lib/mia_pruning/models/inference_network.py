@@ -1,6 +1,7 @@
-"""The inference model h(y, f(x)) that guesses membership from a prediction vector and a label (Nasr, Shokri, Houmansadr 2018).
+"""The inference model h(y, f(x)) of Nasr, Shokri, Houmansadr 2018.
 
-It is the paper's attack, and the adversary that the Min-Max game trains against; it is no plug-in of the studies' `model` key.
+It guesses membership from a prediction vector and a label. It is the paper's attack, and the
+adversary that the Min-Max game trains against. It is no plug-in of the studies' `model` key.
 """
 
 from itertools import pairwise
@@ -10,7 +11,10 @@ from torch import Tensor, nn
 
 
 class InferenceNetwork(nn.Module):
-    """Prediction branch C-1024-512-64, label branch C-512-64, joint 128-256-64-1, ReLU between layers."""
+    """The network: prediction branch C-1024-512-64, label branch C-512-64, joint 128-256-64-1.
+
+    ReLU is between layers.
+    """
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
@@ -21,9 +25,11 @@ class InferenceNetwork(nn.Module):
         self.joint = nn.Sequential(_layers(128, 256, 64), nn.Linear(64, 1))
 
     def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
-        """The log-odds (n,) of membership, from probabilities (n, n_classes) and labels (n,), in float32.
+        """Return log-odds (n,) of membership, in float32.
 
-        Under autocast only the wide layers are in lower precision: bfloat16 cannot tell a probability of 0.999 from one of 0.998.
+        They follow from probabilities (n, n_classes) and labels (n,). Under autocast only the
+        wide layers are in lower precision: bfloat16 cannot represent the difference between a
+        probability of 0.999 and one of 0.998.
         """
         one_hot = nn.functional.one_hot(labels, self.n_classes).to(probabilities.dtype)
         with torch.autocast(probabilities.device.type, enabled=False):

@@ -1,4 +1,7 @@
-"""LeNet-5 as the pruning literature has it: 20 and 50 channels, 800-500-10, 431,080 parameters on 28 x 28 x 1 in ten classes."""
+"""LeNet-5 of the pruning literature: 20 and 50 channels, then 800-500-10.
+
+It has 431,080 parameters on 28 x 28 x 1 in ten classes.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,9 +22,10 @@ def lenet5(
     hidden: Annotated[int, ">= 1"] = 500,
     width: Annotated[float, "> 0, <= 4"] = 1.0,
 ) -> nn.Module:
-    """Two 5 x 5 convolutions with 2 x 2 max-pooling and two linear layers, ReLU between them.
+    """Return two 5 x 5 convolutions with 2 x 2 max-pooling and two linear layers.
 
-    width scales channels and hidden. Pooling stands before ReLU: the two commute, and ReLU then sees a quarter of the values.
+    ReLU is between the layers. width scales channels and hidden. Pooling comes before ReLU: the
+    two commute, and ReLU then sees a quarter of the values.
     """
     first, second = (scaled(n, width) for n in channels)
     n_hidden = scaled(hidden, width)
@@ -43,5 +47,8 @@ def lenet5(
 
 
 def _after_block(size: int) -> int:
-    """The side of a feature map after a 5 x 5 convolution without padding and 2 x 2 pooling."""
+    """Return the side of a feature map after a 5 x 5 convolution and 2 x 2 pooling.
+
+    The convolution has no padding.
+    """
     return (size - 4) // 2

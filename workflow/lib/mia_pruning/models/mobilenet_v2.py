@@ -8,7 +8,7 @@ from torch import nn
 from mia_pruning.models.forms import check_form, initialise_
 from mia_pruning.registry import model
 
-#: expansion, channels, blocks and first stride of each stage
+#: Each stage has its expansion, channels, blocks and first stride here.
 CIFAR_STAGES = [
     [1, 16, 1, 1],
     [6, 24, 2, 1],
@@ -28,14 +28,19 @@ def mobilenet_v2(
     form: str = "cifar",
     width: Annotated[float, "> 0, <= 4"] = 1.0,
 ) -> nn.Module:
-    """A convolution, 17 inverted residual blocks with depthwise convolutions, a 1 x 1 convolution, dropout and a linear layer.
+    """Return a network of 17 inverted residual blocks with depthwise convolutions.
 
-    width scales the channels to multiples of 8, but the 1,280 before the linear layer never shrink (Sandler et al., section 4).
+    A convolution comes before them. A 1 x 1 convolution, dropout and a linear layer follow.
+    width scales the channels to multiples of 8, but the 1,280 before the linear layer never
+    shrink (Sandler et al., section 4).
 
-    form `cifar`: torchvision's with stride 1 in the first convolution and in the second stage; 2,236,682 parameters on three
-    channels in ten classes (the model zoo pytorch-cifar-models by chenyaofo, 2021).
+    form `cifar`: torchvision's with stride 1 in the first convolution and in the second stage;
+    2,236,682 parameters on three channels in ten classes (the model zoo pytorch-cifar-models by
+    chenyaofo, 2021).
 
     form `imagenet`: torchvision's, 3,504,872 parameters on three channels in 1,000 classes.
+
+    Raises StudyError as `check_form` does.
     """
     check_form(form, image_shape[2])
     if form == "cifar":

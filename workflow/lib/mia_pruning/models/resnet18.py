@@ -9,7 +9,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from mia_pruning.models.forms import check_form, check_one_width, initialise_, scaled
 from mia_pruning.registry import model
 
-#: channels and stride of each stage of two blocks
+#: Each stage of two blocks has its channels and stride here.
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 
 
@@ -21,12 +21,17 @@ def resnet18(
     form: str = "cifar",
     width: Annotated[float, "> 0, <= 4"] = 1.0,
 ) -> nn.Module:
-    """A convolution, eight residual blocks of two 3 x 3 convolutions in four stages, and a linear layer.
+    """Return a convolution, eight residual blocks in four stages, and a linear layer.
 
-    form `cifar`: the first convolution is 3 x 3 with stride 1 and no pooling follows it; 11,173,962 parameters on three channels
-    in ten classes (Sun et al. 2024, NeuralFuse, table 7). width scales the channels. Layers are named as in torchvision.
+    A block has two 3 x 3 convolutions.
+
+    form `cifar`: the first convolution is 3 x 3 with stride 1 and no pooling follows it;
+    11,173,962 parameters on three channels in ten classes (Sun et al. 2024, NeuralFuse, table
+    7). width scales the channels. Layers are named as in torchvision.
 
     form `imagenet`: torchvision's, 11,689,512 parameters on three channels in 1,000 classes.
+
+    Raises StudyError as `check_form` and `check_one_width` do.
     """
     check_form(form, image_shape[2])
     if form == "cifar":
@@ -36,7 +41,10 @@ def resnet18(
 
 
 class ResidualBlock(BasicBlock):
-    """torchvision's, but the sum is not in place: DP-SGD looks at the layers' outputs after the forward pass."""
+    """torchvision's block, but the sum is not in place.
+
+    DP-SGD reads the layers' outputs after the forward pass.
+    """
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs = self.relu(self.bn1(self.conv1(inputs)))
@@ -66,7 +74,7 @@ def _cifar(n_inputs: int, n_classes: int, width: float) -> nn.Module:
 
 
 def _block(n_inputs: int, n_outputs: int, stride: int) -> ResidualBlock:
-    """A residual block; its shortcut is a 1 x 1 convolution where the shape changes."""
+    """Return a residual block; its shortcut is a 1 x 1 convolution where the shape changes."""
     if stride == 1 and n_inputs == n_outputs:
         return ResidualBlock(n_inputs, n_outputs)
     projection = nn.Conv2d(n_inputs, n_outputs, kernel_size=1, stride=stride, bias=False)

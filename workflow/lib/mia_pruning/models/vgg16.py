@@ -9,7 +9,7 @@ from torch import nn
 from mia_pruning.models.forms import check_form, check_one_width, initialise_, scaled
 from mia_pruning.registry import model
 
-#: channels of the convolutions between two poolings
+#: Each tuple has the channels of the convolutions between two poolings.
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
@@ -21,14 +21,19 @@ def vgg16(
     form: str = "cifar",
     width: Annotated[float, "> 0, <= 4"] = 1.0,
 ) -> nn.Module:
-    """13 convolutions of 3 x 3 and five 2 x 2 max-poolings, then linear layers.
+    """Return 13 convolutions of 3 x 3 and five 2 x 2 max-poolings, then linear layers.
 
-    form `cifar`: batch normalisation after each convolution and one linear layer, 14,728,266 parameters on three channels in ten
-    classes (Sun et al. 2024, NeuralFuse, table 7). width scales the channels.
-    Differs: pooling keeps the last row and column of an odd map, and what is left at the end is averaged, so that any side will
-    do; at 32 neither changes anything.
+    form `cifar`: batch normalisation after each convolution and one linear layer, 14,728,266
+    parameters on three channels in ten classes (Sun et al. 2024, NeuralFuse, table 7). width
+    scales the channels.
 
-    form `imagenet`: torchvision's, without normalisation, 138,357,544 parameters on three channels in 1,000 classes.
+    Differs: pooling keeps the last row and column of an odd map, and the final map is averaged,
+    so that any side will do. At 32 neither changes anything.
+
+    form `imagenet`: torchvision's, without normalisation, 138,357,544 parameters on three
+    channels in 1,000 classes.
+
+    Raises StudyError as `check_form` and `check_one_width` do.
     """
     check_form(form, image_shape[2])
     if form == "cifar":

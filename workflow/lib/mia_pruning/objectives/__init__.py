@@ -1,1 +1,4 @@
-"""Objectives: what training minimises. One module an objective; each is a dataclass with `loss(model, images, labels)`."""
+"""Objectives: functions that training minimises.
+
+Each module has one objective, a dataclass with `loss(model, images, labels)`.
+"""

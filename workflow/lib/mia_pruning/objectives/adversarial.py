@@ -1,4 +1,7 @@
-"""Adversarial training (Madry et al. 2018): cross-entropy on images moved uphill by projected gradient ascent."""
+"""Adversarial training (Madry et al. 2018).
+
+The loss is cross-entropy on images moved uphill by projected gradient ascent.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,7 +18,10 @@ from mia_pruning.training.objective import Pursuit, Task
 @objective
 @dataclass(frozen=True)
 class Adversarial(Erm):
-    """radius and step_size are on the 0-255 scale of pixels; the images stay in the cube around the originals and in 0-255."""
+    """Adversarial training; radius and step_size are on the 0-255 scale of pixels.
+
+    The images stay in the cube around the originals and in 0-255.
+    """
 
     radius: Annotated[float, "> 0, <= 255"] = 8.0
     step_size: Annotated[float, "> 0, <= 255"] = 2.0
@@ -34,11 +40,14 @@ class AdversarialPursuit(Pursuit):
         return super().loss(self.perturbed(images, labels), labels)
 
     def perturbed(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The normalised images after `steps` steps along the sign of the loss's gradient, from a random start in the cube."""
+        """Return the normalised images after `steps` steps of gradient ascent.
+
+        Each step goes along the sign of the loss's gradient. The start is random in the cube.
+        """
         objective, data = self.objective, self.task.data
         low, high = _cube(images, objective.radius, data)
         moved = low + (high - low) * torch.rand_like(images)
-        # In evaluation mode, so that crafting leaves the running statistics of normalisation layers alone.
+        # In evaluation mode, so that the perturbation leaves running statistics as they are.
         self.task.model.eval()
         for _ in range(objective.steps):
             moved.requires_grad_(True)
@@ -51,7 +60,7 @@ class AdversarialPursuit(Pursuit):
 
 
 def _cube(images: Tensor, radius: float, data: ResidentData) -> tuple[Tensor, Tensor]:
-    """The lowest and highest normalised values that a pixel may take."""
+    """Return the lowest and highest normalised values that each pixel may take."""
     darkest, brightest = data.normalised_value(0.0), data.normalised_value(255.0)
     reach = radius * data.scale
     return torch.maximum(images - reach, darkest), torch.minimum(images + reach, brightest)

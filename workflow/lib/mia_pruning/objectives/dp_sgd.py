@@ -1,8 +1,12 @@
-"""DP-SGD (Abadi et al. 2016) by Opacus: each example's gradient is clipped and Gaussian noise is added to their sum.
+"""DP-SGD (Abadi et al. 2016) by Opacus.
 
-Batches are drawn by Poisson sampling, each example by itself with probability batch_size / members, which is what the accountants
-assume. No example's whole gradient is ever stored: norms are taken layer by layer (ghost clipping, Li et al. 2022). Noise comes
-from a seeded generator, so that a study can be repeated: good for measuring, not for a release that an adversary waits for.
+Each example's gradient is clipped, and Gaussian noise is added to their sum.
+
+Batches are drawn by Poisson sampling: each example by itself with probability batch_size /
+members, as the accountants assume. No example's complete gradient is ever stored: norms are
+taken layer by layer (ghost clipping, Li et al. 2022). Noise comes from a seeded generator, so
+that a study can be repeated. This is good for measuring, but not for a release that an adversary
+waits for.
 """
 
 import math
@@ -28,7 +32,7 @@ from mia_pruning.training.objective import FORWARD, Plan, Pursuit, Task
 from mia_pruning.types import StudyError
 
 ACCOUNTANTS = ("rdp", "prv")
-#: The deltas at which a guarantee says epsilon, besides its own. An audit tests all pairs at once.
+#: A guarantee states epsilon at these deltas, besides its own. An audit tests all pairs at once.
 CURVE_DELTAS = (0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 #: No audit of one run reaches a larger epsilon, and the prv accountant takes minutes for one.
 LARGEST_AUDITED = 50.0
@@ -37,10 +41,13 @@ LARGEST_AUDITED = 50.0
 @objective(title="DP-SGD")
 @dataclass(frozen=True)
 class DpSgd(Erm):
-    """noise: the noise's deviation in units of clip. epsilon: instead of it, what `epochs` epochs may spend at most.
+    """DP-SGD with a given noise, or with the least noise that keeps to a given epsilon.
 
-    The noise is the same in every phase, so a defence that goes on training spends more than `epochs` of dense training do; what
-    was spent in all is in the results.
+    noise: the noise's standard deviation in units of clip. epsilon: the most that `epochs`
+    epochs may spend, given instead of noise.
+
+    The noise is the same in every phase. So a defence that trains further spends more than
+    `epochs` epochs of dense training do. The results have the total spent.
     """
 
     noise: Annotated[float | None, "> 0"] = None
@@ -65,9 +72,10 @@ class DpSgd(Erm):
             )
 
     def adapt(self, network: nn.Module) -> nn.Module:
-        """Batch normalisation mixes examples, so group normalisation stands in its place; nothing works in place.
+        """Return the network with group instead of batch normalisation, and nothing in place.
 
-        An operation in place would overwrite what the hooks that measure the gradients look at.
+        Batch normalisation mixes examples. An operation in place would overwrite the values that
+        the hooks read to measure the gradients.
         """
         private = ModuleValidator.fix(network) if ModuleValidator.validate(network) else network
         for module in private.modules():
@@ -95,7 +103,10 @@ class DpSgd(Erm):
         self.noise_for(plan.n_members, plan.batch_size)
 
     def noise_for(self, n_members: int, batch_size: int) -> float:
-        """The noise multiplier: as given, or the least that keeps `epochs` epochs within epsilon."""
+        """Return the noise multiplier: as given, or the least that keeps `epochs` within epsilon.
+
+        Raises StudyError where no noise reaches epsilon.
+        """
         if self.noise is not None:
             return self.noise
         steps = self.epochs * n_steps(n_members, batch_size)
@@ -113,9 +124,10 @@ class DpSgd(Erm):
         return PrivatePursuit(self, task)
 
     def guarantee(self, carried: Mapping[str, Tensor]) -> dict[str, Any]:
-        """epsilon and delta of all steps of all phases, and the steps they rest on.
+        """Return epsilon and delta of all steps of all phases, and the steps they rest on.
 
-        curve: epsilon of the same steps at other deltas; empty where epsilon exceeds LARGEST_AUDITED.
+        curve: epsilon of the same steps at other deltas; empty where epsilon exceeds
+        LARGEST_AUDITED.
         """
         accountant = create_accountant(self.accountant)
         accountant.history = [
@@ -138,8 +150,9 @@ class DpSgd(Erm):
 class ExampleNorms(GradSampleModuleFastGradientClipping):
     """Opacus' norms of the gradients of single examples, right for channels-last activations too.
 
-    Opacus 1.6.0 unfolds a convolution's input by strides that hold for contiguous tensors only: without a word the norms of
-    channels-last ones are wrong by tens of per cent, and what is clipped by them is longer than clip.
+    Opacus 1.6.0 unfolds a convolution's input by strides that hold for contiguous tensors only.
+    Without a warning, the norms of channels-last ones are wrong by tens of per cent, and
+    gradients clipped by them are longer than clip.
     """
 
     def capture_activations_hook(
@@ -169,14 +182,21 @@ class PrivatePursuit(Pursuit):
         )
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """As many batches as an epoch has; an example may be in several, in one or in none."""
+        """Yield as many batches as an epoch has.
+
+        An example may be in several, in one or in none.
+        """
         for _ in range(n_steps(len(self.task.data), self.task.batch_size)):
             yield self.task.data.batch(
                 np.flatnonzero(rng.random(len(self.task.data)) < self.rate), rng
             )
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """An empty batch does not go through the network, whose hooks would wait for a backward pass that never comes."""
+        """Return the mean loss and the logits of a batch, which may be empty.
+
+        An empty batch does not go through the network, whose hooks would wait for a backward
+        pass that never comes.
+        """
         logits = (
             self.task.model(images)
             if len(labels)
@@ -186,7 +206,7 @@ class PrivatePursuit(Pursuit):
         return self._losses.sum() / max(len(labels), 1), logits
 
     def backward(self, loss: Tensor) -> None:
-        """Clipped, summed, noised and divided by the expected batch size."""
+        """Leave the sum of clipped gradients plus noise, divided by the expected batch size."""
         if len(self._losses):
             with warnings.catch_warnings():  # torch says that images need no gradient, which is so
                 warnings.filterwarnings("ignore", message="Full backward hook is firing")
@@ -202,7 +222,7 @@ class PrivatePursuit(Pursuit):
         self.steps += 1
 
     def tensors(self) -> dict[str, Tensor]:
-        """Rows (noise, sample rate, steps), one a phase."""
+        """Return rows (noise, sample rate, steps), one for each phase."""
         now = torch.tensor([[self.noise, self.rate, self.steps]], dtype=torch.float64)
         return {"spent": torch.cat([self.task.carried["spent"], now]) if self.task.carried else now}
 
@@ -227,10 +247,9 @@ def _least_noise(
 
 
 def _curve(accountant: IAccountant) -> list[dict[str, float]]:
-    """epsilon at each of CURVE_DELTAS; 0 where the accountant's bound is below it."""
-    with (
-        warnings.catch_warnings()
-    ):  # the last Renyi order that is tried gives a valid, looser bound
+    """Return epsilon at each of CURVE_DELTAS; 0 where the accountant's bound is below 0."""
+    # The warning: the last Renyi order that is tried is the best. Its bound is valid, but looser.
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Optimal order is the")
         epsilons = [float(accountant.get_epsilon(delta=delta)) for delta in CURVE_DELTAS]
     pairs = zip(epsilons, CURVE_DELTAS, strict=True)
@@ -238,7 +257,7 @@ def _curve(accountant: IAccountant) -> list[dict[str, float]]:
 
 
 def n_steps(n_members: int, batch_size: int) -> int:
-    """Steps of an epoch: as many as give each example one expected visit.
+    """Return the steps of an epoch: so many that each example has one expected visit.
 
     >>> n_steps(2000, 64)
     31

@@ -1,4 +1,7 @@
-"""Empirical risk minimisation: the mean cross-entropy of the training examples. The baseline's objective."""
+"""Empirical risk minimisation, the baseline's objective.
+
+The loss is the mean cross-entropy of the training examples.
+"""
 
 from dataclasses import dataclass
 

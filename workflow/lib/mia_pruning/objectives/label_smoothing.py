@@ -1,4 +1,7 @@
-"""Label smoothing (Szegedy et al. 2016, section 7): a cheap control that keeps a network from being sure of its members."""
+"""Label smoothing (Szegedy et al. 2016, section 7).
+
+It is a cheap control that keeps a network from being sure of its members.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,7 +15,10 @@ from mia_pruning.training.objective import Objective
 @objective
 @dataclass(frozen=True)
 class LabelSmoothing(Objective):
-    """smoothing: the share of the target distribution that is spread evenly over all classes."""
+    """Cross-entropy with smoothed labels.
+
+    smoothing: the share of the target distribution that is spread evenly over all classes.
+    """
 
     smoothing: Annotated[float, ">= 0, < 1"] = 0.1
 

@@ -1,12 +1,17 @@
-"""The Min-Max game (Nasr, Shokri, Houmansadr 2018): a classifier against a model that infers membership from its output.
+"""The Min-Max game (Nasr, Shokri, Houmansadr 2018): a classifier against an inference model.
 
-    min_W L(W) + weight max_h G(h),  G(h) = 1/2 E_D[log h(x, y, f(x))] + 1/2 E_D'[log(1 - h(x, y, f(x)))]
+The inference model h infers membership from the classifier's output f(x):
 
-D are the members, D' a reference set of its own that no model is trained on. Every batch of every epoch plays: first h takes
-`inference_steps` steps up the gain, then W takes one step down the loss and the gain.
+    min_W L(W) + weight max_h G(h)
+    G(h) = 1/2 E_D[log h(x, y, f(x))] + 1/2 E_D'[log(1 - h(x, y, f(x)))]
 
-Differs from the gradient of the whole G: W follows the members' term only, as in Nasr et al., algorithm 1; what W does to the
-reference examples moves h, not W. The gain that is recorded is the whole one.
+D are the members. D' is a reference set of its own that no model is trained on. Every batch of
+every epoch plays: first h takes `inference_steps` steps up the gain, then W takes one step down
+the loss and the gain.
+
+Differs from the gradient of the complete G: W follows the members' term only, as in Nasr et al.,
+algorithm 1. The effect of W on the reference examples moves h, not W. The recorded gain is the
+complete G.
 """
 
 from collections.abc import Iterator
@@ -30,7 +35,11 @@ from mia_pruning.types import StudyError
 @objective(title="Min-Max")
 @dataclass(frozen=True)
 class MinMax(Objective):
-    """weight: lambda, what the gain counts against the loss. inference_steps: steps of h for each step of the classifier."""
+    """The Min-Max game.
+
+    weight: lambda, the weight of the gain against the loss. inference_steps: steps of h for each
+    step of the classifier.
+    """
 
     weight: Annotated[float, ">= 0"] = 1.0
     inference_steps: Annotated[int, ">= 1"] = 1
@@ -49,13 +58,18 @@ class MinMax(Objective):
 
 
 class MinMaxGame(Pursuit):
-    """The inference model goes from phase to phase with the classifier; its optimiser starts anew as the classifier's does."""
+    """The game on one model.
+
+    The inference model goes from phase to phase with the classifier. Its optimiser starts from
+    scratch, as the classifier's does.
+    """
 
     def __init__(self, objective: MinMax, task: Task) -> None:
         super().__init__(objective, task)
         if task.reference is None:
             raise StudyError("min_max", "there is no reference set", "split.reference must be >= 1")
-        # A forward pass on the reference set in every inference step, and on fresh members in all but the last.
+        # There is a forward pass on the reference set in every inference step, and on further
+        # members in all but the last.
         self.passes = 1.0 + FORWARD * (2 * objective.inference_steps - 1)
         self.inference = _inference_network(task)
         self.inference_optimizer = torch.optim.Adam(
@@ -104,7 +118,7 @@ class MinMaxGame(Pursuit):
         load_optimizer_state_(self.inference_optimizer, _under(state, "optimizer/"))
 
     def _raise_gain(self, members: tuple[Tensor, Tensor]) -> None:
-        """One step of h up the gain; the gain before it is recorded."""
+        """Take one step of h up the gain, and record the gain before it."""
         reference = self._outputs(*next(self._reference))
         gain = gain_of(self.inference(*members), self.inference(*reference))
         self.inference_optimizer.zero_grad(set_to_none=True)
@@ -114,9 +128,10 @@ class MinMaxGame(Pursuit):
 
     @torch.no_grad()
     def _outputs(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities and labels; the classifier is in training mode, as it is for the members of its own step.
+        """Return probabilities and labels.
 
-        Running statistics are left as they are: no model is trained on the reference set.
+        The classifier is in training mode, as it is for the members of its own step. Running
+        statistics do not change: no model is trained on the reference set.
         """
         statistics = {name: buffer.clone() for name, buffer in self.task.model.named_buffers()}
         return functional_call(self.task.model, statistics, images).float().softmax(dim=1), labels
@@ -129,7 +144,9 @@ class MinMaxGame(Pursuit):
 
 
 def gain_of(members: Tensor, reference: Tensor) -> Tensor:
-    """G of an inference model from its log-odds on members and on reference examples; -log 2 where it tells nothing.
+    """Return G of an inference model from its log-odds on members and on reference examples.
+
+    It is -log 2 where the model only guesses.
 
     >>> round(float(gain_of(torch.zeros(3), torch.zeros(5))), 4)
     -0.6931

@@ -1,4 +1,4 @@
-"""What a probe is handed: one model, the examples that it is asked about, and what a probe may train on."""
+"""Input of a probe: one model, the examples it is asked about, and data to train on."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,12 +29,15 @@ class Asked:
     rng: np.random.Generator
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images as they are stored, (b, channels, height, width) uint8, and labels."""
+        """Return batches of images and labels.
+
+        Images are as they are stored: (b, channels, height, width) uint8.
+        """
         return zip(
             self.data.images.split(BATCH_SIZE), self.data.labels.split(BATCH_SIZE), strict=True
         )
 
     @torch.no_grad()
     def answer(self, images: Tensor) -> Tensor:
-        """Logits (b, n_classes) of images on the 0-255 scale."""
+        """Return logits (b, n_classes) of images on the 0-255 scale."""
         return self.model(self.data.normalised(images))

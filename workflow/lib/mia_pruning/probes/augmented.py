@@ -20,10 +20,10 @@ def augmented(
     shift: Annotated[int, ">= 1"] = 1,
     n_copies: Literal[5, 17] = 5,
 ) -> np.ndarray:
-    """Logits (n_examples, n_copies, n_classes) on changed copies of each image.
+    """Return logits (n_examples, n_copies, n_classes) on changed copies of each image.
 
-    5 copies: the mirror image, and the image moved by `shift` pixels up, down, left and right. 17
-    copies: every move by `shift` pixels along neither, one or both axes, mirrored and not.
+    5 copies: the mirror image, and the image moved by `shift` pixels up, down, left and right.
+    17 copies: every move by `shift` pixels along neither, one or both axes, mirrored and not.
     Together with the image itself these are the 18 queries of Zarifzadeh et al. (ICML 2024).
     """
     make = copies if n_copies == 5 else all_copies
@@ -35,13 +35,14 @@ def augmented(
 
 
 def copies(images: Tensor, shift: int) -> list[Tensor]:
-    """The mirror images and four moved images; zeros move in at the border."""
+    """Return the mirror images and four moved images; zeros move in at the border."""
     return [images.flip(3), *_moved(images, shift, [(-1, 0), (1, 0), (0, -1), (0, 1)])]
 
 
 def all_copies(images: Tensor, shift: int) -> list[Tensor]:
-    """Eight moved images, the mirror image, and the mirror images of those moved; zeros move in at
-    the border.
+    """Return eight moved images, the mirror image, and the mirror images of those moved.
+
+    Zeros move in at the border.
     """
     moves = [move for move in product((-1, 0, 1), repeat=2) if move != (0, 0)]
     moved = _moved(images, shift, moves)
@@ -49,7 +50,7 @@ def all_copies(images: Tensor, shift: int) -> list[Tensor]:
 
 
 def _moved(images: Tensor, shift: int, moves: Sequence[tuple[int, ...]]) -> list[Tensor]:
-    """Images moved by these multiples of `shift` along (y, x)."""
+    """Return images moved by these multiples of `shift` along (y, x)."""
     starts = shift * (1 + torch.tensor(moves, device=images.device))
     each = [start.expand(len(images), 2) for start in starts]
     return [cropped(images, start, (shift, shift)) for start in each]

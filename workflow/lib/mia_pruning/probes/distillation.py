@@ -1,4 +1,7 @@
-"""The way of a copy of a model through training (Liu et al., CCS 2022), for attackers who cannot see the model's own."""
+"""Losses of a copy of the model along its training (Liu et al., CCS 2022).
+
+This is for attackers who cannot see the losses along the model's own training.
+"""
 
 from typing import Annotated
 
@@ -19,9 +22,10 @@ def distillation(
     batch_size: Annotated[int, ">= 1"] = 50,
     learning_rate: Annotated[float, "> 0"] = 0.001,
 ) -> np.ndarray:
-    """The loss of every example under a student after each epoch, (n_examples, epochs).
+    """Return the loss of every example under a student after each epoch, (n_examples, epochs).
 
-    The student starts untrained, the same for every model, and learns the model's probabilities on the reference examples.
+    The student starts untrained, the same for every model. It learns the model's probabilities
+    on the reference examples.
     """
     student = asked.untrained().to(asked.data.device)
     optimizer = torch.optim.Adam(student.parameters(), lr=learning_rate)

@@ -1,4 +1,7 @@
-"""How strongly an example would still change the weights, for attackers who hold the model itself."""
+"""Strength of the change that an example would still make to the weights.
+
+This is for attackers who hold the model itself.
+"""
 
 from typing import Annotated
 
@@ -13,7 +16,7 @@ from mia_pruning.registry import probe
 
 @probe
 def gradient_norm(asked: Asked, *, n_at_once: Annotated[int, ">= 1"] = 50) -> np.ndarray:
-    """The Euclidean norm of the loss's gradient in all parameters, (n_examples,).
+    """Return the Euclidean norm of the loss's gradient in all parameters, (n_examples,).
 
     n_at_once: examples whose gradients are held in memory at a time.
     """
@@ -27,7 +30,7 @@ def gradient_norm(asked: Asked, *, n_at_once: Annotated[int, ">= 1"] = 50) -> np
 
 
 def gradient_norms(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """(b,), of all examples at once."""
+    """Return the norms (b,), computed for all examples at once."""
     parameters = {name: tensor.detach() for name, tensor in model.named_parameters()}
     buffers = {name: tensor.detach() for name, tensor in model.named_buffers()}
 

@@ -1,6 +1,6 @@
 """Losses of examples along a model's training (Pollock et al., 2024, arXiv 2411.05743).
 
-Only who trained the model has them.
+Only whoever trained the model has them.
 """
 
 from typing import Annotated

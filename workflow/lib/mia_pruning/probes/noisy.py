@@ -1,4 +1,7 @@
-"""How often a model still names the right class under noise, for attackers who see labels only."""
+"""Frequency with which a model still gives the right class under noise.
+
+This is for attackers who see labels only.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,9 +20,10 @@ def noisy(
     deviations: Annotated[Sequence[float], "> 0"] = (8, 16, 32, 64),
     n_copies: Annotated[int, ">= 1"] = 5,
 ) -> np.ndarray:
-    """The share of copies that are classified rightly, (n_examples, n_deviations), under Gaussian noise on the 0-255 scale.
+    """Return the share of copies that are classified rightly under Gaussian noise.
 
-    Pixels leave that scale: the noise is not cut off.
+    Shape (n_examples, n_deviations). deviations: standard deviations of the noise on the 0-255
+    scale. Pixels leave that scale: the noise is not cut off.
     """
     generator = torch.Generator(asked.data.device).manual_seed(int(asked.rng.integers(1 << 63)))
     shares = []

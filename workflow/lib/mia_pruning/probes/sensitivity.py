@@ -1,4 +1,4 @@
-"""How fast probabilities change around an image (Yuan and Zhang, USENIX Security 2022)."""
+"""Speed of change of probabilities around an image (Yuan and Zhang, USENIX Security 2022)."""
 
 from typing import Annotated
 
@@ -13,9 +13,10 @@ from mia_pruning.registry import probe
 def sensitivity(
     asked: Asked, *, n_copies: Annotated[int, ">= 1"] = 10, step: Annotated[float, "> 0"] = 0.001
 ) -> np.ndarray:
-    """For each class the mean change of its probability by a small step in a random direction, over the step's length.
+    """Return the mean change of each class's probability by a small step, over its length.
 
-    (n_examples, n_classes), at least 0. Directions are standard normal on the normalised scale, the steps' probabilities float64.
+    The step has a random direction. Shape (n_examples, n_classes), at least 0. Directions are
+    standard normal on the normalised scale. The steps' probabilities are float64.
     """
     generator = torch.Generator(asked.data.device).manual_seed(int(asked.rng.integers(1 << 63)))
     changes = []

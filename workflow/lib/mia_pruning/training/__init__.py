@@ -1,1 +1,4 @@
-"""Training: one loop that knows no objective and no constraint by name. Both reach it as an objective and as callbacks."""
+"""Training: one loop that knows no objective and no constraint by name.
+
+Both reach it as an objective and as callbacks.
+"""

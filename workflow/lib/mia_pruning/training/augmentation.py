@@ -1,7 +1,8 @@
-"""Random changes of batches (b, channels, height, width) on their device, which keep shape, type and memory layout.
+"""Random changes of batches (b, channels, height, width) on their device.
 
-The draws come from a numpy generator, so that the same generator gives the same batch on every device. For 32 x 32 images the two
-are those of He et al. 2016, section 4.2. No image is changed in place.
+They keep shape, type and memory layout, and change no image in place. The draws come from a
+numpy generator, so that the same generator gives the same batch on every device. For 32 x 32
+images the two changes are those of He et al. 2016, section 4.2.
 """
 
 import numpy as np
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 
 def crop(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Each image moved by at most an eighth of its sides (rounded down; 4 of 32), zeros where it was not.
+    """Return each image moved by at most an eighth of its sides (rounded down; 4 of 32).
 
-    Every offset is equally likely; both axes are drawn independently.
+    Zeros move in at the border. Every offset is equally likely. Both axes are drawn
+    independently.
     """
     rows, columns = (side // 8 for side in images.shape[2:])
     offsets = rng.integers(0, (2 * rows + 1, 2 * columns + 1), (len(images), 2))
@@ -20,9 +22,10 @@ def crop(images: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def cropped(images: Tensor, offsets: Tensor, padding: tuple[int, int]) -> Tensor:
-    """The window of each image's own size that starts at its offset (b, 2) in the image with `padding` zeros on each side.
+    """Return a window of each image with `padding` zeros on each side.
 
-    An offset equal to the padding gives the image itself.
+    The window has the image's own size and starts at its offset (b, 2). An offset equal to the
+    padding gives the image itself.
 
     >>> cropped(torch.tensor([[[[1, 2, 3]]]]), torch.tensor([[0, 0]]), (0, 1))
     tensor([[[[0, 1, 2]]]])
@@ -38,7 +41,7 @@ def cropped(images: Tensor, offsets: Tensor, padding: tuple[int, int]) -> Tensor
 
 
 def flip(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Each image or, with probability 1/2, its mirror image, left and right exchanged."""
+    """Return each image or, with probability 1/2, its mirror image, left and right exchanged."""
     mirrored = torch.from_numpy(rng.random(len(images)) < 0.5).to(images.device)
     return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
 

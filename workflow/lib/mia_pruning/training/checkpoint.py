@@ -1,4 +1,7 @@
-"""The epoch checkpoint of one model, bound to an identity: a state that another configuration left behind is not resumed."""
+"""The epoch checkpoint of one model, bound to an identity.
+
+Training does not resume from a checkpoint of another configuration.
+"""
 
 from pathlib import Path
 
@@ -13,7 +16,7 @@ class Checkpoint:
         self.identity = identity
 
     def load(self) -> dict[str, Tensor] | None:
-        """The saved state, or None if there is none of this identity."""
+        """Return the saved state, or None if there is none of this identity."""
         if not self.path.is_file():
             return None
         state, metadata = storage.read_tensors(self.path)

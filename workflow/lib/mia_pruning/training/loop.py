@@ -1,7 +1,8 @@
 """The training loop of one model, with everything that must survive a restart in one state.
 
-The order of the examples is drawn from a stream named after the epoch, so no generator's state has to be saved: epoch 7 sees
-the same batches whether the process started at epoch 0 or at epoch 7.
+The order of the examples is drawn from a stream named after the epoch, so no generator's state
+has to be saved. Epoch 7 sees the same batches whether the process started at epoch 0 or at epoch
+7.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The loss became infinite or NaN; the message says which model, epoch and step."""
+    """An infinite or NaN loss; the message names the model, epoch and step."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ class Recipe:
 
 @dataclass
 class Trainer:
-    """One model on its way. `history` has one row an epoch, columns as in HISTORY; what was not measured is NaN.
+    """One model in training.
 
-    epoch_stream(epoch) gives the generator of an epoch's order; task is what the objective knows; passes_before are the
-    sample-passes that went into the model before this phase.
+    `history` has one row for each epoch, columns as in HISTORY; unmeasured values are NaN.
+    epoch_stream(epoch) gives the generator of an epoch's order. task is what the objective
+    knows. passes_before are the sample-passes that went into the model before this phase.
     """
 
     task: Task
@@ -69,7 +71,7 @@ class Trainer:
 
     @property
     def sample_passes(self) -> float:
-        """Forward and backward passes of an example through the network, from its first phase on."""
+        """Forward and backward passes of an example, from the network's first phase on."""
         return self.history[-1][-1] if self.history else self.passes_before
 
     def run(
@@ -104,7 +106,10 @@ class Trainer:
             after_epoch(self)
 
     def train_epoch(self, epoch: int) -> tuple[float, float, int]:
-        """Mean loss and accuracy over one pass through the data, each batch measured before its step, and the examples seen."""
+        """Train for one pass through the data; return mean loss, accuracy and the examples seen.
+
+        Each batch is measured before its step.
+        """
         self.model.train()
         rng = self.epoch_stream(epoch)
         torch.manual_seed(
@@ -135,7 +140,7 @@ class Trainer:
             )
 
     def test_accuracy(self) -> float:
-        """Of the model as it is now; NaN without test data."""
+        """Return the accuracy of the model as it is now; NaN without test data."""
         if self.test_data is None:
             return float("nan")
         return float(
@@ -145,7 +150,10 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that decides how training goes on: weights, optimiser, objective, callbacks, history."""
+        """Return everything that decides how training continues.
+
+        These are weights, optimiser, objective, callbacks and history.
+        """
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {
             f"optimizer/{name}": value for name, value in optimizer_state(self.optimizer).items()
@@ -174,7 +182,11 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Without the cache of cast weights: an objective may step weights and use them again inside, and would get the old ones."""
+    """Return an autocast context without the cache of cast weights.
+
+    An objective may step weights and use them again inside, and would get the old ones from the
+    cache.
+    """
     return torch.autocast(
         device.type, PRECISIONS[precision], enabled=precision != "float32", cache_enabled=False
     )
@@ -184,7 +196,10 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 def predict(
     model: nn.Module, data: ResidentData, precision: str = "float32", batch_size: int = 500
 ) -> Tensor:
-    """Logits (n, n_classes), float32, on the CPU, in evaluation mode and in the data's own order."""
+    """Return logits (n, n_classes), float32, on the CPU.
+
+    The model is in evaluation mode, and the rows are in the data's own order.
+    """
     was_training = model.training
     model.eval()
     with autocast(data.device, precision):

@@ -1,4 +1,7 @@
-"""Masked training: weights outside the mask are zero before, during and after, whatever the optimiser remembers."""
+"""Masked training: weights outside the mask are zero before, during and after.
+
+They are so whatever the optimiser remembers.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +18,9 @@ def apply_masks_(model: nn.Module, masks: dict[str, Tensor]) -> None:
 
 
 class KeepMasked(Callback):
-    """Keeps pruned weights at zero: their gradients are cleared before each step and they are cleared after it.
+    """A callback that keeps pruned weights at zero.
+
+    It clears their gradients before each step, and the weights after it.
 
     masks: bool, True where a weight may be non-zero, by parameter name.
     """
@@ -24,7 +29,8 @@ class KeepMasked(Callback):
         apply_masks_(model, masks)
         named = dict(model.named_parameters())
         self._weights = [named[name] for name in masks]
-        # In the weights' own memory layout, without which the foreach operations go one by one.
+        # The factors have the weights' own memory layout, without which the foreach operations
+        # go one by one.
         self._factors = [
             torch.empty_like(w).copy_(mask)
             for w, mask in zip(self._weights, masks.values(), strict=True)

@@ -1,7 +1,8 @@
-"""What the loop asks of an objective, whatever it minimises.
+"""The interface of an objective to the training loop.
 
-An objective is a frozen dataclass of options. `start` puts it to work on one model in one phase (training, pruning, retraining):
-the pursuit may draw the batches, hold state of its own, take part in the backward pass and hand tensors to the next phase.
+An objective is a frozen dataclass of options. `start` puts it to work on one model in one phase
+(training, pruning, retraining). The pursuit may draw the batches, hold state of its own, take
+part in the backward pass and pass tensors to the next phase.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,21 +15,24 @@ from torch import Tensor, nn
 
 from mia_pruning.training.data import ResidentData
 
-#: what a forward pass alone costs, as a share of forward and backward
+#: A forward pass alone costs this share of forward and backward.
 FORWARD = 1 / 3
 
 
 class Callback:
-    """Hooks into the loop. The base class does nothing; `state` and `load_state` carry what must survive a restart."""
+    """Hooks into the loop. The base class does nothing.
+
+    `state` and `load_state` carry what must survive a restart.
+    """
 
     def on_gradients(self) -> None:
-        """After the backward pass, before the optimiser's step."""
+        """Act after the backward pass, before the optimiser's step."""
 
     def on_step(self) -> None:
-        """After the optimiser's step."""
+        """Act after the optimiser's step."""
 
     def on_epoch(self, epoch: int) -> None:
-        """After the last step of an epoch, counted from 0."""
+        """Act after the last step of an epoch, counted from 0."""
 
     def state(self) -> dict[str, Tensor]:
         return {}
@@ -44,7 +48,7 @@ class Task:
     data       the model's members
     reference  examples that no model is trained on (Min-Max's D'); None where the split has none
     seed       for what the objective draws before the first epoch
-    carried    the tensors that the objective left behind in the phase before
+    carried    the tensors that the objective passed on from the phase before
     """
 
     model: nn.Module
@@ -58,7 +62,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is known before anything is trained, for an objective to refuse what it cannot do.
+    """Facts known before anything is trained, for an objective to refuse what it cannot do.
 
     epochs: of dense training.
     """
@@ -74,11 +78,11 @@ class Objective:
     """The base of all objectives: one that only has a loss needs nothing else."""
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of a batch and the logits (b, n_classes) that it was computed from."""
+        """Return the loss of a batch and the logits (b, n_classes) that it was computed from."""
         raise NotImplementedError
 
     def adapt(self, network: nn.Module) -> nn.Module:
-        """The network as this objective can train it; it is queried in this form too."""
+        """Return the network as this objective can train it; it is queried in this form too."""
         return network
 
     def check(self, plan: Plan) -> None:
@@ -88,15 +92,19 @@ class Objective:
         return Pursuit(self, task)
 
     def guarantee(self, carried: Mapping[str, Tensor]) -> dict[str, Any]:
-        """What the objective promises of a model that ends with these tensors: numbers and words by name; usually nothing."""
+        """Return what the objective promises of a model that ends with these tensors.
+
+        These are numbers and words by name; most objectives promise nothing.
+        """
         return {}
 
 
 class Pursuit(Callback):
     """An objective at work on one model.
 
-    passes: forward and backward passes through the network for each example of a batch, a forward pass alone counting a third.
-    gain: the inference model's gain in the epoch that ended last, where the objective plays against one.
+    passes: forward and backward passes through the network for each example of a batch; a
+    forward pass alone counts a third. gain: the inference model's gain in the epoch that ended
+    last, where the objective plays against one.
     """
 
     passes = 1.0
@@ -107,10 +115,10 @@ class Pursuit(Callback):
         self.task = task
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
-        """Called once with the optimiser that will step."""
+        """Take the optimiser that will step; called once."""
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch."""
+        """Yield the batches of one epoch."""
         return self.task.data.batches(self.task.batch_size, rng)
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,5 +129,5 @@ class Pursuit(Callback):
         loss.backward()
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the next phase starts from."""
+        """Return the tensors that the next phase starts from."""
         return {}

@@ -1,4 +1,7 @@
-"""The optimisers that a `training` section may name, all torch's own and fused: one pass over memory a step."""
+"""The optimisers that a `training` section may name.
+
+All are torch's own and fused: one pass over memory for each step.
+"""
 
 import torch
 from torch import Tensor
@@ -22,7 +25,7 @@ OPTIMIZERS = {
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
-    """What the optimiser remembers, by `parameter's position/name`."""
+    """Return what the optimiser remembers, by `parameter's position/name`."""
     entries = optimizer.state_dict()["state"].items()
     return {
         f"{index}/{name}": torch.as_tensor(value)
@@ -37,7 +40,8 @@ def load_optimizer_state_(optimizer: Optimizer, tensors: dict[str, Tensor]) -> N
         index, _, key = name.partition("/")
         entries.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
-    # A fused optimiser walks through memory: its state must lie in the parameter's layout, not in the file's.
+    # A fused optimiser walks through memory. So its state must have the parameter's memory
+    # layout, not the file's.
     for parameter, held in optimizer.state.items():
         held.update(
             {

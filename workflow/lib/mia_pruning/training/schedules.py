@@ -1,6 +1,7 @@
-"""How the learning rate changes over the epochs of one phase (dense training, pruning or retraining).
+"""Schedules of the learning rate over the epochs of one phase.
 
-A schedule is a function of the epoch alone, so a resumed run needs no state of it.
+A phase is dense training, pruning or retraining. A schedule is a function of the epoch alone, so
+a resumed run needs no state of it.
 """
 
 import math
@@ -9,14 +10,15 @@ from torch.optim import Optimizer
 
 
 def constant(epoch: int, epochs: int) -> float:
-    """The factor 1."""
+    """Return the factor 1."""
     return 1.0
 
 
 def cosine(epoch: int, epochs: int) -> float:
-    """The factor of epoch 0 <= epoch < epochs: half a cosine from 1 towards 0, which it would reach after the last.
+    """Return the factor of epoch 0 <= epoch < epochs: half a cosine from 1 towards 0.
 
-    Source: Loshchilov and Hutter 2017 (SGDR), equation 5 without restarts, once an epoch.
+    It would reach 0 after the last. Source: Loshchilov and Hutter 2017 (SGDR), equation 5
+    without restarts, once an epoch.
 
     >>> [round(cosine(epoch, 4), 3) for epoch in range(4)]
     [1.0, 0.854, 0.5, 0.146]
@@ -28,6 +30,6 @@ SCHEDULES = {"constant": constant, "cosine": cosine}
 
 
 def set_learning_rate_(optimizer: Optimizer, learning_rate: float) -> None:
-    """The same learning rate for all parameters, whatever it was before."""
+    """Set the same learning rate for all parameters, whatever it was before."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

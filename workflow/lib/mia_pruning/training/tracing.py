@@ -11,12 +11,14 @@ from mia_pruning.training.objective import Callback
 
 
 class LossTrace(Callback):
-    """Records the loss of every example at the end of each of these epochs, counted from 0.
+    """A callback that records the loss of every example at the end of each of these epochs.
 
-    losses: -log p_y, (n_examples, n_epochs) float16 on the CPU; NaN for an epoch yet to come.
+    Epochs are counted from 0. losses: -log p_y, (n_examples, n_epochs) float16 on the CPU; NaN
+    for an epoch yet to come.
 
-    All examples are evaluated alike: in evaluation mode, in float32, without augmentation. Losses
-    of training steps exist for members only, so an attack would detect how they were measured.
+    All examples are evaluated alike: in evaluation mode, in float32, without augmentation.
+    Losses of training steps exist for members only, so an attack would detect how they were
+    measured.
     """
 
     def __init__(self, model: nn.Module, data: ResidentData, epochs: Sequence[int]) -> None:
