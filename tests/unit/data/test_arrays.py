@@ -131,7 +131,10 @@ def floats(**pixels):
 BAD_FILES = {  # what is in the file, and the words of the refusal behind the file's path
     "unequal lengths": ({"labels": LABELS[:-1]}, "[labels]: 11 labels for the 12 images of"),
     "label below 0": ({"labels": LABELS - 1}, "[labels]: labels lie in -1..1; allowed is 0..1"),
-    "a stray label": ({"labels": np.append(LABELS[1:], 255)}, "[labels]: labels lie in 0..255, but none is 3; count labels from 0, or name the classes"),
+    "a stray label": (
+        {"labels": np.append(LABELS[1:], 255)},
+        "[labels]: labels lie in 0..255, but none is 3; count labels from 0, or name the classes",
+    ),
     "float labels": ({"labels": LABELS.astype(float)}, "[labels]: labels are float64; allowed are integers"),
     "bool labels": ({"labels": LABELS > 1}, "[labels]: labels are bool; allowed are integers"),
     "object labels": ({"labels": LABELS.astype(object)}, "[labels]: holds Python objects, which are never unpickled"),
