@@ -37,8 +37,9 @@ def model_options(model: Mapping[str, Any], where: str) -> dict[str, Any]:
 def source_of(entry: Mapping[str, Any], where: str) -> DatasetSource:
     """Return a data set's description. Its files are checked as far as they exist."""
     plug_in = registry.find("dataset", entry["use"], f"{where}.use")
-    options = {key: value for key, value in entry.items() if key != "use"}
-    checked = registry.check_options(options, [plug_in], where, ("use",))
+    own = registry.own_keys("datasets")
+    options = {key: value for key, value in entry.items() if key not in own}
+    checked = registry.check_options(options, [plug_in], where, own)
     try:
         source = plug_in.load()(**checked)
     except StudyError as error:

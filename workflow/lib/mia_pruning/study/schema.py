@@ -88,7 +88,8 @@ def _rule(error: jsonschema.ValidationError) -> str:
     given = error.validator_value
     match error.validator:
         case "pattern":
-            return error.schema.get("allowed", f"a name is {NAME}")
+            stated = error.schema.get("allowed")
+            return f"allowed are {stated}" if stated else f"a name is {NAME}"
         case "anyOf":
             return f"allowed is {error.schema['allowed']}"
         case "type":
