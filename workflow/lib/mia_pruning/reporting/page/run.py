@@ -1,4 +1,4 @@
-"""Tables on the study's run: time, memory and places of its jobs, and the record of each result."""
+"""Tables on the study's run: time, memory and nodes of its jobs, and each result's record."""
 
 from collections.abc import Mapping
 from pathlib import Path
