@@ -97,7 +97,7 @@ def describe_type(node: Node, definitions: Node) -> str:
 
 
 def describe_default(node: Node, required: bool) -> str:
-    """Describe, as YAML, what a key has where a study leaves it out.
+    """Describe as YAML what a key has where a study leaves it out.
 
     >>> describe_default({"default": ["a", "b"]}, False), describe_default({"default": "c"}, False)
     ('[a, b]', 'c')
