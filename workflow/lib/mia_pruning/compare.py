@@ -1,6 +1,7 @@
-"""What `make compare` does: set two finished studies, A and B, side by side on one page, and say in the console what came of it.
+"""`make compare`: sets two finished studies, A and B, side by side on one page.
 
-Nothing is run: it reads the studies' tables and records. What differs is no failure, so the exit code is 0 whatever it says.
+The console says what came of it. Nothing is run: it reads the studies' tables and records. What
+differs is no failure, so the exit code is 0 whatever it says.
 """
 
 import argparse
@@ -36,13 +37,13 @@ from mia_pruning.types import StudyError
 
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "report"
-#: of each table of a study: what names a row, then its numbers
+#: For each table of a study, these columns name a row, and these hold its numbers.
 TABLES = {
     "results": (NUMBER, [*MEASURED, "n_targets"]),
     "differences": (EFFECT, MEASURED),
     "verdicts": ([*VERDICT, "metric", "minus", "direction"], [*MEASURED, "threshold"]),
 }
-#: and the words that the page shows beside them
+#: The page shows these columns of words besides them.
 WORDS = {
     "results": ["seeds"],
     "differences": [],
@@ -53,7 +54,10 @@ MOST_LISTED = 20
 
 @dataclass(frozen=True)
 class Results:
-    """A finished study: its folder, its tables with empty strings for empty names, and the records of its jobs."""
+    """A finished study: its folder, its tables and the records of its jobs.
+
+    Empty names in the tables are empty strings.
+    """
 
     folder: Path
     results: pd.DataFrame
@@ -106,7 +110,11 @@ def main() -> int:
 
 
 def read_results(folder: Path) -> Results:
-    """A study's tables and records."""
+    """Return a study's tables and records.
+
+    Raises:
+        StudyError: there is no such folder, or one of its tables is not as `read_table` requires.
+    """
     if not folder.is_dir():
         raise StudyError(
             folder,
@@ -121,7 +129,14 @@ def read_results(folder: Path) -> Results:
 
 
 def read_table(path: Path, names: list[str], numbers: list[str], words: list[str]) -> pd.DataFrame:
-    """The table with every bit of its numbers as it was written; empty names are empty strings, empty numbers NaN."""
+    """Return the table with every bit of its numbers as it was written.
+
+    Empty names are empty strings, empty numbers NaN.
+
+    Raises:
+        StudyError: the file is missing or unreadable, a column is missing, two rows have the same
+            names, or a cell that needs a number holds none.
+    """
     if not path.is_file():
         raise StudyError(
             path,
@@ -152,7 +167,7 @@ def read_table(path: Path, names: list[str], numbers: list[str], words: list[str
 
 
 def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[Judged]) -> str:
-    """The page as HTML."""
+    """Return the page as HTML."""
     experiments = [
         name for name in in_order(a.results, "experiment") if name in set(b.results["experiment"])
     ]
@@ -191,20 +206,20 @@ def write_page(a: Results, b: Results, numbers: list[Compared], verdicts: list[J
 
 
 def gaps(study: Results) -> list[str]:
-    """What a study lacks because jobs failed, as a sentence; none where it is whole."""
+    """Return a sentence on what a study lacks because jobs failed; none where it is complete."""
     file = study.folder / MISSING
     return [f"{study.folder}: {read_missing(file).sentences()[0]}"] if file.is_file() else []
 
 
 def common_headline(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, str]:
-    """The claims' headline attack if both studies have it, else the first of A that B has too."""
+    """Return the claims' headline attack if both have it, else the first of A that B has too."""
     tried = set(b[["attack", "attacker"]].itertuples(index=False, name=None))
     in_both = [key in tried for key in a[["attack", "attacker"]].itertuples(index=False, name=None)]
     return headline_of(read_yaml(PAGES / "claims.yaml"), a[in_both])
 
 
 def facts(study: Results) -> dict[str, str]:
-    """What the study is and what made it."""
+    """Return what the study is and what made it."""
     counted = {
         "seeds": set(study.results["seeds"]),
         "targets": {f"{n:g}" for n in study.results["n_targets"].dropna()},
@@ -214,7 +229,7 @@ def facts(study: Results) -> dict[str, str]:
 
 
 def summary(a: Results, b: Results, numbers: list[Compared], verdicts: list[Judged]) -> str:
-    """What the console shows."""
+    """Return what the console shows."""
     counts = [[outcome, f"{n:,}"] for outcome, n in count(numbers).items()]
     changed = [described(each) for each in verdicts if each.changed("verdict", "corrected")]
     more = (
@@ -238,7 +253,7 @@ def summary(a: Results, b: Results, numbers: list[Compared], verdicts: list[Judg
 
 
 def described(judged: Judged) -> str:
-    """A verdict that changed, in a line."""
+    """Describe a verdict that changed, in a line."""
     claim, *names = (readable(name) for name in judged.names.values() if name)
     before, after = (
         f"{side['verdict'].iloc[0]} (corrected {side['corrected'].iloc[0]})"

@@ -1,7 +1,8 @@
 """`make docs`: writes README and pages of docs from the templates and tables in docs/findings/.
 
 A template asks for a number by the names of its row. It asks for a difference by the word that the
-sentence uses: `lost`, `gained` or `undecided`. A word that the interval does not support is an error.
+sentence uses: `lost`, `gained` or `undecided`. A word that the interval does not support is an
+error.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from mia_pruning.types import StudyError
 
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "docs" / "findings"
-#: Documents and their templates, relative to the repository.
+#: Each document is made from its template; paths are relative to the repository.
 DOCUMENTS = {
     "README.md": "docs/findings/README.md.j2",
     "docs/FINDINGS.md": "docs/findings/FINDINGS.md.j2",
@@ -31,14 +32,14 @@ DOCUMENTS = {
     "docs/PLUG_INS.md": "docs/findings/PLUG_INS.md.j2",
     "docs/ARTIFACT.md": "docs/findings/ARTIFACT.md.j2",
 }
-#: Rows of results.csv and differences.csv that are kept for the documentation.
+#: The rows of these metrics are kept of results.csv and differences.csv for the documentation.
 METRICS = (
     "test_accuracy",
     "attack_accuracy",
     "tpr_at_0.1_percent_fpr",
     "sparse_bytes",
 )
-#: Columns of each kept table that name a row, then those with numbers.
+#: In each kept table the columns `NAMES` name a row, and the columns `NUMBERS` hold numbers.
 NAMES = {
     "results": ("experiment", "defence", "attack", "attacker", "metric"),
     "differences": ("experiment", "defence", "minus", "attack", "attacker", "metric"),
@@ -70,7 +71,11 @@ def main() -> int:
 
 
 def keep(results: Path, folder: Path) -> None:
-    """Write to `folder` what the documentation may quote of a finished study."""
+    """Write to `folder` what the documentation may quote of a finished study.
+
+    Raises:
+        StudyError: the study has not finished.
+    """
     if not (results / "verdicts.csv").is_file():
         problem = "no verdicts.csv, so the study has not finished; `make reproduce` completes it"
         raise StudyError(results, problem)
@@ -89,7 +94,10 @@ def keep(results: Path, folder: Path) -> None:
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """A table of a study or a kept one; empty names are empty strings, empty numbers NaN."""
+    """Return a table of a study or a kept one.
+
+    Empty names are empty strings, empty numbers NaN.
+    """
     words = dict.fromkeys([*NAMES[name], "headline"], str)
     empty: dict[str, list[str]] = {column: [""] for column in NUMBERS[name]}
     path = folder / f"{name}.csv"
@@ -97,7 +105,7 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
 
 
 def describe_run(results: Path, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Machine, commits and CPU minutes of the jobs that made a study's results."""
+    """Return machines, commits, days and CPU minutes of the jobs that made a study's results."""
     benchmarks = read_benchmarks(results, list(records))
     return {
         "cpus": sorted({record["cpu"] for record in records}),
@@ -133,7 +141,7 @@ class Study:
         return {name: read_table(self._folder, name) for name in NAMES}
 
     def number(self, defence: str, metric: str, attack: str = "", attacker: str = "") -> Row:
-        """A metric of a defence, by an attack where one takes part."""
+        """Return a metric of a defence, by an attack where one takes part."""
         who = {"attack": attack, "attacker": attacker}
         return self._row("results", defence=defence, metric=metric, **who)
 
@@ -145,18 +153,21 @@ class Study:
     def difference(
         self, defence: str, minus: str, metric: str, attack: str = "", attacker: str = ""
     ) -> Row:
-        """A metric of a defence minus that of another one, paired by target."""
+        """Return a metric of a defence minus that of another one, paired by target."""
         who = {"attack": attack, "attacker": attacker}
         return self._row("differences", defence=defence, minus=minus, metric=metric, **who)
 
     def order_kept(self, defence: str) -> Row:
-        """Rank correlation of the examples' exposure with that of the baseline, corrected for attenuation."""
+        """Return the rank correlation of the examples' exposure with that of the baseline.
+
+        It is corrected for attenuation.
+        """
         return self._row("exposure_correlation", defence=defence)
 
     def verdict(
         self, claim: str, defence: str, attack: str, attacker: str, corrected: bool = True
     ) -> str:
-        """The verdict on a claim, by default corrected for all comparisons of the claim."""
+        """Return the verdict on a claim, by default corrected for all comparisons of the claim."""
         names = {"claim": claim, "defence": defence, "attack": attack, "attacker": attacker}
         words = self._rows("verdicts", **names)["corrected" if corrected else "verdict"].unique()
         if len(words) != 1:
@@ -166,9 +177,9 @@ class Study:
     def count_verdicts(
         self, claim: str, defence: str, word: str, corrected: bool = True
     ) -> tuple[int, int]:
-        """The number of attacks with this verdict on a claim, and of all that judged it.
+        """Return the number of attacks with this verdict on a claim, and of all that judged it.
 
-        The strongest attack is one of the others, so it is not counted.
+        The strongest attack is one of the rest, so it is not counted.
         """
         rows = self._rows("verdicts", claim=claim, defence=defence)
         rows = rows[rows["attack"] != STRONGEST[0]].drop_duplicates(["attack", "attacker"])
@@ -176,7 +187,7 @@ class Study:
         return int(agrees.sum()), len(rows)
 
     def n_comparisons(self, claim: str) -> int:
-        """The number of comparisons that a claim is corrected for."""
+        """Return the number of comparisons that a claim is corrected for."""
         (count,) = self._rows("verdicts", claim=claim)["n_intervals"].dropna().unique()
         return int(count)
 
@@ -203,7 +214,12 @@ class Study:
 
 
 def render(template: Path, kept: Path) -> str:
-    """The document that a template and the kept tables make."""
+    """Return the document that a template and the kept tables make.
+
+    Raises:
+        StudyError: the template asks for what is not there, or a word that an interval does not
+            support.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
         undefined=jinja2.StrictUndefined,
@@ -227,7 +243,7 @@ def render(template: Path, kept: Path) -> str:
 
 
 def cell(text: str) -> str:
-    """Text in a cell of a Markdown table.
+    """Return text for a cell of a Markdown table.
 
     >>> cell("`str | None`")
     '`str \\\\| None`'
@@ -236,7 +252,8 @@ def cell(text: str) -> str:
 
 
 def plain(row: Row, digits: int = 3) -> str:
-    """
+    """Return the value alone.
+
     >>> plain(Row(0.6071, 0.6, 0.614, ""))
     '0.607'
     """
@@ -244,7 +261,8 @@ def plain(row: Row, digits: int = 3) -> str:
 
 
 def spread(row: Row, digits: int = 3) -> str:
-    """
+    """Return the value with its interval.
+
     >>> spread(Row(0.6071, 0.6, 0.614, ""))
     '0.607 (0.600-0.614)'
     """
@@ -252,7 +270,7 @@ def spread(row: Row, digits: int = 3) -> str:
 
 
 def half(row: Row, digits: int = 3) -> str:
-    """The value with half of its interval.
+    """Return the value with half the width of its interval.
 
     >>> half(Row(0.6071, 0.6, 0.614, ""))
     '0.607 ±0.007'
@@ -261,7 +279,8 @@ def half(row: Row, digits: int = 3) -> str:
 
 
 def points(row: Row) -> str:
-    """
+    """Return a difference with its interval, in points.
+
     >>> points(Row(-0.0271, -0.038, 0.016, ""))
     '-2.7 points (-3.8 to +1.6)'
     """
@@ -269,16 +288,19 @@ def points(row: Row) -> str:
 
 
 def lost(row: Row) -> str:
-    """A difference whose interval lies below 0, without its sign.
+    """Return a difference whose interval lies below 0, without its sign.
 
     >>> lost(Row(-0.0271, -0.038, -0.016, ""))
     '2.7 points (1.6 to 3.8)'
+
+    Raises:
+        StudyError: the interval does not carry the word.
     """
     return gained(-row)
 
 
 def gained(row: Row) -> str:
-    """A difference whose interval lies above 0.
+    """Return a difference whose interval lies above 0.
 
     Raises:
         StudyError: the interval does not carry the word.
@@ -290,7 +312,7 @@ def gained(row: Row) -> str:
 
 
 def undecided(row: Row) -> str:
-    """A difference whose interval covers 0.
+    """Return a difference whose interval covers 0.
 
     Raises:
         StudyError: the interval shows a difference.

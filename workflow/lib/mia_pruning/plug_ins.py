@@ -43,7 +43,7 @@ def describe_plug_in(plug_in: PlugIn) -> Iterator[str]:
 
 
 def stated_traits(plug_in: PlugIn) -> list[str]:
-    """The traits of a plug-in that differ from their defaults, as its decorator states them."""
+    """List a plug-in's traits that differ from their defaults, as its decorator states them."""
     return [
         f"{trait.name}={getattr(plug_in.traits, trait.name)!r}"
         for trait in fields(plug_in.traits)
@@ -52,7 +52,8 @@ def stated_traits(plug_in: PlugIn) -> list[str]:
 
 
 def describe_option(option: Option) -> str:
-    """
+    """Describe an option in a line: its name, what it takes and its default.
+
     >>> describe_option(Option("rate", "float", ">= 0", 0.5))
     'rate: float >= 0 (default 0.5)'
     >>> describe_option(Option("file", "str", "", REQUIRED))
@@ -63,7 +64,7 @@ def describe_option(option: Option) -> str:
 
 
 def default_of(option: Option) -> str:
-    """An option's default as Python writes it, or the word required."""
+    """Return an option's default as Python writes it, or the word required."""
     return "required" if option.default is REQUIRED else repr(option.default)
 
 

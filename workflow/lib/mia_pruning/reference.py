@@ -1,4 +1,4 @@
-"""Tables of docs/CONFIGURATION.md and docs/PLUG_INS.md, from the schema and the plug-ins.
+"""The tables of docs/CONFIGURATION.md and docs/PLUG_INS.md, from the schema and the plug-ins.
 
 Templates in docs/findings/ lay them out; `make docs` writes the pages.
 """
@@ -16,11 +16,11 @@ from mia_pruning.registry import PACKAGES, catalogue
 from mia_pruning.study.schema import SCHEMA
 from mia_pruning.traits import traits_of
 
-#: A part of a JSON schema.
+#: A node is a part of a JSON schema.
 Node = Mapping[str, Any]
-#: Words for the types of JSON schema.
+#: These words stand for the types of JSON schema.
 TYPES = {"integer": "whole number", "number": "number", "string": "text", "object": "mapping"}
-#: Signs for the bounds of JSON schema.
+#: These signs stand for the bounds of JSON schema.
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
@@ -35,12 +35,15 @@ class Key:
 
     @property
     def section(self) -> str:
-        """The key at the top that it stands under, or is."""
+        """Return the key at the top that it stands under, or is."""
         return self.path.partition(".")[0]
 
 
 def configuration() -> dict[str, list[Key]]:
-    """The keys of the configuration by section; those that have no keys below them come first."""
+    """Return the keys of the configuration by section.
+
+    Those that have no keys below them come first.
+    """
     keys = list(keys_of(yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))))
     names = dict.fromkeys(key.section for key in keys if "." in key.path)
     sections = {name: [key for key in keys if key.section == name] for name in names}
@@ -65,13 +68,13 @@ def _keys_below(node: Node, definitions: Node, above: str) -> Iterator[Key]:
 
 
 def _resolved(node: Node, definitions: Node) -> dict[str, Any]:
-    """The node with what its reference stands for; its own keys win."""
+    """Return the node with what its reference stands for; its own keys win."""
     name = node.get("$ref", "").removeprefix("#/$defs/")
     return {**(definitions[name] if name else {}), **node}
 
 
 def describe_type(node: Node, definitions: Node) -> str:
-    """What a key takes, in words.
+    """Describe what a key takes.
 
     >>> describe_type({"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1}, {})
     'list of a, b, not empty'
@@ -94,7 +97,7 @@ def describe_type(node: Node, definitions: Node) -> str:
 
 
 def describe_default(node: Node, required: bool) -> str:
-    """What a key has where a study leaves it out, as YAML.
+    """Describe as YAML what a key has where a study leaves it out.
 
     >>> describe_default({"default": ["a", "b"]}, False), describe_default({"default": "c"}, False)
     ('[a, b]', 'c')
@@ -127,7 +130,7 @@ def kinds() -> Iterator[Kind]:
 def rows_of(plug_in: PlugIn) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield rows of a plug-in's name, traits, option, what it takes and its default.
 
-    There is one for each option, or one alone. Name and traits stand in the first.
+    There is one row for each option, or one alone. Name and traits stand in the first row.
     """
     first = (f"`{plug_in.name}`", ", ".join(f"`{trait}`" for trait in stated_traits(plug_in)))
     options = map(_cells, plug_in.options.values())

@@ -1,4 +1,4 @@
-"""What the attacks prove about epsilon, and whether it contradicts what DP-SGD promises.
+"""The audit: what the attacks prove about epsilon, and whether it contradicts DP-SGD's promise.
 
 The design, fixed before a result is seen:
 
@@ -46,7 +46,7 @@ DESIGN = ["n_canaries", "n_classes", "n_guesses"]
 
 
 def audit(counts: pd.DataFrame, guarantees: pd.DataFrame) -> list[dict[str, Any]]:
-    """For each defence: the bound, the largest that right guesses alone would prove, the verdict.
+    """Return a row a defence: the bound, the largest one if every guess were right, the verdict.
 
     counts: audit.csv; attackers who know members are left out. guarantees: guarantees.csv.
     A defence that every attack failed on has no row. chosen_on: the models that the attack and
@@ -89,7 +89,7 @@ def _audit_defence(counts: pd.DataFrame, guarantees: pd.DataFrame) -> dict[str, 
 
 
 def audited_delta(n_canaries: int) -> float:
-    """The largest power of ten that is at most 1 / (100 n_canaries).
+    """Return the largest power of ten that is at most 1 / (100 n_canaries).
 
     >>> audited_delta(2800), audited_delta(1000)
     (1e-06, 1e-05)
@@ -98,14 +98,20 @@ def audited_delta(n_canaries: int) -> float:
 
 
 def _curve(guarantees: pd.DataFrame) -> dict[float, float]:
-    """delta -> epsilon, as guarantees.csv says it; empty without a promise that can be audited."""
+    """Return delta -> epsilon, as guarantees.csv says it.
+
+    It is empty without a promise that can be audited.
+    """
     written = ";".join(guarantees["curve"].dropna())
     pairs = [pair.split(" at ") for pair in written.split(";") if pair]
     return {float(delta): float(epsilon) for epsilon, delta in pairs}
 
 
 def _able(tried: pd.DataFrame, curve: dict[float, float]) -> pd.DataFrame:
-    """The rows that could contradict the promise if all guesses were right; all if none could."""
+    """Return the rows that could contradict the promise if all guesses were right.
+
+    All are returned if none could.
+    """
     if not curve:
         return tried
     could = []
@@ -118,7 +124,7 @@ def _able(tried: pd.DataFrame, curve: dict[float, float]) -> pd.DataFrame:
 def _contradicts(
     n_canaries: int, n_guesses: int, n_correct: int, curve: dict[float, float]
 ) -> bool:
-    """True where the curve is refuted, and the printed bound is above the printed promise too."""
+    """Return whether the curve is refuted and the printed bound exceeds the printed promise."""
     promised = curve.get(audited_delta(n_canaries))
     if promised is None or proved(n_canaries, n_guesses, n_correct) <= promised:
         return False
@@ -126,7 +132,7 @@ def _contradicts(
 
 
 def proved(n_canaries: int, n_guesses: int, n_correct: int) -> float:
-    """The epsilon, at the audited delta, of the largest mu-GDP that is refuted."""
+    """Return the epsilon, at the audited delta, of the largest mu-GDP that is refuted."""
     mu = gaussian_bound(n_canaries, n_guesses, n_correct)
     return gaussian_epsilon(mu, audited_delta(n_canaries))
 
@@ -138,7 +144,7 @@ def _verdict(design: tuple[int, int], n_correct: int, most: int, curve: dict[flo
 
 
 def _elsewhere(counts: pd.DataFrame, seed: int, target: int) -> tuple[pd.DataFrame, str]:
-    """The counts that may be looked at for choosing, and in words where they are from.
+    """Return the counts that may be looked at for choosing, and in words where they are from.
 
     Targets 2k and 2k + 1 are twins.
     """
@@ -150,7 +156,7 @@ def _elsewhere(counts: pd.DataFrame, seed: int, target: int) -> tuple[pd.DataFra
 
 
 def _choice(tried: pd.DataFrame, elsewhere: pd.DataFrame) -> pd.Series:
-    """The row whose attack and number of guesses are expected to prove most by counts elsewhere."""
+    """Return the row whose attack and number of guesses should prove most, by counts elsewhere."""
     key = [*ATTACKER, *DESIGN]
     means = elsewhere.groupby(key, sort=False)["n_correct"].mean().rename("mean_correct")
     known = tried.merge(means.reset_index(), on=key)

@@ -1,12 +1,14 @@
 """Claims as comparisons, and their verdicts.
 
-A claim is a list of conditions on a defence: a metric, possibly less another defence's, must be below a threshold or at
-least it. A condition is *supported* when its whole interval lies on the claimed side, *refuted* when it lies on the other, else
-*inconclusive*. A claim is supported when all its conditions are, refuted when one is. It is *not tested* when the study lacks a
-defence that it names, or its results do because jobs failed.
+A claim is a list of conditions on a defence: a metric, possibly minus another defence's, must be
+below a threshold or at least it. A condition is *supported* when its complete interval lies on the
+claimed side, *refuted* when it lies on the other, else *inconclusive*. A claim is supported when
+all its conditions are, refuted when one is. It is *not tested* when the study lacks a defence that
+it names, or its results do because jobs failed.
 
-Who looks at all attacks and defences of a claim finds something by luck. So each verdict is given twice: as it stands, and
-`corrected`, from intervals so wide that all those of the claim hold at once at the same confidence (Bonferroni).
+A search through all attacks and defences of a claim finds something by luck. So each verdict is
+given twice: as it stands, and `corrected`, from intervals so wide that all those of the claim hold
+at once at the same confidence (Bonferroni).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,17 +22,20 @@ from mia_pruning.metrics.stand_ins import MATCHED
 from mia_pruning.tables import VERDICTS
 
 SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED = "supported", "refuted", "inconclusive", "not tested"
-#: why there is no number of a defence that the study has
+#: This is the reason where the study has a defence, and there is no number of it.
 FAILED = "{} is missing from the results of {}, wholly or in part, because jobs failed"
 
 
 def side(
     low: float, high: float, *, below: float | None = None, at_least: float | None = None
 ) -> str:
-    """The verdict on one condition from its interval.
+    """Return the verdict on one condition from its interval.
 
     >>> side(-0.05, -0.01, below=0.0), side(-0.01, 0.02, below=0.0), side(0.0, 0.02, below=0.0)
     ('supported', 'inconclusive', 'refuted')
+
+    Raises:
+        ValueError: the interval is not finite.
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"a verdict needs a finite interval, not [{low}, {high}]")
@@ -41,7 +46,7 @@ def side(
 
 
 def combine(verdicts: list[str]) -> str:
-    """The verdict on a claim from those on its conditions.
+    """Return the verdict on a claim from those on its conditions.
 
     >>> combine(["supported", "inconclusive"]), combine(["supported", "refuted"])
     ('inconclusive', 'refuted')
@@ -55,11 +60,13 @@ def judge(
     differences: pd.DataFrame,
     missing: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
-    """One row a claim, experiment, defence, attack, attacker and condition.
+    """Return one row a claim, experiment, defence, attack, attacker and condition.
 
-    `verdict` and `corrected` are the claim's, over its conditions; `outcome` and `corrected_outcome` those of the row's own.
+    `verdict` and `corrected` are the claim's, over its conditions; `outcome` and
+    `corrected_outcome` are those of the row's own condition.
 
-    missing: the defences of an experiment that the results lack, for one seed at least, because jobs failed.
+    missing: the defences of an experiment that the results lack, for one seed at least, because
+    jobs failed.
     """
     rows, headline = [], headline_of(claims, results)
     for claim in claims["claims"]:
@@ -82,7 +89,10 @@ def judge(
 
 
 def headline_of(claims: Mapping[str, Any], results: pd.DataFrame) -> dict[str, str]:
-    """Whom the headline verdicts are about: the claims' attack and attacker, or the first of a study that has not these."""
+    """Return the attack and the attacker that the headline verdicts are about.
+
+    They are the claims' own, or the first of a study that lacks these.
+    """
     named = results[["attack", "attacker"]].dropna().drop_duplicates()
     tried = [dict(row) for row in named[named["attack"] != ""].to_dict("records")]
     wanted = dict(claims["headline"])
@@ -90,7 +100,7 @@ def headline_of(claims: Mapping[str, Any], results: pd.DataFrame) -> dict[str, s
 
 
 def _corrected(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of one claim, with the verdicts of intervals that all hold at once."""
+    """Return the rows of one claim, with the verdicts of intervals that all hold at once."""
     about = ("experiment", "defence", "metric", "minus", "value", "standard_error")
     # A condition on utility is the same interval under every attack.
     n_intervals = len(
@@ -108,7 +118,10 @@ def _judged(row: Mapping[str, Any]) -> tuple:
 
 
 def _wider(row: Mapping[str, Any], n_intervals: int) -> dict[str, Any]:
-    """A condition's interval as one of so many that hold at once; counted numbers have none that could be wider."""
+    """Return a condition's interval as one of so many that hold at once.
+
+    Counted numbers have none that could be wider.
+    """
     if "value" not in row:
         return {}
     half = 0.0
@@ -202,7 +215,7 @@ def _rows_of(
     results: pd.DataFrame,
     differences: pd.DataFrame,
 ) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The numbers of one condition, by attack and attacker."""
+    """Return the numbers of one condition, by attack and attacker."""
     table = differences if "minus" in condition else results
     chosen = (
         (table["experiment"] == experiment)

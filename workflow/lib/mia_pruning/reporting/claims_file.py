@@ -1,4 +1,7 @@
-"""The file of claims, checked before the first job: its keys by workflow/claims.schema.yaml, its names by what there is."""
+"""The file of claims, checked before the first job.
+
+Its keys are checked by workflow/claims.schema.yaml, its names by what there is.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +26,8 @@ def read_claims(path: str | Path) -> dict[str, Any]:
     """Return the claims of a file.
 
     Raises:
-        StudyError: lists everything that is wrong with them, each with its place and what is allowed.
+        StudyError: lists everything that is wrong with them, each with its place and what is
+            allowed.
     """
     claims = read_yaml(path)
     problems = list(_schema_problems(claims)) or list(_name_problems(claims))
@@ -59,7 +63,7 @@ def _explain(error: jsonschema.ValidationError, claims: Mapping[str, Any]) -> It
 
 
 def _place(path: Iterable[str | int], claims: Mapping[str, Any]) -> str:
-    """The place of a problem in words: claims by their ids, conditions counted from 1.
+    """Return the place of a problem in words: claims by their ids, conditions counted from 1.
 
     >>> _place(["claims", 0, "conditions", 1, "metric"], {"claims": [{"id": "C7"}]})
     'claim C7, condition 2, metric'
@@ -103,7 +107,7 @@ def _condition_problems(
 
 
 def _measured(minus: str | None) -> tuple[str, ...]:
-    """The metrics that a condition may have, by what is subtracted."""
+    """Return the metrics that a condition may have, by what is subtracted."""
     if minus is None:
         return METRICS
     return PRIVACY_METRICS if minus == MATCHED else ESTIMATED_METRICS

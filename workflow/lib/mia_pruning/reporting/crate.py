@@ -1,7 +1,8 @@
-"""A study's run as a research object: what was made, from what, by which software, when. An RO-Crate by the library `rocrate`.
+"""A study's run as a research object: what was made, from what, by which software, when.
 
-It follows the profile Provenance Run Crate, and so those of Workflow Run, Process Run and Workflow RO-Crate: one action
-stands for the run, one for each job (`crate_jobs`). The crate's root is the study's folder. A step has one tool, so the
+It is an RO-Crate, made by the library `rocrate`. It follows the profile Provenance Run Crate, and
+so those of Workflow Run, Process Run and Workflow RO-Crate: one action stands for the run, one for
+each job (`crate_jobs`). The crate's root is the study's folder. A step has one tool, so the
 profile's optional control actions would repeat each job's action and are left out.
 """
 
@@ -14,7 +15,7 @@ from rocrate.rocrate import ROCrate
 
 from mia_pruning.reporting.crate_jobs import Files, add_job, add_steps, compact
 
-#: of RO-Crate, which the profiles below extend
+#: The profiles below extend this version of RO-Crate.
 VERSION = "1.1"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -22,12 +23,12 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-#: has the words `sha256` and those of the run profiles
+#: This context has the word `sha256` and those of the run profiles.
 CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
-#: what the main file of a workflow complies with
+#: The main file of a workflow complies with this profile.
 BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 NAME = "ro-crate-metadata.json"
-#: the workflow's entry, below the copy of its code
+#: The workflow's entry and its scripts lie here below the copy of its code.
 ENTRY, SCRIPTS = "Snakefile", "workflow/scripts"
 LICENCE = (
     "The workflow gives its results no licence: who publishes them chooses one. The software's is MIT; "
@@ -48,10 +49,10 @@ def describe_run(
     datasets: Mapping[str, Mapping[str, Any]],
     records: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The crate's JSON-LD; the same run gives the same text.
+    """Return the crate's JSON-LD; the same run gives the same text.
 
-    Below the folder lie results, readme, study (the configuration) and code (the copy of the workflow). scripts: what each rule
-    runs; records: of the jobs, any order.
+    Below the folder are results, readme, study (the configuration) and code (the copy of the
+    workflow). scripts: what each rule runs; records: those of the jobs, in any order.
     """
     crate = ROCrate(version=VERSION)
     crate.metadata.extra_contexts.append(CONTEXT)
@@ -105,7 +106,10 @@ def _profile(crate: ROCrate, uri: str, name: str) -> ContextEntity:
 
 
 def _declare(crate: ROCrate, workflow: Any, given: Sequence[Any], made: Sequence[Any]) -> None:
-    """What the workflow takes and makes, as parameters of it: the configuration, data sets, tables and pages."""
+    """Declare what the workflow takes and makes as its parameters.
+
+    These are the configuration, data sets, tables and pages.
+    """
     study, *datasets = given
     parameters = {
         "input": {"study": ("File", [study]), "datasets": ("Dataset", datasets)},
@@ -127,7 +131,10 @@ def _parameter(crate: ROCrate, name: str, kind: str, examples: Sequence[Any]) ->
 
 
 def _span(records: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
-    """When the first job began and the last ended; a record of an early version of this project says nothing of it."""
+    """Return when the first job began and the last ended.
+
+    Records of an early version of this project say nothing of it.
+    """
     timed = [record for record in records if "ended" in record]
     return min(record["started"] for record in timed), max(record["ended"] for record in timed)
 
@@ -155,7 +162,10 @@ def _dataset(crate: ROCrate, name: str, about: Mapping[str, Any]) -> ContextEnti
 def _workflow(
     crate: ROCrate, files: Files, code: Path, records: Sequence[Mapping[str, Any]]
 ) -> Any:
-    """The workflow's entry, which is the crate's main entity, beside the folder with all of its code."""
+    """Return the workflow's entry, added as the crate's main entity.
+
+    The folder with all of its code is added besides.
+    """
     crate.add_dataset(
         code,
         dest_path=str(code.relative_to(files.folder)),
@@ -184,7 +194,7 @@ def _workflow(
 
 
 def _packages(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Name and version of all software that the jobs ran on."""
+    """List name and version of all software that the jobs ran on."""
     packages = {("python", record["python"]) for record in records}
     return sorted(
         packages | {each for record in records for each in record["packages"].items() if each[1]}

@@ -1,6 +1,6 @@
-"""What a study's crate says of single jobs: files with digests, the scripts that ran, the workflow's steps, an action a job.
+"""The single jobs in a study's crate: files with digests, scripts, steps, and an action a job.
 
-A step is a rule of the workflow; its tool is the rule's script. Rules that ran no job have no step.
+A step is a rule of the workflow, its tool the rule's script. Rules that ran no job have no step.
 """
 
 import ast
@@ -30,7 +30,7 @@ FORMATS = {
 
 
 class Files:
-    """A crate's entity of each file that a job read or made, by the path that its record has."""
+    """A crate's entities of the files that jobs read or made, by the paths that records have."""
 
     def __init__(self, crate: ROCrate, folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
         self.crate, self.folder, self.entities = crate, folder, {}
@@ -47,14 +47,14 @@ class Files:
         return self.entities[path]
 
     def add(self, path: str, **properties: Any) -> Any:
-        """A file of the study, with more properties than it has by itself."""
+        """Add a file of the study, with more properties than it has by itself."""
         beneath = str(Path(path).relative_to(self.folder))
         return self.crate.add_file(
             path, dest_path=beneath, properties={**self.known(path), **properties}
         )
 
     def known(self, path: str) -> dict[str, str]:
-        """Name, format, size and digest of a file of the study."""
+        """Return name, format, size and digest of a file of the study."""
         digest = self.digests.get(path) or file_digest(path)
         kind, size = FORMATS.get(Path(path).suffix, BYTES), str(Path(path).stat().st_size)
         return {
@@ -68,7 +68,7 @@ class Files:
         return Path(path).is_relative_to(self.folder) and Path(path).is_file()
 
     def _elsewhere(self, path: str) -> ContextEntity:
-        """What lies outside of the study's folder, or is gone."""
+        """Add a file that lies outside of the study's folder, or is gone."""
         properties = {"@type": "CreativeWork", "name": path, "description": "Not in this crate."}
         if path in self.digests:
             properties["sha256"] = self.digests[path]
@@ -78,7 +78,7 @@ class Files:
 
 
 def compact(values: Sequence[Any]) -> Any:
-    """Several values as a list, a single one by itself, as RO-Crate asks.
+    """Return several values as a list, a single one by itself, as RO-Crate asks.
 
     >>> compact(["a", "b"]), compact(["a"])
     (['a', 'b'], 'a')
@@ -87,7 +87,10 @@ def compact(values: Sequence[Any]) -> Any:
 
 
 def made_by(record: Mapping[str, Any]) -> dict[str, str]:
-    """The outputs of a job with their digests; an early version of this project did not record them."""
+    """Return the outputs of a job with their digests.
+
+    An early version of this project did not record them.
+    """
     return record.get("outputs", {})
 
 
@@ -99,7 +102,9 @@ def add_steps(
     records: Sequence[Mapping[str, Any]],
     files: Files,
 ) -> dict[str, Any]:
-    """Each rule's script as an entity, after its step was added to the workflow, in the order in which rules first ran.
+    """Add the workflow's steps and return each rule's script as an entity.
+
+    The order is that in which rules first ran.
 
     code: the copy of the workflow's code; scripts: the file below it that a rule runs.
     """
@@ -119,7 +124,7 @@ def add_steps(
 
 
 def begin(record: Mapping[str, Any]) -> str:
-    """When a job began; a record of an early version of this project says nothing of it."""
+    """Return when a job began; a record of an early version of this project says nothing of it."""
     return record.get("started", "")
 
 
@@ -140,7 +145,7 @@ def _step(crate: ROCrate, workflow: Any, position: int, rule: str, tool: Any) ->
 
 
 def add_job(crate: ROCrate, record: Mapping[str, Any], tool: Any, files: Files) -> Any:
-    """The action of one job; its record says more, beside its log."""
+    """Add the action of one job; its record says more, beside its log."""
     times = (
         {"startTime": record["started"], "endTime": record["ended"]} if "ended" in record else {}
     )

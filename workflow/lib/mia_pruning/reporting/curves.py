@@ -6,7 +6,10 @@ STAGES = ["train", "prune", "retrain"]
 
 
 def joined(history: pd.DataFrame) -> pd.DataFrame:
-    """The mean over models, stages one after the other, with epochs counted from the start of dense training."""
+    """Return the mean over models, stages one after the other.
+
+    `total_epoch` counts epochs from the start of dense training.
+    """
     keys = ["experiment", "defence", "stage", "epoch"]
     mean = (
         history.groupby(keys, sort=False)[["train_loss", "train_accuracy", "test_accuracy", "gain"]]

@@ -1,4 +1,7 @@
-"""Draw one figure, for the page and for a paper, and write it with the table that it plots and the words beside it."""
+"""The drawing of one figure, for the page and for a paper.
+
+The table that it plots and its words are written with it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +15,7 @@ from mia_pruning.reporting import style
 from mia_pruning.reporting.tables import CsvTables, Drawing, Tables, pick
 from mia_pruning.reporting.typesetting import fit_to_paper_
 
-#: what a file says of its making; without a date the same data give the same bytes
+#: Files carry no date of their making, so the same data give the same bytes.
 UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -27,7 +30,10 @@ def draw_figure(
     print_svg: str,
     print_pdf: str,
 ) -> None:
-    """svg: for the page; print_svg, print_pdf: as wide as a paper's column, or as both."""
+    """Draw a figure and write it, its table and its words.
+
+    svg: for the page; print_svg, print_pdf: as wide as a paper's column, or as both.
+    """
     loaded = CsvTables(tables)
     style.apply()
     drawing = _draw(name, loaded, headline)
@@ -66,7 +72,7 @@ def _save(figure: Figure, *paths: str) -> None:
 
 
 def _nothing(tables: Tables) -> Drawing:
-    """What stands for a figure of attacks, none of which gave a result."""
+    """Return what is drawn in place of a figure of attacks, none of which gave a result."""
     finding = "No attack gave a result."
     drawn, axis = plt.subplots(figsize=(5, 1))
     axis.text(0.5, 0.5, finding, ha="center", va="center")

@@ -1,4 +1,7 @@
-"""What a study leaves for a paper beside its figures: tables as LaTeX and Markdown, its configuration, a record of the run."""
+"""A study's files for a paper, besides its figures.
+
+They are tables as LaTeX and Markdown, its configuration and a record of the run.
+"""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -22,14 +25,14 @@ from mia_pruning.reporting.paper_tables import (
 from mia_pruning.reporting.tables import CsvTables
 from mia_pruning.reporting.typesetting_tables import as_latex, as_markdown, in_blocks
 
-#: shares of the text's width, without a column of experiments and with one
+#: Columns take these shares of the text's width, without a column of experiments and with one.
 VERDICT_WIDTHS = {
     7: (0.19, 0.16, 0.09, 0.18, 0.10, 0.095, 0.095),
     8: (0.09, 0.15, 0.13, 0.09, 0.15, 0.09, 0.09, 0.09),
 }
-#: columns of a LaTeX table of attacks; further defences follow below
+#: A LaTeX table of attacks has at most this many columns; further defences follow below.
 MOST_COLUMNS = 7
-#: where the Snakefile lies
+#: The Snakefile lies in this folder.
 PROJECT = provenance.LIBRARY.parents[2]
 README = """\
 # The study {study} of mia-pruning
@@ -43,7 +46,7 @@ README = """\
     for file in json.load(open("ro-crate-metadata.json"))["@graph"]
     if "sha256" in file and file["@id"][0] != "#"]' | sha256sum --check --quiet
 """
-#: of whose jobs the record does not tell: the one that writes it
+#: The record leaves out the job of this rule, which writes it.
 OWN_RULE = "export_study"
 
 
@@ -63,10 +66,12 @@ def export_study(
     scripts: Mapping[str, str],
     crate: str,
 ) -> None:
-    """results: files of the study that the record names, beside what is written here: paper, file name -> path, and single files.
+    """Write a study's files for a paper, a copy of the workflow and the record of the run.
 
-    missing: sentences on what the results lack, which each file then begins with; datasets: name -> dataset.json; folder: the
-    study's, which is the record's root; code: where a copy of the workflow goes; scripts: what each rule of it runs.
+    results: files of the study that the record names, besides what is written here: paper, file
+    name -> path, and single files; missing: sentences on what the results lack, which each file of
+    a table then begins with; datasets: name -> dataset.json; folder: the study's, which is the
+    record's root; code: where a copy of the workflow goes; scripts: what each rule of it runs.
     """
     loaded = CsvTables(tables)
     for name, content in paper_files(loaded["verdicts"], loaded["results"], claims).items():
@@ -92,7 +97,10 @@ def export_study(
 
 
 def copy_workflow(target: Path) -> None:
-    """The code that ran, where its licence and the entry lie as in the project; without the data that it brings along."""
+    """Copy the code that ran, without the data that it brings along.
+
+    Its licence and the entry lie as in the project.
+    """
     left_out = shutil.ignore_patterns("__pycache__", "*.egg-info", "resources")
     shutil.copytree(PROJECT / "workflow", target / "workflow", ignore=left_out, dirs_exist_ok=True)
     for name in ("Snakefile", "LICENSE"):
@@ -100,7 +108,7 @@ def copy_workflow(target: Path) -> None:
 
 
 def warning(missing: Sequence[str], kind: str) -> str:
-    """What stands above a table of results that are not whole; nothing where they are.
+    """Return what stands above a table of incomplete results; nothing where they are complete.
 
     >>> warning(["One is missing."], ".tex"), warning([], ".md")
     ('% One is missing.\\n', '')
@@ -113,7 +121,7 @@ def warning(missing: Sequence[str], kind: str) -> str:
 def paper_files(
     verdicts: pd.DataFrame, results: pd.DataFrame, claims: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The content of each table's file, by its name."""
+    """Return the content of each table's file, by its name."""
     judged = verdict_table(verdicts, claims["claims"])
     defences = defence_table(results, headline_of(claims, results))
     attacks = attack_table(results)

@@ -1,4 +1,4 @@
-"""The single examples: which are the most exposed, which defence protects them, and whether a defence exposes others."""
+"""The most exposed single examples, and whether a defence protects them or exposes other ones."""
 
 import base64
 import io
@@ -16,21 +16,23 @@ from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import pick
 from mia_pruning.types import BASELINE
 
-#: the share of examples that count as the most exposed, and how many of them are shown
+#: This share of the examples counts as the most exposed; this many examples are shown.
 MOST_EXPOSED, SHOWN = 0.01, 12
 IMAGE_PIXELS = 84
 HALVES = ("first_half", "second_half")
 NO_LEAK_HALVES = tuple(f"no_leak_{half}" for half in HALVES)
-#: the quantiles between which luck alone leaves 98 % of all exposures
+#: Luck alone leaves 98 % of all exposures between these quantiles.
 LUCK = (0.01, 0.99)
 
 
 def exposed_examples(exposed: pd.DataFrame, experiment: str) -> list[dict[str, Any]]:
-    """One row a defence, over seeds; all exposures are minus `NO_LEAK`, so that 0 is chance.
+    """Return one row a defence, over seeds.
 
-    most: the mean exposure of the examples that were the most exposed on the baseline, (value, low, high). They are chosen on one
-    half of the targets and measured on the other, then the other way around, so that luck in the choice is none in the measure.
-    The exposures of the most and the least exposed class are crossed over likewise.
+    All exposures are minus `NO_LEAK`, so that 0 is chance. most, low, high: the mean exposure of
+    the examples that were the most exposed on the baseline, with its interval. They are chosen on
+    one half of the targets and measured on the other, then the other way around, so that luck in
+    the choice is none in the measure. The exposures of the most and the least exposed class are
+    crossed over likewise.
     """
     rows = []
     of_experiment = pick(exposed, experiment=experiment)
@@ -52,13 +54,17 @@ def exposed_examples(exposed: pd.DataFrame, experiment: str) -> list[dict[str, A
 
 
 def most_exposed(exposure: pd.Series) -> pd.Index:
-    """The share of examples with the highest exposure; of equals the first."""
+    """Return the share of examples with the highest exposure; of equals the first."""
     n = max(1, round(MOST_EXPOSED * len(exposure)))
     return exposure.sort_values(ascending=False, kind="stable").index[:n]
 
 
 def _mean_exposure(parts: list[np.ndarray]) -> dict[str, Any]:
-    """Both measures of an example are no two examples: the interval takes as many as one half's choice has."""
+    """Return the mean exposure minus `NO_LEAK`, its interval and the number of examples.
+
+    Both measures of an example are no two examples: the interval takes as many as one half's
+    choice has.
+    """
     values = np.concatenate(parts)
     n = len(values) // 2
     half = quantile(n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
@@ -68,7 +74,10 @@ def _mean_exposure(parts: list[np.ndarray]) -> dict[str, Any]:
 
 
 def _extreme_classes(own: pd.DataFrame, chosen: str, measured: str) -> dict[str, tuple[int, float]]:
-    """The most and the least exposed class of one half of the targets, and their mean exposure on the other."""
+    """Return the most and the least exposed class of one half of the targets.
+
+    Each comes with its mean exposure on the other half.
+    """
     choosing, measuring = (own[half].groupby(own["label"]).mean() for half in (chosen, measured))
     return {
         name: (int(label), float(measuring[label]))
@@ -87,15 +96,18 @@ def _gap(extremes: list[dict[str, tuple[int, float]]]) -> dict[str, Any]:
 
 
 def shared_exposure(correlations: pd.DataFrame) -> str:
-    """Sentences on which defences expose the same examples as the baseline; correlations: one experiment's rows.
+    """Say which defences expose the same examples as the baseline.
+
+    correlations: one experiment's rows.
 
     >>> own, pruned, private = ("baseline", 1, 1, 1), ("pruned", 0.98, 0.95, 1), ("private", None, None, None)
     >>> columns = ["defence", "value", "low", "high"]
     >>> print(shared_exposure(pd.DataFrame([own, pruned, private], columns=columns)))
     Correlation of exposures with the baseline's: pruned 0.98 (0.95 to 1.00). For private it cannot be told.
 
-    Where the interval ends below 1 the sentence does not say that the order differs: the same order under a
-    weaker leak reads 0.92 to 1 where few examples carry most of the exposure (simulated).
+    Where the interval ends below 1 the sentence does not say that the order differs: the same
+    order under a weaker leak reads 0.92 to 1 where few examples carry most of the exposure
+    (simulated).
     """
     is_own = correlations["defence"] == BASELINE
     own, others = correlations[is_own], correlations[~is_own]
@@ -118,7 +130,10 @@ def shared_exposure(correlations: pd.DataFrame) -> str:
 def shown_examples(
     exposed: pd.DataFrame, experiment: str, images: np.ndarray, class_names: list[str]
 ) -> list[dict[str, Any]]:
-    """The most exposed examples of the baseline as pictures, with their exposure minus `NO_LEAK`."""
+    """Return the most exposed examples of the baseline as pictures.
+
+    `excess` is their exposure minus `NO_LEAK`.
+    """
     labels = (
         pick(exposed, experiment=experiment, defence=BASELINE).groupby("example")["label"].first()
     )
@@ -139,16 +154,20 @@ def baseline_exposure(
     experiment: str,
     halves: Sequence[str] = HALVES,
 ) -> pd.Series:
-    """Each example's exposure on the baseline under the first seed, the mean of both halves of the targets.
+    """Return each example's exposure on the baseline under the first seed.
 
-    halves: `NO_LEAK_HALVES` for what luck alone gives.
+    It is the mean of both halves of the targets. halves: `NO_LEAK_HALVES` for what luck alone
+    gives.
     """
     rows = pick(exposed, experiment=experiment, defence=BASELINE)
     return rows[rows["seed"] == rows["seed"].min()].set_index("example")[[*halves]].mean(axis=1)
 
 
 def picture(image: np.ndarray) -> str:
-    """A PNG as a data URI, of (height, width, channels) uint8; pixels stay squares."""
+    """Return an image as a PNG in a data URI; pixels stay squares.
+
+    image: uint8 of (height, width, channels).
+    """
     drawn = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     scale = max(1, IMAGE_PIXELS // max(drawn.size))
     buffer = io.BytesIO()

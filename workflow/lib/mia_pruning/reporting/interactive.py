@@ -1,4 +1,7 @@
-"""What a figure shows to who points at it: panels as Plotly takes them, made here and drawn by the page."""
+"""Interactive panels, which answer a reader who points at a figure.
+
+They are made here as Plotly takes them, and drawn by the page.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,7 +14,7 @@ Panel = dict[str, Any]
 def panel(
     title: str, traces: list[dict[str, Any]], x: Mapping[str, Any], y: Mapping[str, Any]
 ) -> Panel:
-    """One pair of axes; x and y: the settings of each axis, its `title` a string."""
+    """Return one pair of axes. x, y: the settings of each axis, its `title` a string."""
     axes = {
         f"{name}axis": {**axis, "title": {"text": axis["title"]}}
         for name, axis in (("x", x), ("y", y))
@@ -20,7 +23,9 @@ def panel(
 
 
 def numbers(values: Iterable[float]) -> list[float | None]:
-    """Rounded to what a screen can show; None where there is none, since JSON has no NaN.
+    """Return numbers rounded to what a screen can show; None where there is none.
+
+    JSON has no NaN.
 
     >>> numbers([0.123456789, float("nan")])
     [0.123457, None]
@@ -42,7 +47,10 @@ def line(
 
 
 def dotted(x: list[float], y: list[float]) -> dict[str, Any]:
-    """The dotted line of who guesses or changes nothing; it says nothing when it is pointed at and has no name in the legend."""
+    """Return the dotted line of guessing, or of a defence that changes nothing.
+
+    It says nothing when it is pointed at, and has no name in the legend.
+    """
     return {
         **line(x, y, "", "#707070", dash="dot", width=1),
         "hoverinfo": "skip",

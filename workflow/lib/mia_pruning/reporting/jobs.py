@@ -12,7 +12,10 @@ SUFFIX = ".provenance.json"
 
 
 def read_records(folder: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The record of each job, with where its log is; not of what an earlier form of the study left behind."""
+    """Return the record of each job, with where its log is.
+
+    Records that an earlier form of the study left behind are not among them.
+    """
     read = all_records(folder).items()
     records = [
         {**record, "log": str(path.relative_to(folder)).replace(SUFFIX, ".log")}
@@ -37,7 +40,9 @@ def all_records(folder: Path) -> dict[Path, dict[str, Any]]:
 
 
 def is_of(wildcards: Mapping[str, str], settings: Mapping[str, Any]) -> bool:
-    """Whether a study has the experiment, the seed, the defence or dense network, and the attack that a job is about.
+    """Return whether a study has what a job is about.
+
+    That is the experiment, the seed, the defence or dense network, and the attack.
 
     >>> study = {"experiments": {"e": {}}, "seeds": [0], "attacks": {"loss": {}}}
     >>> baseline, other = {"objective": "erm", "constraint": "none"}, {"objective": "game", "constraint": "c"}
@@ -50,9 +55,8 @@ def is_of(wildcards: Mapping[str, str], settings: Mapping[str, Any]) -> bool:
     """
     pairs = {(pair["objective"], pair["constraint"]) for pair in settings["defences"].values()}
     objectives = {objective for objective, _ in pairs}
-    if (
-        BASELINE in settings["defences"]
-    ):  # attackers who see the dense release ask the dense networks of any objective
+    # Attackers who see the dense release ask the dense networks of any objective.
+    if BASELINE in settings["defences"]:
         pairs |= {
             (objective, settings["defences"][BASELINE]["constraint"]) for objective in objectives
         }

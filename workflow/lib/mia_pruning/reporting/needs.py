@@ -1,4 +1,7 @@
-"""What each attack of a study had: what it asked of the models, under which protocol, and what it learnt from."""
+"""The needs of each attack of a study.
+
+They are what it asked of the models, under which protocol, and what it learnt from.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +10,7 @@ from mia_pruning.registry import catalogue, find
 from mia_pruning.reporting.style import readable
 from mia_pruning.study.generated import ATTACKER as GENERATED_SHADOWS
 
-#: traits of an attack, and what they let it see
+#: Each trait of an attack lets it see this.
 SIGHTS = {
     "dense": "the dense release beside the pruned one",
     "images": "the images",
@@ -17,7 +20,7 @@ SIGHTS = {
 
 
 def attack_needs(settings: Mapping[str, Any]) -> list[dict[str, str]]:
-    """One row an attack and experiment, for the settings of a whole study."""
+    """Return one row an attack and experiment, for the settings of a complete study."""
     return [
         {
             "attack": name,
@@ -61,7 +64,10 @@ def _asked(probe: str) -> str:
 
 
 def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any], option: str) -> str:
-    """How many shadow models, and what they saw. option: of an attack that needs a few for its threshold alone."""
+    """Say how many shadow models there were, and what they saw.
+
+    option: that of an attack which needs a few for its threshold alone.
+    """
     pool = split["protocol"] == "pool"
     n_shadows = split["models"] - entry["targets_per_group"] if pool else split["shadow_models"]
     saw = "of which half saw each example" if pool else "none of which saw the target's examples"
@@ -71,7 +77,7 @@ def _shadows(entry: Mapping[str, Any], split: Mapping[str, Any], option: str) ->
 
 
 def _generated(generator: Mapping[str, Any], split: Mapping[str, Any]) -> str:
-    """Shadow models of the attacker without data, and which data its generator was fitted to."""
+    """Describe the shadow models of the attacker without data, and its generator's data."""
     return (
         f"{generator['models']} shadow models of generated examples, and of the data only the "
         f"{split['reference']} reference examples that the generator was fitted to"

@@ -1,6 +1,7 @@
-"""The study's main tables for a paper, as tables of text: numbers are printed as in the report. Pure functions.
+"""The study's main tables for a paper, as tables of text.
 
-`typesetting_tables` writes them as LaTeX and Markdown. What was not tried is a dash.
+Pure functions make them, with numbers printed as in the report. `typesetting_tables` writes them
+as LaTeX and Markdown. What was not tried is a dash.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +16,15 @@ from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import attack_order, pick
 
 DASH = "–"
-#: heads of the columns that stand beside those of defences, whose names have no capitals
+#: These heads stand beside those of defences, whose names have no capitals.
 EXPERIMENT, ATTACK = "Experiment", "Attack"
 
 
 def verdict_table(verdicts: pd.DataFrame, claims: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a claim and experiment: what was published, what was measured by the headline attack, and both verdicts."""
+    """Return one row a claim and experiment, with both verdicts.
+
+    It holds what was published, and what was measured by the headline attack.
+    """
     rows = []
     for claim in claims:
         of_claim = pick(verdicts, claim=claim["id"])
@@ -55,7 +59,10 @@ def verdict_table(verdicts: pd.DataFrame, claims: Iterable[Mapping[str, Any]]) -
 
 
 def _corrected(of_claim: pd.DataFrame, first: pd.Series) -> str:
-    """The strongest attack's verdict; that of a claim which no attack decides is the same under all."""
+    """Return the strongest attack's corrected verdict.
+
+    That of a claim which no attack decides is the same under all.
+    """
     if not first["attack"]:
         return first["corrected"]
     by_strongest = pick(
@@ -65,7 +72,10 @@ def _corrected(of_claim: pd.DataFrame, first: pd.Series) -> str:
 
 
 def defence_table(results: pd.DataFrame, headline: Mapping[str, str]) -> pd.DataFrame:
-    """One row an experiment and defence: accuracy, privacy under the headline attack and the strongest, and size."""
+    """Return one row an experiment and defence: accuracy, privacy and size.
+
+    Privacy is that under the headline attack and the strongest.
+    """
     by_headline = readable(headline["attack"])
     resolved = [
         metric
@@ -100,7 +110,7 @@ def defence_table(results: pd.DataFrame, headline: Mapping[str, str]) -> pd.Data
 
 
 def attack_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Attack accuracy: one row an experiment, attack and attacker, one column a defence."""
+    """Return attack accuracy: one row an experiment, attack and attacker, one column a defence."""
     accuracies = pick(results, metric="attack_accuracy")
     defences = in_order(results, "defence")
     rows = []
@@ -119,7 +129,8 @@ def attack_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _attacker(attack: str, attacker: str) -> str:
-    """
+    """Return the words for an attack by an attacker, or a dash where there is none.
+
     >>> _attacker("rmia_online", "dense_shadows"), _attacker("", "")
     ('rmia online (dense shadows)', '–')
     """
@@ -131,5 +142,5 @@ def _cell(rows: pd.DataFrame) -> str:
 
 
 def _without_lone_experiment(table: pd.DataFrame) -> pd.DataFrame:
-    """A study of one experiment needs no column, its first, that says so in every row."""
+    """Drop the first column, which names the experiment, in a study of one experiment."""
     return table if len(set(table.iloc[:, 0])) > 1 else table.iloc[:, 1:]

@@ -34,10 +34,11 @@ def write_report(
     folder: Path,
     pages: Path,
 ) -> None:
-    """figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; folder: of the study's results.
+    """Write the page of a study.
 
-    pages: the folder of templates and assets, in the project's root; missing: sentences on what the results lack because jobs
-    failed, none where they are whole.
+    figures: name -> svg, its table and words beside it; datasets: name -> dataset.json; folder:
+    that of the study's results; pages: the folder of templates and assets, in the project's root;
+    missing: sentences on what the results lack because jobs failed, none where they are complete.
     """
     loaded = CsvTables(tables)
     source = Source(
@@ -76,7 +77,7 @@ def write_report(
 
 
 def shown_as(results: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """How the page shows each defence: its colour, and what it is, for who points at its name."""
+    """Return each defence's colour, and what it is for readers who point at its name."""
     colours = web_colours(in_order(results, "defence"))
     return {
         name: {"colour": colour, "about": study.described(settings, name)}
@@ -85,7 +86,7 @@ def shown_as(results: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, di
 
 
 def environment(pages: Path) -> jinja2.Environment:
-    """Templates that escape every name, and may take assets of the page as they are."""
+    """Return templates that escape every name, and may take assets of the page as they are."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pages / "templates"),
         autoescape=True,
@@ -102,7 +103,11 @@ def environment(pages: Path) -> jinja2.Environment:
 
 
 def _inline(path: Path) -> Markup:
-    """A script or a style sheet to stand inside its element."""
+    """Return a script or a style sheet to stand inside its element.
+
+    Raises:
+        ValueError: its text would end that element.
+    """
     text = path.read_text(encoding="utf-8")
     if {".js": "</script", ".css": "</style"}[path.suffix] in text:
         raise ValueError(f"{path}: would end the element that it stands in")
@@ -110,7 +115,7 @@ def _inline(path: Path) -> Markup:
 
 
 def inline_json(content: Any) -> Markup:
-    """JSON to stand in a script element, which nothing in it can end.
+    """Return JSON to stand in a script element, which nothing in it can end.
 
     >>> print(inline_json({"name": "</script>"}))
     {"name":"\\u003c/script>"}

@@ -8,13 +8,13 @@ from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import pick
 
-#: that a sentence names
+#: A sentence names at most this many parts.
 MOST_LISTED = 12
 POINTS = {"attack_accuracy", "auc", "test_accuracy", "train_accuracy", "generalisation_gap"}
 
 
 def number(value: float, metric: str, *, signed: bool = False) -> str:
-    """A value as the report prints it.
+    """Return a value as the report prints it.
 
     >>> number(-0.0123, "attack_accuracy", signed=True), number(15.78, "compression"), number(1724320, "dense_bytes")
     ('-1.2 points', '15.78', '1,724,320')
@@ -33,7 +33,7 @@ def number(value: float, metric: str, *, signed: bool = False) -> str:
 
 
 def with_interval(row: pd.Series, *, signed: bool = False) -> str:
-    """Value and 95 % interval; counted numbers have none.
+    """Return value and 95 % interval; counted numbers have none.
 
     >>> with_interval(pd.Series({"metric": "auc", "value": 0.61, "low": 0.6, "high": 0.62}))
     '0.610 (0.600 to 0.620)'
@@ -43,7 +43,7 @@ def with_interval(row: pd.Series, *, signed: bool = False) -> str:
 
 
 def interval(row: pd.Series, *, signed: bool = False) -> str:
-    """The ends of an interval in the unit of its value; nothing of what is counted.
+    """Return the ends of an interval in the unit of its value; nothing of what is counted.
 
     >>> interval(pd.Series({"metric": "auc", "value": 0.01, "low": -0.01, "high": 0.03}), signed=True)
     '-1.0 to +3.0'
@@ -56,7 +56,7 @@ def interval(row: pd.Series, *, signed: bool = False) -> str:
 
 
 def corrected_interval(row: pd.Series) -> str:
-    """The interval that holds at once with all of the claim."""
+    """Return in words the interval that holds at once with all of the claim."""
     wider = row.copy()
     wider[["low", "high"]] = row[["corrected_low", "corrected_high"]].to_numpy()
     found = interval(wider, signed=bool(row["minus"]))
@@ -64,7 +64,7 @@ def corrected_interval(row: pd.Series) -> str:
 
 
 def measured(row: pd.Series) -> str:
-    """What a verdict's condition measured, as a clause."""
+    """Return a clause on what a verdict's condition measured."""
     metric = readable(row["metric"])
     value = with_interval(row, signed=bool(row["minus"])) or "not measured"
     return (
@@ -75,7 +75,7 @@ def measured(row: pd.Series) -> str:
 
 
 def required(row: pd.Series) -> str:
-    """What the condition demands.
+    """Return a clause on what the condition demands.
 
     >>> required(pd.Series({"direction": "below", "threshold": 0.0, "metric": "auc", "minus": "baseline"}))
     'below 0 points'
@@ -86,12 +86,12 @@ def required(row: pd.Series) -> str:
 
 
 def judged_by(row: pd.Series) -> str:
-    """What a condition measured beside what it demands."""
+    """Return a clause on what a condition measured and what it demands."""
     return f"{measured(row)} (required: {required(row)})"
 
 
 def listed(parts: Sequence[str], *, between: str = ", ", most: int = MOST_LISTED) -> str:
-    """The first of these, and how many more there are.
+    """List the first of these, and how many more there are.
 
     >>> listed(["a", "b"]), listed(["a", "b", "c"], between="; ", most=2)
     ('a, b', 'a; b and 1 more')
@@ -101,7 +101,10 @@ def listed(parts: Sequence[str], *, between: str = ", ", most: int = MOST_LISTED
 
 
 def console_summary(verdicts: pd.DataFrame, claims: dict[str, str]) -> list[str]:
-    """Lines on each claim that was tested: both verdicts, what it claims, and what either attack measured."""
+    """Return lines on each claim that was tested.
+
+    They say both verdicts, what it claims, and what either attack measured.
+    """
     tested = verdicts[verdicts["headline"] & (verdicts["verdict"] != "not tested")]
     lines = []
     for (claim, experiment), rows in tested.groupby(["claim", "experiment"], sort=False):

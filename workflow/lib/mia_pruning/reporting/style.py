@@ -1,4 +1,7 @@
-"""How figures look, fixed in one place: a colour is a defence, a marker is an attack. Colour-blind safe, legible in grey."""
+"""The look of figures, fixed in one place: a colour is a defence, a marker is an attack.
+
+It is safe for the colour-blind and legible in grey.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +23,7 @@ from mia_pruning.types import BASELINE
 matplotlib.use("svg")
 
 GREY = (0.25, 0.25, 0.25)
-#: entries of a legend's column, marks of an axis
+#: A legend's column has at most this many entries, an axis about this many marks.
 MOST_NAMED, MOST_RATES = 16, 8
 MARKERS = "osDv^<>PXd*hp8"
 LABELS = {
@@ -33,7 +36,10 @@ LABELS = {
 
 
 def apply() -> None:
-    """Set the theme. SVG output is the same for the same data: fixed identifiers, glyphs as paths."""
+    """Set the theme.
+
+    SVG output is the same for the same data: identifiers are fixed, glyphs are paths.
+    """
     sns.set_theme(context="paper", style="ticks", font_scale=1.1)
     matplotlib.rcParams.update(
         {
@@ -49,7 +55,10 @@ def apply() -> None:
 
 
 def apply_for_print() -> None:
-    """The theme at a paper's size: text of 8 points, in a PDF as TrueType fonts that are part of the file."""
+    """Set the theme at a paper's size: text of 7 to 8 points.
+
+    In a PDF it is set in TrueType fonts that are part of the file.
+    """
     apply()
     matplotlib.rcParams.update(
         {
@@ -65,9 +74,10 @@ def apply_for_print() -> None:
 
 
 def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
-    """A colour for each defence, in the study's order; the baseline is dark grey.
+    """Return a colour for each defence, in the study's order; the baseline is dark grey.
 
-    A palette that the colour-blind can tell apart has ten; then come the same ten darker, and lighter; then they begin anew.
+    A palette that the colour-blind can tell apart has ten. Then come the same ten darker, and
+    lighter. Then they repeat.
     """
     palette = np.array(sns.color_palette("colorblind"))
     shades = np.concatenate([palette, palette * 0.5, 1 - (1 - palette) * 0.45])
@@ -79,7 +89,7 @@ def colours(defences: list[str]) -> dict[str, tuple[float, float, float]]:
 
 
 def web_colours(defences: list[str]) -> dict[str, str]:
-    """The same colours as pages write them.
+    """Return the same colours as pages write them.
 
     >>> web_colours(["baseline"])
     {'baseline': '#404040'}
@@ -88,7 +98,7 @@ def web_colours(defences: list[str]) -> dict[str, str]:
 
 
 def name_beside(axis: Axes, *, ncols: int = 1, **how: Any) -> None:
-    """A legend to the right of the axes."""
+    """Draw a legend to the right of the axes."""
     if entries := legend_entries(axis, MOST_NAMED * ncols):
         axis.legend(
             *zip(*entries, strict=True),
@@ -100,7 +110,10 @@ def name_beside(axis: Axes, *, ncols: int = 1, **how: Any) -> None:
 
 
 def legend_entries(axis: Axes, most: int) -> list[tuple[Artist, str]]:
-    """What a legend of the axes explains, as (handle, label); what has no room is counted in a last entry."""
+    """Return what a legend of the axes explains, as (handle, label).
+
+    A last entry counts what has no room.
+    """
     entries = list(zip(*axis.get_legend_handles_labels(), strict=True))
     more = len(entries) - most
     return (
@@ -111,7 +124,10 @@ def legend_entries(axis: Axes, most: int) -> list[tuple[Artist, str]]:
 
 
 def mark_rates(axis: Axes, rates: Iterable[float]) -> None:
-    """A logarithmic axis of compression with these rates as its marks, or, where they are many, with some of them."""
+    """Make the x-axis a logarithmic one of compression with these rates as its marks.
+
+    Where they are many, some of them are marked.
+    """
     axis.set_xscale("log")
     axis.xaxis.set_minor_formatter(NullFormatter())
     shown = sorted({float(f"{rate:.3g}") for rate in rates})
@@ -120,7 +136,7 @@ def mark_rates(axis: Axes, rates: Iterable[float]) -> None:
 
 
 def depths(layers: list[str]) -> dict[str, tuple[float, float, float]]:
-    """A shade for each layer, from light at the input to dark at the output."""
+    """Return a shade for each layer, from light at the input to dark at the output."""
     return dict(zip(layers, sns.color_palette("flare", max(1, len(layers))), strict=False))
 
 
@@ -128,7 +144,7 @@ def markers(attacks: list[str]) -> dict[str, str]:
     return {attack: MARKERS[index % len(MARKERS)] for index, attack in enumerate(attacks)}
 
 
-#: Display names by the keys of the study that is being shown.
+#: These are the display names of the study that is being shown, by its keys.
 _NAMES: ContextVar[Mapping[str, str] | None] = ContextVar("names", default=None)
 
 
@@ -164,7 +180,7 @@ def capitalised(text: str) -> str:
 
 
 def named(row: pd.Series) -> str:
-    """A row's defence and experiment.
+    """Return a row's defence and experiment.
 
     >>> named(pd.Series({"defence": "min_max", "experiment": "lenet5_mnist"}))
     'min max, lenet5 mnist'
@@ -173,5 +189,5 @@ def named(row: pd.Series) -> str:
 
 
 def in_order(table: pd.DataFrame, column: str) -> list[str]:
-    """The distinct values of a column in the order of their first row, without empty ones."""
+    """Return the distinct values of a column in order of their first row, without empty ones."""
     return [str(value) for value in table[column].dropna().unique() if str(value)]

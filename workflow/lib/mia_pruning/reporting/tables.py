@@ -10,15 +10,16 @@ from mia_pruning.metrics.stand_ins import STRONGEST
 from mia_pruning.reporting.interactive import Panel
 
 Tables = Mapping[str, pd.DataFrame]
-#: columns that name what a number is of, and by whom
+#: The first columns name what a number is of, the second ones by whom.
 WHERE, ATTACKER = ["experiment", "defence"], ["attack", "attacker"]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, the table that it plots, its finding (a sentence made from the numbers) and what it shows.
+    """A figure, the table that it plots, its finding and its caption.
 
-    interactive: the same as panels for a reader who points at it; none where pointing answers nothing.
+    finding: a sentence made from the numbers; caption: what the figure shows; interactive: the
+    same as panels for a reader who points at it, none where pointing answers nothing.
     """
 
     figure: matplotlib.figure.Figure
@@ -29,7 +30,10 @@ class Drawing:
 
 
 class CsvTables(Mapping[str, pd.DataFrame]):
-    """CSV files by name, each read when it is first asked for; empty attack and attacker cells are empty strings."""
+    """CSV files by name, each read when it is first asked for.
+
+    Empty cells of attack and attacker are empty strings.
+    """
 
     def __init__(self, paths: Mapping[str, str]) -> None:
         self._paths = paths
@@ -56,7 +60,7 @@ def _read_table(path: str) -> pd.DataFrame:
 
 
 def pick(table: pd.DataFrame, **wanted: str | list[str]) -> pd.DataFrame:
-    """The rows whose columns have these values.
+    """Return the rows whose columns have these values.
 
     >>> pick(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), a=2)["b"].tolist()
     [4]
@@ -69,7 +73,7 @@ def pick(table: pd.DataFrame, **wanted: str | list[str]) -> pd.DataFrame:
 def wide(
     results: pd.DataFrame, experiment: str, metrics: Mapping[str, Mapping[str, str]]
 ) -> pd.DataFrame:
-    """One row a defence; for each named metric the columns name, name_low, name_high.
+    """Return one row a defence; for each named metric the columns name, name_low, name_high.
 
     metrics: name -> the columns that select its rows, such as metric, attack, attacker.
     """
@@ -89,10 +93,13 @@ def wide(
 
 
 def error_bars(table: pd.DataFrame, name: str) -> list[pd.Series]:
-    """Lengths below and above the value, as matplotlib wants them."""
+    """Return the lengths below and above the value, as matplotlib wants them."""
     return [table[name] - table[f"{name}_low"], table[f"{name}_high"] - table[name]]
 
 
 def attack_order(key: tuple[str, str]) -> str:
-    """Sorts (attack, attacker): the strongest first, then by what attackers know."""
+    """Return a key that sorts (attack, attacker): the strongest first, then by knowledge.
+
+    Knowledge is what attackers know, as the name of the attacker says it.
+    """
     return "" if key == tuple(STRONGEST.values()) else key[1]

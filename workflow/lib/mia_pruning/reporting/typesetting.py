@@ -1,7 +1,7 @@
-"""A drawn figure made to fit a paper: the width of one column or of both, text of 7 to 8 points, one legend for all panels.
+"""A drawn figure made to fit a paper: as wide as one column or both, one legend for all panels.
 
-Figures know nothing of it. They are drawn once more with `style.apply_for_print` in force, and what they drew is
-laid out anew here.
+Text has 7 to 8 points. Figures know nothing of it. They are drawn once more with
+`style.apply_for_print` in force, and the layout of what they drew is changed here.
 """
 
 import textwrap
@@ -13,24 +13,28 @@ from matplotlib.text import Text
 
 from mia_pruning.reporting.style import legend_entries
 
-#: inches; of a column of the usual two-column page, and of the page
+#: A column of the usual two-column page, and the page, have these widths in inches.
 COLUMN, PAGE = 3.35, 7.0
-#: two panels stand one above the other; more take the page's width
+#: Up to this many panels stand one above the other; more take the page's width.
 MOST_IN_A_COLUMN = 2
-#: of a panel, against its width; inches at the least
+#: A panel's height is this share of its width, but at least this many inches.
 PROPORTION, LOWEST = 0.7, 1.45
 POINTS_PER_INCH = 72
-#: of what stands between the labels of a logarithmic axis
+#: Labels between the main ones of a logarithmic axis have this size in points.
 MINOR_POINTS = 6
-#: of a letter on average, against the size of its font
+#: A letter is this wide on average, as a share of the size of its font.
 LETTER_WIDTH = 0.55
-#: that a panel's legend may bring
+#: A panel's legend may bring at most this many entries.
 MOST_ENTRIES = 24
 Entry = tuple[Artist, str]
 
 
 def fit_to_paper_(figure: Figure) -> None:
-    """Lay the panels out anew, put one legend outside them all and break what is too long for its panel."""
+    """Change the layout of a figure in place to fit a paper.
+
+    The panels are rearranged, one legend goes outside them all, and text that is too long for its
+    panel is broken.
+    """
     n_rows, n_columns = _restack_(figure)
     width = COLUMN if n_columns == 1 else PAGE
     panel = (width / n_columns, max(LOWEST, PROPORTION * width / n_columns))
@@ -50,7 +54,7 @@ def fit_to_paper_(figure: Figure) -> None:
 
 
 def grid_for(n_rows: int, n_columns: int) -> tuple[int, int]:
-    """Rows and columns on paper for so many on the page.
+    """Return rows and columns on paper for so many on the page.
 
     >>> grid_for(1, 1), grid_for(1, 2), grid_for(1, 3), grid_for(3, 4)
     ((1, 1), (2, 1), (2, 2), (3, 4))
@@ -62,7 +66,10 @@ def grid_for(n_rows: int, n_columns: int) -> tuple[int, int]:
 
 
 def _restack_(figure: Figure) -> tuple[int, int]:
-    """The new numbers of rows and columns; a panel that leaves its row shows the labels that it shared with it."""
+    """Rearrange the panels and return the new numbers of rows and columns.
+
+    A panel that leaves its row shows the labels that it shared with it.
+    """
     before = figure.axes[0].get_gridspec().get_geometry()
     after = grid_for(*before)
     if after != before:
@@ -81,7 +88,7 @@ def _break_(text: Text, inches: float) -> None:
 
 
 def _take_legends_(figure: Figure) -> list[Entry]:
-    """What the panels' legends explain, each thing once; the panels have none afterwards."""
+    """Remove the panels' legends and return what they explain, each thing once."""
     found: dict[tuple, Entry] = {}
     for axis in figure.axes:
         if axis.get_legend() is not None:
@@ -94,13 +101,22 @@ def _take_legends_(figure: Figure) -> list[Entry]:
 
 
 def _colour(handle: Artist) -> str:
-    """What tells equal labels apart: layers of one name have other shades in a deeper network."""
+    """Return what tells equal labels apart.
+
+    Layers of one name have other shades in a deeper network.
+    """
     line = handle[0] if isinstance(handle, tuple) else handle
     return str(line.get_edgecolor() if hasattr(line, "get_edgecolor") else line.get_color())
 
 
 def _put_legend_outside_(figure: Figure, entries: list[Entry]) -> float:
-    """The legend's height in inches. It stands below, or above if the figure has a label there, in as many columns as fit."""
+    """Draw the legend and return its height in inches.
+
+    It stands below, or above if the figure has a label below, in as many columns as fit.
+
+    Raises:
+        ValueError: there are no entries.
+    """
     place = "outside upper center" if figure.get_supxlabel() else "outside lower center"
     for n_columns in range(len(entries), 0, -1):
         legend = figure.legend(*zip(*entries, strict=True), loc=place, ncols=n_columns)

@@ -1,4 +1,7 @@
-"""Tables of text as LaTeX, for a paper's \\input, and as Markdown. Every character of a name stands for itself."""
+"""Tables of text as LaTeX, for a paper's \\input, and as Markdown.
+
+Every character of a name stands for itself.
+"""
 
 import re
 import textwrap
@@ -7,7 +10,7 @@ from functools import partial
 
 import pandas as pd
 
-#: letters in a line of a column's head
+#: The lines of a column's head are wrapped at this many letters.
 HEAD_LETTERS = 12
 PREAMBLE = r"""% Needs \usepackage{booktabs, array}. As wide as both columns of a two-column paper: \input it inside table*.
 {\footnotesize\setlength{\tabcolsep}{2.5pt}\setlength{\extrarowheight}{2pt}%
@@ -17,10 +20,10 @@ PREAMBLE = r"""% Needs \usepackage{booktabs, array}. As wide as both columns of 
 
 
 def as_latex(table: pd.DataFrame, widths: Sequence[float] = ()) -> str:
-    """A `tabular` with booktabs rules, to be read by \\input inside a table of the paper's.
+    """Return a `tabular` with booktabs rules, to be read by \\input inside a table of the paper's.
 
-    widths: of the columns, as shares of the text's width; without them each is as wide as what stands in it, and an interval
-    stands below its value.
+    widths: those of the columns, as shares of the text's width; without them each is as wide as
+    what stands in it, and an interval stands below its value.
     """
     paragraphs = [rf">{{\raggedright\arraybackslash}}p{{{width:g}\textwidth}}" for width in widths]
     aligned = ["l" if _is_name(table[column]) else "c" for column in table]
@@ -35,7 +38,10 @@ def as_latex(table: pd.DataFrame, widths: Sequence[float] = ()) -> str:
 
 
 def in_blocks(table: pd.DataFrame, n_names: int, most: int) -> list[pd.DataFrame]:
-    """The table cut into some with at most so many columns beside the first n_names, which each repeats."""
+    """Cut the table into blocks, each of which repeats the first n_names columns.
+
+    most: the largest number of further columns in a block.
+    """
     names, others = list(table.columns[:n_names]), list(table.columns[n_names:])
     return [
         table[names + others[start : start + most]] for start in range(0, max(1, len(others)), most)
@@ -43,7 +49,7 @@ def in_blocks(table: pd.DataFrame, n_names: int, most: int) -> list[pd.DataFrame
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """A table with pipes.
+    """Return a table with pipes.
 
     >>> print(as_markdown(pd.DataFrame({"a_b": ["x|y"]})), end="")
     | a\\_b   |
@@ -59,12 +65,12 @@ def _markdown(text: str) -> str:
 
 
 def _is_name(cells: pd.Series) -> bool:
-    """Whether a column holds words: no cell of it begins with a number."""
+    """Return whether a column holds words: no cell of it begins with a number."""
     return not cells.str.match(r"[+-]?\d").any()
 
 
 def _latex_cells(table: pd.DataFrame, wraps: bool) -> dict[str, object]:
-    """How each column's cells, already escaped, are set."""
+    """Return the functions that set each column's cells, which are already escaped."""
     if wraps:
         return dict.fromkeys(table.columns, _signs)
     return {
@@ -73,7 +79,7 @@ def _latex_cells(table: pd.DataFrame, wraps: bool) -> dict[str, object]:
 
 
 def _signs(escaped: str) -> str:
-    """With minus signs, and with what LaTeX's oldest fonts have among the mathematical signs only.
+    """Put minus signs, and what LaTeX's oldest fonts have only as such, as mathematical signs.
 
     >>> _signs("-2.7 to +0.1, mia-pruning, <5")
     '$-$2.7 to +0.1, mia-pruning, $<$5'
@@ -82,7 +88,7 @@ def _signs(escaped: str) -> str:
 
 
 def _stacked(escaped: str, *, place: str) -> str:
-    """What stands in brackets at a cell's end, smaller and below the rest.
+    """Set what stands in brackets at a cell's end smaller and below the rest.
 
     >>> print(_stacked("0.6 (0.5 to 0.7)", place="c"))
     \\stacked{c}{0.6}{0.5 to 0.7}

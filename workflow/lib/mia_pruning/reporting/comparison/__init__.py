@@ -1,1 +1,1 @@
-"""Two studies, A and B, set side by side: their numbers, verdicts and records, and what the page says and shows of them."""
+"""Two studies, A and B, side by side: their numbers, verdicts, records, and the page on them."""

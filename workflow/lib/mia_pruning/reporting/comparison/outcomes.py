@@ -1,7 +1,8 @@
-"""The numbers of two studies, one by one: what has the same bits, what is the same within its interval, what differs.
+"""The numbers of two studies, one by one: same bits, the same within intervals, or different.
 
-The interval of a difference takes the two as independent: standard errors add in squares, degrees of freedom by Welch (1947,
-Biometrika 34) and Satterthwaite. Studies that attack the same examples are not independent, which makes it too wide.
+The interval of a difference takes the two as independent: standard errors add in squares, degrees
+of freedom follow Welch (1947, Biometrika 34) and Satterthwaite. Studies that attack the same
+examples are not independent, which makes it too wide.
 """
 
 import math
@@ -21,7 +22,7 @@ SAME_BITS, WITHIN, DIFFERS, ONLY_A, ONLY_B = (
     "only in B",
 )
 OUTCOMES = (DIFFERS, ONLY_A, ONLY_B, WITHIN, SAME_BITS)
-#: what names a number of results.csv, and one of differences.csv
+#: The columns `NUMBER` name a number of results.csv, the columns `EFFECT` one of differences.csv.
 NUMBER = ["experiment", "defence", "attack", "attacker", "metric"]
 EFFECT = ["experiment", "defence", "minus", "attack", "attacker", "metric"]
 MEASURED = ["value", "low", "high", "standard_error", "degrees_of_freedom"]
@@ -29,7 +30,10 @@ MEASURED = ["value", "low", "high", "standard_error", "degrees_of_freedom"]
 
 @dataclass(frozen=True)
 class Compared:
-    """A number of either study: its names, what each study measured, B less A, and what is to be made of that."""
+    """A number of either study: its names, what each study measured, B minus A, and the outcome.
+
+    The outcome is what is to be made of the difference.
+    """
 
     names: Mapping[str, str]
     a: Interval | None
@@ -39,12 +43,18 @@ class Compared:
 
     @property
     def has_interval(self) -> bool:
-        """Whether it is in both and the difference has an interval; counted numbers, and those without any spread, have none."""
+        """Return whether it is in both studies and the difference has an interval.
+
+        Counted numbers, and those without any spread, have none.
+        """
         return self.difference is not None and self.difference.standard_error > 0
 
 
 def compare_numbers(a: pd.DataFrame, b: pd.DataFrame, names: list[str]) -> list[Compared]:
-    """Every number of either table, in A's order, then in B's. names: the columns that name one."""
+    """Compare every number of either table, in A's order, then in B's.
+
+    names: the columns that name a number.
+    """
     of_a, of_b = _measured(a, names), _measured(b, names)
     return [
         compare(dict(zip(names, key, strict=True)), of_a.get(key), of_b.get(key))
@@ -61,7 +71,8 @@ def _measured(table: pd.DataFrame, names: list[str]) -> dict[tuple[str, ...], In
 
 
 def compare(names: Mapping[str, str], a: Interval | None, b: Interval | None) -> Compared:
-    """
+    """Compare what A and B measured; None is what a study lacks.
+
     >>> compare({}, Interval(0.5, 0.4, 0.6, 0.05, 9.0), Interval(0.6, 0.5, 0.7, 0.05, 9.0)).outcome
     'same within intervals'
     """
@@ -78,7 +89,7 @@ def _outcome(a: Interval, b: Interval, difference: Interval) -> str:
 
 
 def less(b: Interval, a: Interval) -> Interval:
-    """B less A, as of independent studies; without an interval where either has none.
+    """Return B minus A, as of independent studies; without an interval where either has none.
 
     >>> less(Interval(0.7, 0.6, 0.8, 0.04, 8.0), Interval(0.6, 0.5, 0.7, 0.03, np.inf)).standard_error
     0.05
@@ -96,22 +107,25 @@ def less(b: Interval, a: Interval) -> Interval:
 
 
 def count(compared: list[Compared]) -> dict[str, int]:
-    """How many numbers there are of each outcome."""
+    """Count the numbers of each outcome."""
     return {outcome: sum(each.outcome == outcome for each in compared) for outcome in OUTCOMES}
 
 
 def that_could_differ(compared: list[Compared]) -> int:
-    """How many numbers have an interval and not the same bits: luck alone makes 5 % of such seem different."""
+    """Count the numbers that have an interval and not the same bits.
+
+    Luck alone makes 5 % of such numbers seem different.
+    """
     return sum(each.has_interval and each.outcome in (WITHIN, DIFFERS) for each in compared)
 
 
 def by_luck(compared: list[Compared]) -> float:
-    """How many numbers are expected to differ if nothing did."""
+    """Return how many numbers are expected to differ if nothing did."""
     return (1 - CONFIDENCE) * that_could_differ(compared)
 
 
 def intervals_that_moved(compared: list[Compared]) -> int:
-    """How many numbers have the same bits but another interval, as of another bootstrap."""
+    """Count the numbers that have the same bits but another interval, as of another bootstrap."""
     same = [each for each in compared if each.outcome == SAME_BITS]
     return sum(
         not np.array_equal(_bounds(each.a), _bounds(each.b), equal_nan=True) for each in same
@@ -123,7 +137,10 @@ def _bounds(interval: Interval) -> list[float]:
 
 
 def only_in_one(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
-    """What only one table of results names, by what it is: `{"only in A": {"defence": ["snip"]}, "only in B": {}}`."""
+    """Return what only one table of results names, by what it is.
+
+    An example is `{"only in A": {"defence": ["snip"]}, "only in B": {}}`.
+    """
     kinds = {
         "experiment": ["experiment"],
         "defence": ["defence"],

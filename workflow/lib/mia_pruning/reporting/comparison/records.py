@@ -1,15 +1,18 @@
-"""What the records of a study's jobs say of it: which examples it drew, how it was configured, and what made it."""
+"""A study by the records of its jobs: the examples it drew, its configuration and what made it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-#: what the page calls them -> what records do
+#: Each name that the page uses is mapped to the key of the records.
 MACHINE = {"node": "node", "processor": "cpu", "system": "platform", "Python": "python"}
 
 
 def splits(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What each split was drawn from, by experiment and seed: its settings, and digests of the data's labels and duplicates."""
+    """Return what each split was drawn from, by experiment and seed.
+
+    That is its settings, and digests of the data's labels and duplicates.
+    """
     found: dict[str, dict[str, Any]] = {}
     for record in records:
         if record["rule"] == "split_examples":
@@ -24,7 +27,7 @@ def splits(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def shared_seeds(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """The seeds of one experiment whose split is the same in both: its settings and its data are.
+    """Return the seeds of one experiment whose split has the same settings and data in both.
 
     >>> shared_seeds({"0": ({"models": 8}, {}), "1": ({"models": 8}, {})}, {"0": ({"models": 8}, {}), "1": ({"models": 6}, {})})
     ['0']
@@ -33,7 +36,10 @@ def shared_seeds(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
 
 
 def settings_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The study's configuration by the record of its report, flat: `{"experiments.lenet5.split.models": 8}`; None without one."""
+    """Return the study's configuration by the record of its report; None without one.
+
+    It is flat, as `{"experiments.lenet5.split.models": 8}`.
+    """
     found = next(
         (record["params"]["settings"] for record in records if record["rule"] == "write_report"),
         None,
@@ -50,7 +56,10 @@ def _flat(settings: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
 
 
 def machine_facts(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What made a study, by its records: commits, nodes, processors, systems and versions, each value that occurs."""
+    """Return what made a study, by its records.
+
+    These are commits, nodes, processors, systems and versions, each value that occurs.
+    """
     found: dict[str, dict[str, None]] = {}
     for record in records:
         commit = f"{record['commit'] or 'none'}{' and changes' if record['dirty'] else ''}"

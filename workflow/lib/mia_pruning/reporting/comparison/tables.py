@@ -1,4 +1,4 @@
-"""The tables of the page that sets study A beside study B."""
+"""The tables of the page that compares study A with study B."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from mia_pruning.reporting.sentences import POINTS, judged_by, with_interval
 from mia_pruning.reporting.style import readable
 from mia_pruning.types import BASELINE
 
-#: a style of the page for each outcome
+#: Each outcome has this style of the page.
 LOOKS = {
     SAME_BITS: "supported",
     WITHIN: "",
@@ -41,7 +41,7 @@ OUTCOME = Column(
 
 
 def measures(headline: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """What the first tables are about: label -> the names of the number."""
+    """Return what the first tables are about: label -> the names of the number."""
     return {
         f"{readable(headline['attack'])}, {readable(headline['attacker'])}": {
             "metric": "attack_accuracy",
@@ -53,13 +53,19 @@ def measures(headline: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def every_defence(numbers: list[Compared], headline: Mapping[str, str]) -> Table:
-    """Each defence of both studies: what A and B measured of the headline attack, the strongest and the test accuracy."""
+    """Tabulate what A and B measured of each defence of both studies.
+
+    Shown are the headline attack, the strongest and the test accuracy.
+    """
     caption = "Every defence of both studies"
     return _by_measure("defences", caption, numbers, headline, signed=False)
 
 
 def effects(differences: list[Compared], headline: Mapping[str, str]) -> Table:
-    """The same less the baseline of each study, where both sides share their targets' examples."""
+    """Tabulate the same minus the baseline of each study.
+
+    There both sides share their targets' examples.
+    """
     against = [each for each in differences if each.names["minus"] == BASELINE]
     return _by_measure(
         "effects",
@@ -92,7 +98,7 @@ def _by_measure(
 
 
 def every_number(numbers: list[Compared]) -> Table:
-    """All numbers of either study, what differs first."""
+    """Tabulate all numbers of either study, those that differ first."""
     rows = [
         [
             named(each.names["experiment"]),
@@ -119,7 +125,7 @@ def _defence(name: str) -> Cell:
 
 
 def _sides(each: Compared, *, signed: bool) -> list[Cell]:
-    """The outcome, A, B, and B less A."""
+    """Return the cells of the outcome, A, B, and B minus A."""
     metric = each.names["metric"]
     outcome = Cell(each.outcome, OUTCOMES.index(each.outcome), look=LOOKS[each.outcome])
     return [
@@ -150,7 +156,7 @@ def _less(each: Compared) -> Cell:
 
 
 def difference(interval: Interval, metric: str) -> str:
-    """A difference that is not zero, never rounded to it.
+    """Return the text of a difference that is not zero, which is never rounded to it.
 
     >>> difference(Interval(0.012, -0.001, 0.025, 0.0066, 99.0), "auc"), difference(Interval(-2.0, *[math.nan] * 4), "n_nonzero")
     ('+1.2 points (-0.1 to +2.5)', '-2')
@@ -176,7 +182,10 @@ def _errors(each: Compared) -> Cell:
 
 
 def changed_verdicts(verdicts: list[Judged]) -> Table:
-    """The verdicts that are not the same in both, as they stand or corrected; headline verdicts first."""
+    """Tabulate the verdicts that are not the same in both, as they stand or corrected.
+
+    Headline verdicts come first.
+    """
     changed = sorted(
         (each for each in verdicts if each.changed("verdict", "corrected")),
         key=lambda each: not each.headline,
@@ -211,7 +220,10 @@ def changed_verdicts(verdicts: list[Judged]) -> Table:
 
 
 def judged_once(a: pd.DataFrame, b: pd.DataFrame) -> Table:
-    """The verdicts that only one study reached, counted by claim, experiment and defence, and why the other did not."""
+    """Tabulate the verdicts that only one study reached, and why the other did not.
+
+    They are counted by claim, experiment and defence.
+    """
     rows = []
     for study, mine, theirs in (("A", a, b), ("B", b, a)):
         others = reached(theirs)
@@ -230,7 +242,7 @@ def judged_once(a: pd.DataFrame, b: pd.DataFrame) -> Table:
 
 
 def _why_not(verdicts: pd.DataFrame, key: tuple[str, ...]) -> str:
-    """What the verdicts of the other study say of this claim, experiment and defence."""
+    """Return what the verdicts of the other study say of this claim, experiment and defence."""
     rows = verdicts[(verdicts[VERDICT[:3]] == list(key)).all(axis=1)]
     if rows.empty:
         return "not in it"
@@ -240,7 +252,10 @@ def _why_not(verdicts: pd.DataFrame, key: tuple[str, ...]) -> str:
 def side_by_side(
     name: str, caption: str, a: Mapping[str, Any], b: Mapping[str, Any], *, what: str
 ) -> Table:
-    """One row a name of either, with A's value and B's; what differs first. what: the head of the first column."""
+    """Tabulate one row a name of either, with A's value and B's; what differs comes first.
+
+    what: the head of the first column.
+    """
     rows = []
     for key in sorted(dict.fromkeys([*a, *b]), key=lambda key: a.get(key) == b.get(key)):
         same = key in a and key in b and a[key] == b[key]
@@ -252,7 +267,7 @@ def side_by_side(
 
 
 def changed_settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> Table:
-    """The keys of the configuration whose values are not the same."""
+    """Tabulate the keys of the configuration whose values are not the same."""
     keys = [
         key for key in dict.fromkeys([*a, *b]) if key not in a or key not in b or a[key] != b[key]
     ]

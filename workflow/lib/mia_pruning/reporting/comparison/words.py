@@ -1,4 +1,4 @@
-"""What came of a comparison, in sentences made from the numbers."""
+"""The outcome of a comparison, in sentences made from the numbers."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,9 +17,9 @@ from mia_pruning.reporting.comparison.records import shared_seeds
 from mia_pruning.reporting.comparison.verdicts import Judged
 from mia_pruning.reporting.style import readable
 
-#: headline verdicts that the opening names
+#: The opening names at most this many headline verdicts that changed.
 MOST_NAMED = 5
-#: of experiments by whether their split is the same in both
+#: These sentences are on experiments, by whether their split is the same in both studies.
 SPLITS = {
     "same": "Not independent: both studies attack the same examples on {}, for the records of both splits name the same seed, "
     "settings and data. An interval of a difference is made as if the studies were independent, so it is too wide here: a real "
@@ -32,7 +32,7 @@ SPLITS = {
 
 
 def opening(numbers: list[Compared], verdicts: list[Judged]) -> list[str]:
-    """What came of it, in words made from the numbers."""
+    """Say what came of the comparison, in words made from the numbers."""
     counts = outcomes.count(numbers)
     in_both = counts[SAME_BITS] + counts[WITHIN] + counts[DIFFERS]
     if not in_both:
@@ -56,7 +56,10 @@ def _verb(n: int, one: str, more: str) -> str:
 
 
 def _luck(numbers: list[Compared]) -> str:
-    """Of what differs, how much has an interval, beside how much of that luck alone would make; the rest cannot by luck."""
+    """Say how much of what differs has an interval, and how much of that luck alone would make.
+
+    The rest, without an interval, cannot differ by luck.
+    """
     could = outcomes.that_could_differ(numbers)
     if not could:
         return ""
@@ -86,7 +89,10 @@ def _headline(verdicts: list[Judged]) -> str:
 
 
 def _all_verdicts(verdicts: list[Judged]) -> list[str]:
-    """How many changed over all claims, defences and attackers, corrected or not; nothing if none did."""
+    """Say how many changed over all claims, defences and attackers, corrected or not.
+
+    Nothing is said if none did.
+    """
     n_changed = sum(each.changed("verdict", "corrected") for each in verdicts)
     return (
         [f"Of all {len(verdicts):,} verdicts in both, under any attacker, {n_changed:,} changed."]
@@ -96,7 +102,10 @@ def _all_verdicts(verdicts: list[Judged]) -> list[str]:
 
 
 def _conditions(verdicts: list[Judged]) -> list[str]:
-    """Which claims do not ask the same of both, so that their verdicts are of two questions."""
+    """Name the claims that do not ask the same of A and B.
+
+    Their verdicts are of two questions.
+    """
     others = dict.fromkeys(each.names["claim"] for each in verdicts if not each.same_conditions)
     return (
         [f"Other metrics or thresholds are required in B than in A by {', '.join(others)}."]
@@ -114,7 +123,7 @@ def _change(judged: Judged) -> str:
 
 
 def _reproduced(numbers: list[Compared], in_both: int) -> list[str]:
-    """That B is A again, if no bit differs and neither has a number that the other lacks."""
+    """Say that B is A again, if no bit differs and neither has a number that the other lacks."""
     if outcomes.count(numbers)[SAME_BITS] < len(numbers):
         return []
     moved = outcomes.intervals_that_moved(numbers)
@@ -127,7 +136,10 @@ def independence(
     b: Mapping[str, Mapping[str, Any]],
     experiments: Iterable[str],
 ) -> list[str]:
-    """Whether the studies attack the same examples, for the experiments that are in both; a, b: their splits by their records."""
+    """Say whether the studies attack the same examples, for the experiments that are in both.
+
+    a, b: their splits by their records.
+    """
     groups: dict[str, list[str]] = {"same": [], "other": [], "unknown": []}
     for name in experiments:
         if name not in a or name not in b:
@@ -143,7 +155,7 @@ def independence(
 
 
 def absent(only: Mapping[str, Mapping[str, list[str]]], numbers: list[Compared]) -> list[str]:
-    """What is in one study only, in words: how many numbers, and the names that the other has not."""
+    """Say what is in one study only: how many numbers, and the names that the other lacks."""
     counts = outcomes.count(numbers)
     return [
         f"{outcome[0].upper()}{outcome[1:]}: {_verb(counts[outcome], 'number', 'numbers')}"

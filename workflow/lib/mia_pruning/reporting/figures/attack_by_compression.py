@@ -1,4 +1,4 @@
-"""Attack accuracy against compression by the headline attack, and every attack on every defence beside it."""
+"""Attack accuracy against compression by the headline attack, and every attack on each defence."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Every claim that is about a difference: its interval beside the side on which it would hold."""
+"""Every claim that is about a difference: its interval, and the side on which it would hold."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +22,9 @@ HEADLINE, BY_STRONGEST, WITHOUT = (
     "by the strongest attack, corrected",
     "without an attack",
 )
-#: the mark of each, and how far from the middle of its row
+#: Each has this mark, so far from the middle of its row.
 MARKS = {HEADLINE: ("o", 0.16), BY_STRONGEST: ("s", -0.16), WITHOUT: ("D", 0.0)}
-#: of the widest interval, left free beside it
+#: This share of all that is drawn is left free on either side of it.
 MARGIN = 0.05
 
 
@@ -66,7 +66,10 @@ def claims(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def differences_of_claims(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Each claim's conditions on a difference, for its first defence, in points, by the headline attack and by the strongest."""
+    """Return each claim's conditions on a difference, for its first defence, in points.
+
+    They are by the headline attack and, corrected, by the strongest.
+    """
     headline = verdicts[verdicts["headline"].astype(bool)]
     judged = headline[["claim", "experiment", "defence"]].drop_duplicates()
     strongest = pick(verdicts, **STRONGEST).merge(judged, on=list(judged.columns))
@@ -96,7 +99,7 @@ def _corrected(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name(row: Mapping[str, Any], rows: pd.DataFrame) -> str:
-    """The claim, and where it has several conditions what tells them apart."""
+    """Return the claim's name, and where it has several conditions what tells them apart."""
     alike, said = pick(rows, claim=row["claim"]), [row["claim"]]
     telling = {
         "metric": readable(row["metric"]),
@@ -143,7 +146,7 @@ def _draw(axis: plt.Axes, table: pd.DataFrame) -> None:
 
 
 def _explain(axis: plt.Axes, table: pd.DataFrame) -> None:
-    """A legend of the marks and of the colours."""
+    """Draw a legend of the marks and of the colours."""
     for by in in_order(table, "by"):
         axis.plot([], [], linestyle="none", marker=MARKS[by][0], color="black", label=by)
     shown = {
@@ -155,7 +158,7 @@ def _explain(axis: plt.Axes, table: pd.DataFrame) -> None:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """How many of an experiment's differences lie where, by either."""
+    """Count an experiment's differences by outcome, for each of the attacks and without one."""
     counts = []
     for by, part in table.groupby("by", sort=False):
         found = [

@@ -1,4 +1,4 @@
-"""Privacy and accuracy per unit of compute: what each defence's training costs and what it buys."""
+"""Privacy and accuracy per unit of compute: the cost of each defence's training, and its yield."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How confident a model is on members and on non-members, for each defence."""
+"""A model's confidence on members and on non-members, for each defence."""
 
 from collections.abc import Mapping
 
@@ -68,7 +68,10 @@ def confidence(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The overlap of the histograms under each experiment's first defence, and the least and the most."""
+    """State the overlap of the histograms under each experiment's first defence.
+
+    The least and the largest overlap follow.
+    """
     sides = table.pivot_table(
         index=["experiment", "defence", "low"], columns="member", values="fraction", sort=False
     )

@@ -1,4 +1,7 @@
-"""The theory of the Min-Max game: how far members' and non-members' outputs are apart, and what that allows."""
+"""The theory of the Min-Max game: the divergence of members' and non-members' outputs.
+
+The figure shows what attacks that divergence allows.
+"""
 
 from collections.abc import Mapping
 

@@ -14,9 +14,10 @@ from mia_pruning.reporting.style import colours, in_order, readable, web_colours
 from mia_pruning.reporting.tables import WHERE, Drawing, Tables, pick
 from mia_pruning.types import BASELINE
 
-#: defences with a panel of their own, in the study's order; examples that a point names
+#: At most this many defences have a panel of their own, in the study's order. A point names at
+#: most this many examples.
 MOST_SHOWN, MOST_NAMED = 3, 6
-#: columns of the table: the ends of what luck alone leaves of the exposures
+#: These columns of the table are the ends of what luck alone leaves of the exposures.
 BOX = ("baseline_luck_low", "baseline_luck_high", "luck_low", "luck_high")
 
 
@@ -95,7 +96,10 @@ def exposure(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def counted(exposed: pd.DataFrame) -> pd.DataFrame:
-    """For each experiment and each of its first defences: how many examples have each pair of exposures, and which these are."""
+    """Count and name the examples that have each pair of exposures.
+
+    There are rows for each experiment and each of its first defences.
+    """
     parts = []
     for experiment, rows in exposed.groupby("experiment", sort=False):
         seeds = [seed for seed, part in rows.groupby("seed") if {BASELINE} < set(part["defence"])]
@@ -120,13 +124,13 @@ def counted(exposed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _luck(exposed: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The ends of what luck alone leaves of each defence's exposures, by the defence."""
+    """Return the ends of what luck alone leaves of each defence's exposures, by the defence."""
     means = exposed.assign(luck=exposed[[*NO_LEAK_HALVES]].mean(axis=1)).groupby("defence")["luck"]
     return {defence: values.quantile(LUCK).to_numpy() for defence, values in means}
 
 
 def _luck_box(points: pd.DataFrame) -> tuple[list[float], list[float]]:
-    """The corners of a panel's box, the first one twice."""
+    """Return the corners of a panel's box, the first one twice."""
     left, right, bottom, top = points.iloc[0][[*BOX]]
     return [left, right, right, left, left], [bottom, bottom, top, top, bottom]
 

@@ -1,4 +1,7 @@
-"""The Min-Max game as it was played: what the inference model gains while the classifier learns to leave it nothing."""
+"""The Min-Max game as it was played: the gain of the inference model.
+
+Meanwhile the classifier learns to leave it nothing.
+"""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""ADMM's primal and dual residuals, layer by layer: does the network really move into the sparsity set?"""
+"""ADMM's primal and dual residuals by layer: does the network move into the sparsity set?"""
 
 from collections.abc import Mapping
 
@@ -58,7 +58,10 @@ def residuals(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def _relative(residuals: pd.DataFrame) -> pd.DataFrame:
-    """Residuals relative to the weights, one row an experiment, defence, layer (or all of them) and epoch."""
+    """Return residuals relative to the weights.
+
+    There is one row an experiment, defence, layer (or all of them) and epoch.
+    """
     if residuals.empty:
         return residuals
     squares = residuals.assign(

@@ -1,4 +1,4 @@
-"""ROC curves on logarithmic axes, where the low false-positive rates are that decide."""
+"""ROC curves on logarithmic axes, which show the low false-positive rates that decide."""
 
 from collections.abc import Mapping
 
@@ -13,9 +13,9 @@ from mia_pruning.reporting.interactive import Panel, dotted, line, panel
 from mia_pruning.reporting.style import colours, in_order, name_beside, readable, web_colours
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
-#: where the curve of a guarantee is drawn
+#: The curve of a guarantee is drawn at these false-positive rates.
 FPR = np.logspace(-3, 0, 61)
-#: the share of members above which a bound cannot be told from the frame
+#: A bound above this share of members cannot be told from the frame.
 ALMOST_ALL = 0.95
 DASHED = "a dashed line is the most that any attack can reach against what a defence promises, if members are drawn one by one"
 
@@ -99,7 +99,10 @@ def roc(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def _binding(guarantees: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
-    """experiment -> defence -> the most true positives that its weakest promise allows; not where that is all of them."""
+    """Return the most true positives that the weakest promise allows.
+
+    The keys are experiment, then defence. A promise that allows almost all of them is left out.
+    """
     found: dict[str, dict[str, np.ndarray]] = {}
     for (experiment, defence), part in guarantees.dropna(subset=["epsilon"]).groupby(
         ["experiment", "defence"], sort=False
@@ -156,7 +159,10 @@ def _shown_attacks(aucs: pd.DataFrame, headline: str) -> list[str]:
 
 
 def _finding(results: pd.DataFrame) -> str:
-    """At the lowest false-positive rate of which the study can speak, over all adaptive attacks, drawn or not."""
+    """State the highest true-positive rate of all adaptive attacks, drawn or not.
+
+    It is that at the lowest false-positive rate of which the study can speak.
+    """
     rows = pick(results, attacker="adaptive")
     for metric, fpr in sorted(TPR_AT.items(), key=lambda item: item[1]):
         at_rate = pick(rows, metric=metric)

@@ -1,4 +1,4 @@
-"""How far a subnetwork's answers are from the dense network's, against its sparsity."""
+"""The distance of a subnetwork's answers from the dense network's, against its sparsity."""
 
 from collections.abc import Mapping
 

@@ -23,7 +23,7 @@ DENSE = (
     " The grey line joins dense networks that were trained for longer or shorter: what lies below it is better than to stop "
     "training at its accuracy."
 )
-#: of attack accuracy, left free above and below
+#: This much attack accuracy is left free above and below.
 MARGIN = 0.01
 
 
@@ -90,7 +90,8 @@ def trade_off(tables: Tables, headline: Mapping[str, str]) -> Drawing:
 
 
 def _named(attack: Mapping[str, str]) -> str:
-    """
+    """Return the attack as titles and sentences name it.
+
     >>> _named(STRONGEST), _named({"attack": "shadow_network", "attacker": "adaptive"})
     ('the strongest attack', 'shadow network')
     """
@@ -98,7 +99,10 @@ def _named(attack: Mapping[str, str]) -> str:
 
 
 def frontier_of(table: pd.DataFrame, results: pd.DataFrame) -> tuple[list[float], list[float]]:
-    """The line through the dense networks that others are matched with: their test and attack accuracies, by the former."""
+    """Return the line through the dense networks that defences are matched with.
+
+    It is their test and attack accuracies, ordered by the former.
+    """
     names = set(results.loc[results["frontier"], "defence"])
     dense = (
         table[table["defence"].isin(names)]
@@ -127,9 +131,10 @@ def _draw(axis: plt.Axes, table: pd.DataFrame, colour: Mapping[str, tuple]) -> N
 def _panel(
     table: pd.DataFrame, results: pd.DataFrame, *, seen: list[float], explained: bool
 ) -> Panel:
-    """Each defence as a point that tells its numbers and its compression.
+    """Return a panel with each defence as a point that shows its numbers and its compression.
 
-    seen: the attack accuracies that the panel has room for; explained: whether a legend names the colours.
+    seen: the attack accuracies that the panel has room for; explained: whether a legend names the
+    colours.
     """
     experiment, attack, attacker = table[["experiment", "attack", "attacker"]].iloc[0]
     compression = pick(results, experiment=experiment, metric="compression").set_index("defence")[
@@ -181,7 +186,10 @@ def _interval(row: pd.Series, name: str) -> str:
 
 
 def _finding(table: pd.DataFrame, compression: pd.Series) -> str:
-    """Which pruned network has the lowest attack accuracy and which of all networks, and what it costs in test accuracy."""
+    """Name the pruned network with the lowest attack accuracy, and the network of all.
+
+    Each is named with what it costs in test accuracy.
+    """
     sentences = []
     about = ["experiment", "attack", "attacker"]
     for (experiment, attack, attacker), rows in table.dropna(subset=["attack_accuracy"]).groupby(

@@ -10,7 +10,7 @@ from mia_pruning.reporting.curves import joined
 from mia_pruning.reporting.style import colours, in_order, name_beside, readable
 from mia_pruning.reporting.tables import Drawing, Tables, pick
 
-#: points of a curve, up to which each has a mark
+#: Every point of a curve has a mark if there are at most this many.
 FEW = 5
 
 

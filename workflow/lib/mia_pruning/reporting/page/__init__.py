@@ -1,1 +1,1 @@
-"""What the report shows, part by part, as plain values; how it looks is the templates' business."""
+"""The contents of the report, part by part, as plain values; the templates decide how it looks."""

@@ -14,7 +14,10 @@ KEYS = [*WHERE, *ATTACKER]
 
 
 def agreement_table(agreement: pd.DataFrame) -> Table | None:
-    """One row an experiment, defence, attack and attacker, the mean over seeds; None where nothing was measured."""
+    """Tabulate one row an experiment, defence, attack and attacker, the mean over seeds.
+
+    None where nothing was measured.
+    """
     if agreement.empty:
         return None
     shares = agreement.astype(dict.fromkeys(OTHER, object)).fillna(dict.fromkeys(OTHER, ""))
@@ -48,14 +51,14 @@ def _heads(key: tuple[str, ...]) -> Iterator[Cell]:
 
 
 def _shares(part: pd.DataFrame) -> Iterator[Cell]:
-    """Coverage and stability."""
+    """Yield coverage and stability."""
     for metric in ("coverage", "stability"):
         row = pick(part, metric=metric).iloc[0]
         yield Cell(_with_chance(row), float(row["value"]))
 
 
 def _alike(pairs: pd.DataFrame | None) -> Iterator[Cell]:
-    """The most and the least alike attack; empty where there is no other that finds members."""
+    """Yield the most and the least alike attack; empty where no other one finds members."""
     for position in (-1, 0):
         if pairs is None:
             yield Cell("", "")

@@ -1,4 +1,7 @@
-"""The answer in a few sentences, each made from the verdicts: what pruning did at each rate, and how the claims fared."""
+"""The answer in a few sentences, each made from the verdicts.
+
+They say what pruning did at each rate, and how the claims fared.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -11,9 +14,9 @@ from mia_pruning.reporting.sentences import with_interval
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
 
-#: what an effect on attacks is an effect on
+#: An effect on attacks is an effect on this metric.
 ATTACKED = "attack_accuracy"
-#: what claims.yaml says where a claim is not the paper's
+#: In claims.yaml this stands where a claim is not the paper's.
 OURS = "not the paper's claim"
 
 
@@ -24,7 +27,11 @@ def conclusion(
     differences: pd.DataFrame,
     headline: Mapping[str, str],
 ) -> list[str]:
-    """What each defence of the first claim did to the headline attack and to the strongest, all intervals corrected."""
+    """Say what each defence of the first claim did to the headline attack and to the strongest.
+
+    All intervals of attacks are corrected. Then follow the comparison at matched accuracy and how
+    the claims fared.
+    """
     first = claims["claims"][0]
     judged = pick(verdicts, claim=first["id"], defence=first["defences"])
     sentences = [
@@ -50,7 +57,7 @@ def _effect(
     differences: pd.DataFrame,
     headline: Mapping[str, str],
 ) -> str:
-    """What one defence did to the attacks, and to the network's accuracy."""
+    """Say what one defence did to the attacks, and to the network's accuracy."""
     about = {key: rows.iloc[0][key] for key in WHERE}
     tested = rows[
         (rows["verdict"] != NOT_TESTED) & (rows["metric"] == ATTACKED) & (rows["minus"] != "")
@@ -87,7 +94,7 @@ def _effect(
 
 
 def _did(row: Mapping[str, Any]) -> str:
-    """What the corrected verdict on "lowers" says happened.
+    """Return what happened, by the corrected verdict on "lowers".
 
     >>> _did({"corrected": "refuted", "corrected_low": 0.01}), _did({"corrected": "refuted", "corrected_low": 0.0})
     ('raised', 'did not lower')
@@ -98,7 +105,7 @@ def _did(row: Mapping[str, Any]) -> str:
 
 
 def whose(row: Mapping[str, Any]) -> str:
-    """The attack of a verdict, as sentences name it."""
+    """Return the attack of a verdict, as sentences name it."""
     return (
         "the strongest attack"
         if row["attack"] == STRONGEST["attack"]
@@ -111,7 +118,7 @@ def _points(row: Mapping[str, Any]) -> str:
 
 
 def _from(row: Mapping[str, Any], results: pd.DataFrame) -> str:
-    """What the difference starts from."""
+    """Return a clause with the value that the difference starts from."""
     wanted = {key: row[key] for key in ("experiment", "metric", *ATTACKER)}
     found = pick(results, defence=row["minus"], **wanted)
     return f", from {found['value'].iloc[0]:.3f}" if len(found) else ""
@@ -120,7 +127,10 @@ def _from(row: Mapping[str, Any], results: pd.DataFrame) -> str:
 def _at_matched_accuracy(
     claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]
 ) -> Iterator[str]:
-    """Whether pruning does more than a dense network of the same test accuracy: of the first claim that asks it."""
+    """Say whether pruning does more than a dense network of the same test accuracy.
+
+    The verdicts are those on the first claim that asks it.
+    """
     asking = [
         claim
         for claim in claims["claims"]
@@ -146,7 +156,11 @@ def _at_matched_accuracy(
 
 
 def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
-    """How the paper's claims fared, corrected: by the headline attack, by the strongest, and those that no attack is part of."""
+    """Say how the paper's claims fared, corrected.
+
+    First by the headline attack, then by the strongest, then those that no attack is part of; at
+    last those that were not tested.
+    """
     papers = [claim["id"] for claim in claims["claims"] if claim["number"] != OURS]
     judged = verdicts[verdicts["claim"].isin(papers)]
     headline = (
@@ -189,7 +203,8 @@ def tally(claims: Mapping[str, Any], verdicts: pd.DataFrame) -> list[str]:
 
 
 def _named(verdicts: Iterable[tuple[str, str]]) -> str:
-    """
+    """List the names of claims by their verdicts.
+
     >>> _named([("C1", "refuted"), ("C2", "supported"), ("C3", "refuted")])
     'supported C2; refuted C1, C3'
     """

@@ -23,24 +23,24 @@ from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import WHERE, attack_order, pick
 
 KEYS = [*WHERE, "attack", "attacker"]
-#: false-positive rates that are shown even where there are too few non-members for them
+#: These false-positive rates are shown even where there are too few non-members for them.
 LOW_FPR = (0.01, 0.001)
-#: stands for the attack's own threshold in the place of an allowed false-positive rate
+#: This stands for the attack's own threshold in the place of an allowed false-positive rate.
 OWN_THRESHOLD = -1.0
 PRECISION = (
     "share of members among those taken for members, if 1 / 10 / 50 % of all examples are members"
 )
 
-#: Mark of an attack that is less accurate than the correctness attack, which learns nothing.
+#: This marks an attack less accurate than the correctness attack, which learns nothing.
 BELOW = " †"
 
 
 def privacy_matrix(results: pd.DataFrame, correctness: str | None = None) -> Table:
-    """Attack accuracy: one row an experiment and defence, one column an attacker.
+    """Tabulate attack accuracy: one row an experiment and defence, one column an attacker.
 
-    The interval is the cell's hint. correctness: the attack that guesses by right and wrong answers, if the
-    study has it. An attack whose interval ends below it on the same defence is marked. Attackers who know
-    members are measured on other examples and are not marked.
+    The interval is the cell's hint. correctness: the attack that guesses by right and wrong
+    answers, if the study has it. An attack whose interval ends below it on the same defence is
+    marked. Attackers who know members are measured on other examples and are not marked.
     """
     rates = pick(results, metric="attack_accuracy")
     attackers = sorted(
@@ -71,12 +71,15 @@ def privacy_matrix(results: pd.DataFrame, correctness: str | None = None) -> Tab
 
 
 def _value(row: Mapping[str, Any] | None) -> float:
-    """Value of a row of the results; NaN where there is none."""
+    """Return the value of a row of the results; NaN where there is none."""
     return float("nan") if row is None else float(row["value"])
 
 
 def _shaded(row: Mapping[str, Any] | None, correctness: float) -> Cell:
-    """Attack accuracy with a bar of what exceeds guessing, and a mark where it is below correctness."""
+    """Return attack accuracy with a bar of what exceeds guessing.
+
+    A mark shows that it is below the accuracy of the correctness attack.
+    """
     value = _value(row)
     if pd.isna(value):
         return Cell("", "")
@@ -93,7 +96,10 @@ def _shaded(row: Mapping[str, Any] | None, correctness: float) -> Cell:
 
 
 def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
-    """One row an experiment, defence, attack and attacker, with every measure of privacy and its interval."""
+    """Tabulate every measure of privacy with its interval.
+
+    There is one row an experiment, defence, attack and attacker.
+    """
     attacked = results[results["attack"] != ""]
     rates = [
         (metric, fpr)
@@ -141,7 +147,10 @@ def every_attack(results: pd.DataFrame, operating: pd.DataFrame) -> Table:
 
 
 def _counts(operating: pd.DataFrame) -> dict[tuple, Counts]:
-    """Counts over seeds by experiment, defence, attack, attacker and allowed rate, or `OWN_THRESHOLD`."""
+    """Return counts over seeds by experiment, defence, attack, attacker and allowed rate.
+
+    `OWN_THRESHOLD` stands in the place of a rate for the attack's own threshold.
+    """
     points = operating.fillna({"allowed_fpr": OWN_THRESHOLD}).groupby([*KEYS, "allowed_fpr"])
     summed = points[[field.name for field in fields(Counts)]].sum()
     rows = zip(summed.index, summed.to_numpy(), strict=True)
@@ -149,13 +158,19 @@ def _counts(operating: pd.DataFrame) -> dict[tuple, Counts]:
 
 
 def _populations_needed(operating: pd.DataFrame) -> dict[tuple, float]:
-    """Size of population that resolves a rate, by the keys of `_counts`, where it is too small."""
+    """Return the size of population that resolves a rate, where the study's is too small.
+
+    The keys are those of `_counts`.
+    """
     unresolved = operating.dropna(subset=["population_needed"])
     return unresolved.groupby([*KEYS, "allowed_fpr"])["population_needed"].max().to_dict()
 
 
 def _precision_cell(counted: Counts | None) -> Cell:
-    """The precision at each member share; empty where the rate is not resolved or nobody was taken for a member."""
+    """Return the cell of the precision at each member share.
+
+    It is empty where the rate is not resolved or no example was taken for a member.
+    """
     found = [counted.precision(share) for share in MEMBER_SHARES.values()] if counted else []
     if not found or found[0].value is None:
         return Cell("", "")
@@ -166,9 +181,10 @@ def _precision_cell(counted: Counts | None) -> Cell:
 def _rate_cell(
     rate: Mapping[str, Any] | None, counted: Counts | None, population_needed: float | None
 ) -> Cell:
-    """The rate with its interval and the realised false-positive rate, or that there are too few non-members.
+    """Return the cell of a rate with its interval and the realised false-positive rate.
 
-    A population that does not resolve the rate is named with the size that would.
+    It says so where there are too few non-members. A population that does not resolve the rate is
+    named with the size that would.
     """
     if rate is not None and not pd.isna(rate["value"]):
         cell = measured_cell(rate)

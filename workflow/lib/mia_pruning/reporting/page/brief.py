@@ -1,4 +1,4 @@
-"""The answer for who has a minute: two sentences and three numbers, none stronger than its interval."""
+"""The answer in a minute: two sentences and three numbers, none stronger than its interval."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mia_pruning.reporting.sentences import interval, number
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
 
-#: significant digits of a rate of compression
+#: A rate of compression is printed with this many significant digits.
 DIGITS = 3
 NO_VERDICTS = "it has no verdicts"
 UNMATCHED = "it was not compared with unpruned networks of the same test accuracy"
@@ -21,7 +21,7 @@ UNMATCHED = "it was not compared with unpruned networks of the same test accurac
 
 @dataclass(frozen=True)
 class KeyNumber:
-    """interval: its ends, in words; about: what it is the number of."""
+    """A number of the answer. interval: its ends, in words; about: what it is the number of."""
 
     value: str
     interval: str
@@ -41,7 +41,10 @@ def brief(
     differences: pd.DataFrame,
     headline: Mapping[str, str],
 ) -> Brief:
-    """What pruning did to the strongest attack, or where there is none to the headline attack, all intervals corrected."""
+    """Say what pruning did to the strongest attack.
+
+    Where there is none, the headline attack is meant. Intervals of its changes are corrected.
+    """
     first = claims["claims"][0]
     of_first = pick(verdicts, claim=first["id"], defence=first["defences"])
     attack = attack_shown(of_first, headline)
@@ -57,12 +60,12 @@ def brief(
 
 
 def attack_shown(verdicts: pd.DataFrame, headline: Mapping[str, str]) -> Mapping[str, str]:
-    """The strongest attack, or the headline attack where these verdicts have no strongest."""
+    """Return the strongest attack, or the headline attack where these verdicts have none."""
     return STRONGEST if len(_tested(pick(verdicts, **STRONGEST))) else headline
 
 
 def effect(low: float, high: float) -> str:
-    """What an interval of a difference says happened to it.
+    """Return what happened, by the interval of a difference.
 
     >>> effect(-0.05, -0.01), effect(-0.05, 0.01), effect(0.01, 0.02)
     ('lowered', 'was not shown to lower', 'raised')
@@ -73,13 +76,13 @@ def effect(low: float, high: float) -> str:
 
 
 def _tested(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """What was measured of the accuracy of attacks, against that under another defence."""
+    """Return what was measured of the accuracy of attacks, minus that under another defence."""
     rows = verdicts[(verdicts["verdict"] != NOT_TESTED) & (verdicts["minus"] != "")]
     return pick(rows, metric=ATTACKED).dropna(subset=["corrected_low", "corrected_high"])
 
 
 def _cases(verdicts: pd.DataFrame, attack: Mapping[str, str]) -> pd.DataFrame:
-    """One row an experiment and pruned network, with what happened there."""
+    """Return one row an experiment and pruned network, with what happened there."""
     rows = pick(_tested(verdicts), **attack).drop_duplicates(WHERE)
     ends = zip(rows["corrected_low"], rows["corrected_high"], strict=True)
     return rows.assign(effect=[effect(*both) for both in ends])
@@ -91,7 +94,10 @@ def _matched(
     attack: Mapping[str, str],
     cases: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The same cases against dense networks of their test accuracy, of the first claim that asks it."""
+    """Return the same cases against dense networks of their test accuracy.
+
+    The verdicts are those on the first claim that asks it.
+    """
     asking = [
         claim["id"]
         for claim in claims["claims"]
@@ -107,13 +113,14 @@ def _unanswered(verdicts: pd.DataFrame) -> str:
 
 
 def _rate(row: Mapping[str, Any], results: pd.DataFrame) -> str:
-    """The compression of a case, in few digits; nothing where it is not known."""
+    """Return the compression of a case in few digits, or an empty text where it is not known."""
     found = pick(results, metric="compression", **{key: row[key] for key in WHERE})["value"]
     return f"{found.iloc[0]:.{DIGITS}g}" if len(found) else ""
 
 
 def _effects(cases: pd.DataFrame) -> str:
-    """
+    """Say what pruning did to the attack, and where.
+
     >>> both = {"experiment": "e", "attack": "strongest", "attacker": "any"}
     >>> rows = [("a", "lowered", "40"), ("b", "was not shown to lower", "5"), ("c", "was not shown to lower", "16")]
     >>> _effects(pd.DataFrame(rows, columns=["defence", "effect", "rate"]).assign(**both))[:70]
@@ -137,12 +144,15 @@ def _beside_dense(matched: pd.DataFrame) -> str:
 
 
 def _grouped(cases: pd.DataFrame) -> list[tuple[str, str]]:
-    """What happened, and where that was, in the order of the cases."""
+    """Return what happened, and where that was, in the order of the cases."""
     return [(what, _where(part, cases)) for what, part in cases.groupby("effect", sort=False)]
 
 
 def _where(part: pd.DataFrame, cases: pd.DataFrame) -> str:
-    """Which of the cases: by their rates of compression or names in one experiment, else how many."""
+    """Say which of the cases these are.
+
+    In one experiment they are named by their rates of compression or names, else counted.
+    """
     if len({*cases["experiment"]}) > 1:
         return f"in {len(part)} of {len(cases)} cases"
     if "" in {*cases["rate"]} or len({*cases["rate"]}) < len(cases):
@@ -152,7 +162,8 @@ def _where(part: pd.DataFrame, cases: pd.DataFrame) -> str:
 
 
 def _listed(parts: Sequence[str], last: str = " and") -> str:
-    """
+    """Join parts with commas, and the last one by a word.
+
     >>> _listed(["a"]), _listed(["a", "b", "c"], " or")
     ('a', 'a, b or c')
     """
@@ -161,7 +172,7 @@ def _listed(parts: Sequence[str], last: str = " and") -> str:
 
 
 def _cost(cases: pd.DataFrame, differences: pd.DataFrame) -> str:
-    """What the cases changed in test accuracy; nothing where that is not known."""
+    """Say what the cases changed in test accuracy; the text is empty where that is not known."""
     changes = [row for case in cases.to_dict("records") for row in _change(case, differences)]
     ends = [
         number(found, "test_accuracy", signed=True)
@@ -180,7 +191,7 @@ def _change(case: Mapping[str, Any], differences: pd.DataFrame) -> list[pd.Serie
 
 
 def _shown_experiment(cases: pd.DataFrame) -> str:
-    """Where the numbers are from, if the study has several experiments."""
+    """Say where the numbers are from, if the study has several experiments."""
     return (
         f" for {readable(cases.iloc[0]['experiment'])}" if len({*cases["experiment"]}) > 1 else ""
     )
@@ -189,7 +200,10 @@ def _shown_experiment(cases: pd.DataFrame) -> str:
 def _numbers(
     case: pd.Series, where: str, results: pd.DataFrame, differences: pd.DataFrame
 ) -> Iterator[KeyNumber]:
-    """Of one case: the attack without it, and what it changes in that attack and in test accuracy."""
+    """Yield the numbers of one case: the attack without it, and what it changes.
+
+    The changes are those of that attack and of test accuracy.
+    """
     about = {key: case[key] for key in ("experiment", *ATTACKER)}
     for _, row in pick(results, metric=ATTACKED, defence=case["minus"], **about).iterrows():
         ends = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"

@@ -1,4 +1,7 @@
-"""Tables of what defences do: utility, privacy under each attacker, compression, and what was promised and proved."""
+"""Tables of what defences do: utility, privacy under each attacker, compression, and cost.
+
+Further tables hold what was promised and what was proved.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,13 +27,17 @@ from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import WHERE, pick
 from mia_pruning.types import BASELINE
 
-#: the balanced accuracy of who knows nothing
+#: An attacker who knows nothing has this balanced accuracy.
 GUESSING = 0.5
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of the overview: which rows of the results it shows; bar_from: where the bar behind the number begins, if any."""
+    """A column of the overview.
+
+    chosen: which rows of the results it shows; bar_from: where the bar behind the number begins,
+    if any.
+    """
 
     label: str
     about: str
@@ -39,7 +46,7 @@ class Measure:
 
 
 def measures(headline: Mapping[str, str]) -> list[Measure]:
-    """The columns of the overview, by what they are about."""
+    """List the columns of the overview, ordered by what they are about."""
     short = readable(headline["attack"])
     attack = f"{short}, {readable(headline['attacker'])}"
     rates = [
@@ -119,7 +126,7 @@ def measures(headline: Mapping[str, str]) -> list[Measure]:
 
 
 def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
-    """One row an experiment and defence; measures that no defence has are left out."""
+    """Tabulate one row an experiment and defence; measures that no defence has are left out."""
     shown = [
         (m, rows_by(found, WHERE))
         for m in measures(headline)
@@ -166,7 +173,7 @@ def overview(results: pd.DataFrame, headline: Mapping[str, str]) -> Table:
 
 
 def changes(differences: pd.DataFrame, headline: Mapping[str, str]) -> Table:
-    """Paired differences of each defence to the baseline, in points."""
+    """Tabulate paired differences of each defence to the baseline, in points."""
     against = pick(differences, minus=BASELINE)
     shown = {
         "test accuracy": {"metric": "test_accuracy"},
@@ -201,7 +208,7 @@ def changes(differences: pd.DataFrame, headline: Mapping[str, str]) -> Table:
 
 
 def guarantees_table(guarantees: pd.DataFrame) -> Table | None:
-    """The weakest guarantee over seeds of each defence that has one."""
+    """Tabulate the weakest guarantee over seeds of each defence that has one; None without any."""
     weakest = (
         guarantees.sort_values("epsilon", ascending=False)
         .groupby(WHERE, sort=False)
@@ -234,7 +241,7 @@ def guarantees_table(guarantees: pd.DataFrame) -> Table | None:
 
 
 def audits(tables: Mapping[str, pd.DataFrame]) -> tuple[Table, list[dict[str, Any]]]:
-    """The audit of each defence, and the rows that contradict a promise."""
+    """Return the table of each defence's audit, and the rows that contradict a promise."""
     found = audit(tables["audit"], tables["guarantees"])
     columns = [
         Column("experiment"),
@@ -261,7 +268,10 @@ def audits(tables: Mapping[str, pd.DataFrame]) -> tuple[Table, list[dict[str, An
 
 
 def _audit_cells(row: Mapping[str, Any]) -> list[Any]:
-    """A bound of 0 is no bound. No epsilon is promised where the accountant's is beyond the audit."""
+    """Return the cells of a row of the audits.
+
+    A bound of 0 is no bound. No epsilon is promised where the accountant's is beyond the audit.
+    """
     bounds = [row[name] for name in ("epsilon", "largest", "steinke")]
     promised = "none" if row["verdict"] == UNPROMISED else "beyond the audit"
     if row["promised"] is not None:
@@ -280,7 +290,10 @@ def _audit_cells(row: Mapping[str, Any]) -> list[Any]:
 
 
 def projections(projection: pd.DataFrame) -> Table | None:
-    """What the hard projection did to each defence and to the layer that it took most from; None where nothing was pruned."""
+    """Tabulate what the hard projection did to each defence, and to the layer it took most from.
+
+    None where nothing was pruned.
+    """
     rows = [[*cells] for cells in _projection_rows(projection)] if len(projection) else []
     labels = (
         "experiment",

@@ -1,4 +1,4 @@
-"""The single examples of a study: their pictures, and who protects them."""
+"""The single examples of a study: their pictures, and which defences protect them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def exposure_view(
     experiment: str,
     dataset: str,
 ) -> dict[str, Any]:
-    """The most exposed examples with their pictures, and how each defence treats them."""
+    """Return the most exposed examples with their pictures, and how each defence treats them."""
     exposed = tables["exposed"]
     of_experiment = pick(tables["exposure_correlation"], experiment=experiment)
     correlations = rows_by(of_experiment, ["defence"])
@@ -86,7 +86,10 @@ def exposure_view(
 
 
 def _correlation_cells(row: Mapping[str, Any] | None) -> list[Cell]:
-    """The correlation with its interval, and the reliability that it is corrected by; empty where neither was measured."""
+    """Return the correlation with its interval, and the reliability that it is corrected by.
+
+    Both cells are empty where neither was measured.
+    """
     if row is None:
         return [Cell("", ""), Cell("", "")]
     agreement = f"{row['reliability']:.3f} \u00b1 {row['reliability_error']:.3f}"
@@ -100,7 +103,7 @@ def _correlation_cells(row: Mapping[str, Any] | None) -> list[Cell]:
 
 
 def needs_table(needs: list[dict[str, str]]) -> Table:
-    """What each attack had."""
+    """Tabulate what each attack had."""
     labels = ("attack", "plug-in", "experiment", "protocol", "asks for", "learns from")
     rows = [
         [

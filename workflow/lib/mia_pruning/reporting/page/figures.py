@@ -10,12 +10,12 @@ from mia_pruning.reporting.page.parts import Figure
 from mia_pruning.reporting.style import readable
 from mia_pruning.traits import FigureTraits
 
-#: a plotted table of more bytes stays beside the page
+#: A plotted table of more bytes than this stays in its own file, beside the page.
 MOST_CARRIED = 300_000
 
 
 def figures_by_section(drawn: Mapping[str, str], sizes: str) -> dict[str, list[Figure]]:
-    """The figures that were drawn, by the section's anchor, in their order.
+    """Return the figures that were drawn, by the section's anchor, in their order.
 
     drawn: name -> svg, its table and words beside it.
     """

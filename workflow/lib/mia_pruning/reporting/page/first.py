@@ -1,4 +1,4 @@
-"""The first screen: the answer in brief and in full, a picture of each experiment, and the verdicts as lines."""
+"""The first screen: the answer in brief and in full, pictures, and the verdicts as lines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,11 @@ from mia_pruning.reporting.tables import pick
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """whole: the answer with every number; pictures: by experiment, one for each screen; attack: whom these show."""
+    """The contents of the first screen.
+
+    whole: the answer with every number; attack: the one that the pictures show; pictures: by
+    experiment, one for each kind of screen.
+    """
 
     brief: Brief
     whole: list[str]
@@ -41,6 +45,6 @@ def first_screen(source: Source) -> FirstScreen:
 
 
 def _attack(source: Source) -> Mapping[str, str]:
-    """The strongest attack, or the headline attack of a study that has no strongest."""
+    """Return the strongest attack, or the headline attack of a study that has no strongest."""
     by_strongest = pick(source.tables["results"], metric=ATTACKED, **STRONGEST)
     return STRONGEST if len(by_strongest) else source.headline

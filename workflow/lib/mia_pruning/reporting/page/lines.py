@@ -1,4 +1,4 @@
-"""The verdicts as one line each: what is claimed, the verdict, and the interval that decides it as a bar."""
+"""The verdicts, one line each: the claim, its verdict, and the deciding interval as a bar."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from mia_pruning.reporting.sentences import POINTS, number
 from mia_pruning.reporting.style import readable
 from mia_pruning.reporting.tables import pick
 
-#: of a bar's drawing
+#: The drawing of a bar is this wide, in its own units.
 WIDTH = 136.0
-#: lengths that the scale of all bars may have on either side of zero, in points
+#: The scale of all bars has one of these lengths on either side of zero, in points.
 SCALES = (1, 2, 3, 5, 10, 15, 20, 30, 50, 100)
-#: the scale holds intervals up to so many times their median; longer ones end at the frame with an arrow
+#: The scale holds intervals up to this multiple of their median. Longer ones end at the frame with
+#: an arrow.
 LONGEST = 2.0
 ORDER = (SUPPORTED, REFUTED, INCONCLUSIVE, NOT_TESTED)
 PAPERS, CONTROLS = "The paper's claims", "Our controls"
@@ -27,9 +28,9 @@ PAPERS, CONTROLS = "The paper's claims", "Our controls"
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval of a difference, from the drawing's left; holds_from and holds_to: where the claim holds.
+    """An interval of a difference, in units from the drawing's left.
 
-    value: None where it lies beyond the scale.
+    holds_from, holds_to: where the claim holds; value: None where it lies beyond the scale.
     """
 
     low: float
@@ -43,7 +44,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Measured:
-    """One condition of a claim. of: what tells it from the claim's others; bar: None of what is no difference in points."""
+    """One condition of a claim.
+
+    of: what tells it from the claim's other conditions; bar: None where the condition is not on a
+    difference in points.
+    """
 
     value: str
     interval: str
@@ -54,7 +59,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Line:
-    """A claim in one experiment. verdict: the corrected one by `by`; more: what else the page says of it."""
+    """A claim in one experiment.
+
+    verdict: the corrected one by `by`; more: what else the page says of it.
+    """
 
     claim: Mapping[str, Any]
     experiment: str
@@ -72,7 +80,7 @@ class Group:
 
     @property
     def tally(self) -> str:
-        """How many lines have which verdict."""
+        """Return in words how many lines have which verdict."""
         return tally([line.verdict for line in self.lines])
 
 
@@ -85,7 +93,10 @@ class Board:
 
 
 def board(claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]) -> Board:
-    """Every claim's verdict by the strongest attack, or where there is none by the headline attack; all corrected."""
+    """Return every claim's verdict by the strongest attack, all corrected.
+
+    Where there is none by the strongest attack, the verdict is by the headline attack.
+    """
     views = headline_verdicts(claims, verdicts, headline)
     chosen = [
         (view, entry, _deciding(verdicts, view, entry))
@@ -101,7 +112,9 @@ def board(claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[s
 
 
 def scale(ends: Sequence[float]) -> float:
-    """How many points a bar has on either side of zero, so that most intervals are long enough to see.
+    """Return how many points a bar has on either side of zero.
+
+    Most intervals are then long enough to see.
 
     >>> scale([3.0, 5.5, 4.0, 60.0]), scale([]), scale([0.4])
     (10, 1, 1)
@@ -113,7 +126,8 @@ def scale(ends: Sequence[float]) -> float:
 
 
 def tally(verdicts: Sequence[str]) -> str:
-    """
+    """Count verdicts of each kind, in words.
+
     >>> tally(["refuted", "supported", "refuted"])
     '1 supported, 2 refuted'
     """
@@ -125,7 +139,7 @@ def tally(verdicts: Sequence[str]) -> str:
 def _deciding(
     verdicts: pd.DataFrame, view: Mapping[str, Any], entry: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The rows of the verdict that a line shows, one a condition."""
+    """Return the rows of the verdict that a line shows, one a condition."""
     about = {"claim": view["id"], "experiment": entry["experiment"], "defence": entry["defence"]}
     rows = pick(verdicts, **about)
     found = pick(rows, **STRONGEST)
@@ -169,7 +183,7 @@ def _ends(row: Mapping[str, Any]) -> str:
 
 
 def _telling(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What tells a condition from the claim's others, or that it is no difference."""
+    """Yield what tells a condition from the claim's others, or that it is no difference."""
     if len({other["metric"] for other in rows}) > 1 or not row["minus"]:
         yield readable(row["metric"])
     if len({other["minus"] for other in rows if other["metric"] == row["metric"]}) > 1:
@@ -185,7 +199,8 @@ def _longest(row: Mapping[str, Any]) -> float:
 
 
 def _bar(row: Mapping[str, Any], length: float) -> Bar:
-    """
+    """Return the bar of a condition; length: points from zero to either end of the scale.
+
     >>> row = {"direction": "below", "threshold": 0.0, "value": -0.05, "corrected_low": -0.2, "corrected_high": 0.0}
     >>> bar = _bar(row, 10)
     >>> bar.low, bar.value, bar.high, bar.holds_to, bar.cut_left, bar.cut_right
@@ -207,7 +222,7 @@ def _bar(row: Mapping[str, Any], length: float) -> Bar:
 
 
 def at(points: float, length: float) -> float:
-    """Where a difference is in a bar's drawing, at its end if it is beyond.
+    """Return where a difference is in a bar's drawing, at its end if it is beyond.
 
     >>> at(0.0, 10), at(-99.0, 10), at(10.0, 10)
     (68.0, 0.0, 136.0)

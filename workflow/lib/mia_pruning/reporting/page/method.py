@@ -1,4 +1,4 @@
-"""How the study was measured, what its results were made from, and how to make them again."""
+"""The sections on the study's method, its results' provenance and the command that repeats it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -177,7 +177,7 @@ def environment(source: Source) -> Section:
 
 
 def _made_at(records: list[Mapping[str, Any]], found: Mapping[str, Any]) -> Iterator[Text]:
-    """What to know where the results are of another commit than the page, or of none."""
+    """Yield notes on results of another commit than the page's, or of none, and on changes."""
     made_at = Counter((record["commit"], bool(record["dirty"])) for record in records)
     if [*made_at] != [(found["commit"], bool(found["dirty"]))]:
         jobs = [

@@ -1,6 +1,7 @@
-"""What a section of the page is made of. `kind` names the macro of parts.html.j2 that draws a part.
+"""Parts that a section of the page is made of.
 
-Text may be `Markup`, which the page takes as it is; all other text is escaped.
+`kind` names the macro of parts.html.j2 that draws a part. Text may be `Markup`, which the page
+takes as it is. All other text is escaped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,10 @@ Part = Any
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. look: a style of the page, such as `note` or `failed`; strong: what it begins with."""
+    """A paragraph.
+
+    look: a style of the page, such as `note` or `failed`; strong: what it begins with.
+    """
 
     kind: ClassVar = "text"
     text: str
@@ -64,8 +68,9 @@ class Faces:
 
 @dataclass(frozen=True)
 class Figure:
-    """data: the drawing as an address; csv: its table, unless that is too large for the page.
+    """A figure of the page.
 
+    data: the drawing as an address; csv: its table, unless that is too large for the page;
     columns: what the table holds; sizes: how much stands behind the numbers.
     """
 
@@ -102,12 +107,15 @@ class Section:
 
 
 def noted(table: Table | None, note: str) -> list[Table]:
-    """The table with what is read below it, after what it says itself; nothing where there is no table."""
+    """Return the table with a note to be read below it; nothing where there is no table.
+
+    The note comes after what the table says itself.
+    """
     if table is None:
         return []
     return [replace(table, note=Markup(" ").join(filter(None, (table.note, note))))]
 
 
 def given(*parts: Part | None) -> list[Part]:
-    """Those of the parts that the study has."""
+    """Return those of the parts that the study has."""
     return [part for part in parts if part is not None]

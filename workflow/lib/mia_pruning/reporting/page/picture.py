@@ -1,4 +1,4 @@
-"""The picture of the first screen: each defence as a point that is named in its place, families joined by lines."""
+"""The picture of the first screen: each defence as a named point, families joined by lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +16,25 @@ from mia_pruning.reporting.tables import pick, wide
 from mia_pruning.types import BASELINE
 
 CHANCE = 0.5
-#: of the picture: text and the height of its line, points; what is left free on each side, on the right as a share
+#: Text has this size, its lines are this many times as high, and points have this radius.
 TEXT, LINE, RADIUS = 12.0, 1.2, 4.5
+#: This much is left free on each side of the picture, on the right as a share of its width.
 LEFT, TOP, RIGHT, BOTTOM = 46.0, 14.0, 0.16, 42.0
-#: width and height on a wide and on a narrow screen
+#: The picture has these widths and heights on a wide and on a narrow screen.
 SIZES = {"wide": (580.0, 430.0), "narrow": (350.0, 390.0)}
-#: of what is shown, left free around it, and the smallest range of an axis
+#: An axis has this share of what it shows free at either end, and at least this range.
 MARGIN, LEAST = 0.08, 0.02
-#: a name so far from its point is joined to it
+#: A name farther than this from its point is joined to it by a line.
 APART = 10.0
 
 
 @dataclass(frozen=True)
 class Point:
-    """look: `pruned` or `dense`; about: its numbers; box: of its name, None where there is no room for it."""
+    """A defence in the picture.
+
+    look: `pruned` or `dense`; about: its numbers; box: that of its name, None where there is no
+    room for it.
+    """
 
     x: float
     y: float
@@ -49,7 +54,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Picture:
-    """look: the screen it is for; joins: lines through families, each with the family's look."""
+    """The trade-off of an experiment as drawn for one kind of screen.
+
+    look: the screen it is for; joins: lines through families, each with the family's look.
+    """
 
     look: str
     width: float
@@ -63,7 +71,7 @@ class Picture:
 
     @property
     def looks(self) -> set[str]:
-        """Of its points, and as `joined pruned` or `joined dense` of its lines."""
+        """Return the looks of its points, and `joined pruned` or `joined dense` for its lines."""
         return {
             *(point.look for point in self.points),
             *(f"joined {look}" for look, _ in self.joins),
@@ -81,7 +89,7 @@ def pictures(
     attack: Mapping[str, str],
     first: Sequence[str] = (),
 ) -> list[Picture]:
-    """The trade-off of an experiment for each screen; none where it has no result of the attack.
+    """Return the trade-off of an experiment for each screen; none without results of the attack.
 
     first: defences whose names are placed before others, after the baseline.
     """
@@ -97,7 +105,10 @@ def pictures(
 
 
 def trade_off(results: pd.DataFrame, experiment: str, attack: Mapping[str, str]) -> pd.DataFrame:
-    """Test accuracy, attack accuracy, compression and whether it is of the frontier: one row a defence."""
+    """Return one row a defence: test accuracy, attack accuracy, compression and `frontier`.
+
+    `frontier` tells whether it is one of the dense networks that defences are matched with.
+    """
     chosen = {
         "test_accuracy": {"metric": "test_accuracy"},
         "attack_accuracy": {"metric": "attack_accuracy", **attack},
@@ -111,9 +122,10 @@ def trade_off(results: pd.DataFrame, experiment: str, attack: Mapping[str, str])
 
 
 def families(shown: pd.DataFrame, settings: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Defences that differ in one respect, in its order: networks pruned at several rates, and dense ones of several accuracies.
+    """Group defences that differ in one respect, in its order.
 
-    Each is the look of its line and its defences.
+    These are networks pruned at several rates, and dense ones of several accuracies. Each family
+    is the look of its line and its defences.
     """
     dense = shown[shown["frontier"]].sort_values("test_accuracy")["defence"].tolist()
     by_kind: dict[tuple[str, ...], list[str]] = {}
@@ -124,7 +136,10 @@ def families(shown: pd.DataFrame, settings: Mapping[str, Any]) -> list[tuple[str
 
 
 def _kind(defence: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a pruned defence shares with its family: what is minimised, the set of networks and the way into it."""
+    """Return what a pruned defence shares with its family.
+
+    That is what is minimised, the set of networks and the way into it.
+    """
     pair = settings["defences"][defence]
     constraint = settings["constraints"][pair["constraint"]]
     return pair["objective"], constraint["use"], constraint.get("solver", "")
@@ -166,7 +181,7 @@ def _picture(
 
 
 def _size(row: Mapping[str, Any]) -> tuple[float, float]:
-    """Of a defence's name; those of pruned networks are bold."""
+    """Return width and height of a defence's name; those of pruned networks are bold."""
     weight = "bold" if row["compression"] > 1 else "normal"
     return text_width(readable(row["defence"]), TEXT, weight), LINE * TEXT
 
@@ -176,14 +191,14 @@ def _rounded(*values: float) -> tuple[float, ...]:
 
 
 def _ends(low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
-    """What an axis shows: all of the intervals, with a margin."""
+    """Return the ends of an axis, which hold all of the intervals with a margin."""
     least, most = min(low), max(high)
     room = max(MARGIN * (most - least), LEAST / 2)
     return least - room, most + room
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round percentages between the ends.
+    """Return round percentages between the ends, as fractions.
 
     >>> _ticks(0.49, 0.66)
     [0.5, 0.55, 0.6, 0.65]
@@ -210,7 +225,7 @@ def _point(
 
 
 def _leader(centre: tuple[float, float], box: Box | None) -> Line | None:
-    """The line from a point to a name that is not right beside it."""
+    """Return the line from a point to a name that is not right beside it, else None."""
     end = box.nearest(*centre) if box else centre
     return (centre, _rounded(*end)) if dist(centre, end) > APART else None
 

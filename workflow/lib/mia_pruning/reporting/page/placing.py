@@ -1,4 +1,4 @@
-"""Where the names of points go: beside their points, over no other name, no point and outside nothing."""
+"""Places of points' names: beside their points, over no other name or point, inside a frame."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ from math import cos, dist, pi, sin
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
-#: lengths are in the units of the picture; a name keeps this distance from all else
+#: A name keeps this distance from all else. Lengths are in the units of the picture.
 GAP = 3.0
-#: distances of a name from its point that are tried, and directions
+#: These distances of a name from its point are tried, in this many directions.
 DISTANCES, DIRECTIONS = (9, 14, 20, 28, 38, 50, 64, 80, 100), 16
-#: points whose names are placed
+#: At most this many points get a name, the first ones.
 MOST_NAMED = 24
-#: what counts against a place as so much distance: a line behind the name, another point on the way to it or nearer to it
+#: Against a place counts as so much distance: a line behind the name, or another point on the way
+#: to it or nearer to it.
 CROSSED, MISTAKEN = 30.0, 200.0
 
 
@@ -27,7 +28,8 @@ class Box:
     bottom: float
 
     def overlaps(self, other: "Box") -> bool:
-        """
+        """Return whether the boxes share more than an edge.
+
         >>> Box(0, 0, 2, 2).overlaps(Box(1, 1, 3, 3)), Box(0, 0, 2, 2).overlaps(Box(2, 0, 3, 2))
         (True, False)
         """
@@ -35,7 +37,8 @@ class Box:
         return not (beside or self.bottom <= other.top or other.bottom <= self.top)
 
     def within(self, other: "Box") -> bool:
-        """
+        """Return whether the box lies inside the other.
+
         >>> Box(1, 1, 2, 2).within(Box(0, 0, 3, 3)), Box(1, 1, 4, 2).within(Box(0, 0, 3, 3))
         (True, False)
         """
@@ -43,7 +46,7 @@ class Box:
         return across and other.top <= self.top and self.bottom <= other.bottom
 
     def nearest(self, x: float, y: float) -> tuple[float, float]:
-        """The point of the box that is nearest to another.
+        """Return the point of the box that is nearest to another point.
 
         >>> Box(0, 0, 2, 2).nearest(5, 1)
         (2, 1)
@@ -51,7 +54,7 @@ class Box:
         return min(max(x, self.left), self.right), min(max(y, self.top), self.bottom)
 
     def crossed(self, line: "Line") -> bool:
-        """Whether a line runs through the box, as far as eleven of its points show."""
+        """Return whether a line runs through the box, as far as eleven of its points show."""
         (x, y), (to_x, to_y) = line
         reach = Box(min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y))
         if (
@@ -84,9 +87,10 @@ class Named:
 def place(
     points: Sequence[Named], frame: Box, radius: float, lines: Sequence[Line] = ()
 ) -> list[Box | None]:
-    """The box of each point's name, the first point's first; None of points that get none for want of room.
+    """Return the box of each point's name, or None where there is no room for it.
 
-    Each name takes the free place nearest to its point, and rather one that no line crosses.
+    The first point's name is placed first. Each name takes the free place nearest to its point,
+    and rather one that no line crosses.
     """
     dots = [_around(point.x, point.y, radius) for point in points]
     placed: list[Box | None] = []
@@ -113,7 +117,7 @@ def _around(x: float, y: float, radius: float) -> Box:
 
 
 def _candidates(point: Named) -> Iterator[Box]:
-    """Boxes around a point, which touch circles around it."""
+    """Yield boxes around a point, which touch circles around it."""
     for distance, step in product(DISTANCES, range(DIRECTIONS)):
         angle = 2 * pi * step / DIRECTIONS
         x = point.x + distance * cos(angle) + point.width / 2 * _sign(cos(angle))
@@ -124,7 +128,8 @@ def _candidates(point: Named) -> Iterator[Box]:
 
 
 def _sign(value: float) -> int:
-    """
+    """Return the sign of a value, 0 where only rounding keeps it from 0.
+
     >>> _sign(0.5), _sign(-2.0), _sign(1e-17)
     (1, -1, 0)
     """
@@ -151,7 +156,7 @@ def _cost(
 
 
 def meet(one: Line, other: Line) -> bool:
-    """Whether two lines cross.
+    """Return whether two lines cross.
 
     >>> meet(((0, 0), (2, 2)), ((0, 2), (2, 0))), meet(((0, 0), (1, 1)), ((0, 2), (2, 1)))
     (True, False)
@@ -160,21 +165,23 @@ def meet(one: Line, other: Line) -> bool:
 
 
 def _parts(line: Line, other: Line) -> bool:
-    """Whether the ends of the other line are on different sides of this one."""
+    """Return whether the ends of the other line are on different sides of this one."""
     (x, y), (to_x, to_y) = line
     sides = [(to_x - x) * (v - y) - (to_y - y) * (u - x) for u, v in other]
     return sides[0] * sides[1] < 0
 
 
 def _distance(box: Box, dot: Box) -> float:
-    """From a name to the middle of a point."""
+    """Return the distance from a name to the middle of a point."""
     centre = ((dot.left + dot.right) / 2, (dot.top + dot.bottom) / 2)
     return dist(box.nearest(*centre), centre)
 
 
 @cache
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """How wide a text is at most: in DejaVu Sans, which is wider than what screens usually use.
+    """Return a text's width in DejaVu Sans, which is wider than what screens usually use.
+
+    The unit is that of `size`.
 
     >>> 30 < text_width("pruned", 12) < 50
     True

@@ -1,4 +1,4 @@
-"""How the study was run: time and memory of its jobs, where they ran, and the record of every result."""
+"""Tables on the study's run: time, memory and nodes of its jobs, and each result's record."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ import pandas as pd
 from mia_pruning.reporting.page.table import Cell, Column, Table, table_of
 from mia_pruning.reporting.sentences import listed, number
 
-#: rows of the slowest jobs; records that the page carries
+#: The page carries at most this many rows of the slowest jobs, and this many records.
 MOST_SLOW, MOST_RECORDS = 10, 2000
 DIGEST_SHOWN = 12
 SECONDS_AN_HOUR = 3600
@@ -17,7 +17,10 @@ MEASURED = {"seconds": float, "cpu_seconds": float, "megabytes": float}
 
 
 def read_benchmarks(folder: Path, records: list[Mapping[str, Any]]) -> pd.DataFrame:
-    """Seconds, CPU seconds and megabytes of each job, from the file that Snakemake wrote of it: one row a job."""
+    """Return seconds, CPU seconds and megabytes, one row a job.
+
+    They are from the file that Snakemake wrote of each job.
+    """
     rows = []
     for record in records:
         of_job = (
@@ -43,7 +46,7 @@ def read_benchmarks(folder: Path, records: list[Mapping[str, Any]]) -> pd.DataFr
 
 
 def timings(benchmarks: pd.DataFrame) -> Table:
-    """Jobs, seconds and peak memory of each rule, the costliest first."""
+    """Tabulate jobs, seconds and peak memory of each rule, the costliest first."""
     groups = sorted(benchmarks.groupby("rule"), key=lambda item: -item[1]["cpu_seconds"].sum())
     total = benchmarks["cpu_seconds"].sum() or 1.0
     rows = [
@@ -81,7 +84,7 @@ def timings(benchmarks: pd.DataFrame) -> Table:
 
 
 def slowest(benchmarks: pd.DataFrame) -> Table:
-    """The jobs that took longest."""
+    """Tabulate the jobs that took longest."""
     most = benchmarks.nlargest(MOST_SLOW, "seconds")
     rows = [
         [row.job, _seconds(row.seconds), _seconds(row.cpu_seconds), _seconds(row.megabytes)]
@@ -96,7 +99,7 @@ def _seconds(value: float) -> Cell:
 
 
 def records_table(records: list[Mapping[str, Any]]) -> Table:
-    """What each result was made by and from."""
+    """Tabulate what each result was made by and from."""
     rows = [
         [
             record["rule"],
@@ -137,7 +140,7 @@ def _inputs(record: Mapping[str, Any]) -> str:
 
 
 def places(records: list[Mapping[str, Any]]) -> Table:
-    """Where the jobs of each rule ran, and their numbers in Slurm."""
+    """Tabulate where the jobs of each rule ran, and their numbers in Slurm."""
     by_place: dict[tuple[str, str], list[str]] = {}
     for record in records:
         by_place.setdefault((record["rule"], record.get("node", "not recorded")), []).append(

@@ -1,4 +1,4 @@
-"""The sections of the page, in its order: each a function from the study to what it shows."""
+"""The sections of the page in its order, each a function from the study to what it shows."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -185,7 +185,7 @@ def single_examples(source: Source) -> Section:
 
 
 def _exposed(view: Mapping[str, Any]) -> list[Part]:
-    """The most exposed examples of an experiment, and who protects them."""
+    """Return the parts on an experiment's most exposed examples and on who protects them."""
     most = " or more" if view["lowest_shown"] < 0.5 else ", the most there is,"
     heading = (
         f"{readable(view['experiment'])}: {len(view['examples'])} of the {view['n_highest']} examples, of "

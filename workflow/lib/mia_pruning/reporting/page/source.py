@@ -1,4 +1,4 @@
-"""What the sections of the page are made from."""
+"""The material that the sections of the page are made from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pandas as pd
 from mia_pruning.metrics.intervals import CONFIDENCE
 from mia_pruning.reporting.page.parts import Figure
 
-#: of every interval that is not corrected
+#: Every interval that is not corrected has this confidence, in percent.
 PERCENT = round(100 * CONFIDENCE)
 
 
@@ -18,8 +18,9 @@ PERCENT = round(100 * CONFIDENCE)
 class Source:
     """A study as the page reads it.
 
-    settings: the configuration; reported: the same without what the results lack; figures: by section;
-    datasets: the packed data's descriptions, files by name; records: of the jobs; root: of the project.
+    settings: the configuration; reported: the same without what the results lack; figures: by
+    section; datasets: the packed data's descriptions, files by name; records: those of the jobs;
+    root: the project's.
     """
 
     settings: Mapping[str, Any]

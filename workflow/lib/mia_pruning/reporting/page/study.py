@@ -1,4 +1,4 @@
-"""What kind of study this is: its scale, its limits by its own numbers, and the command that makes it."""
+"""The scale of a study, its limits by its own numbers, and the command that makes it."""
 
 import math
 import re
@@ -18,20 +18,23 @@ from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import pick
 from mia_pruning.types import BASELINE
 
-#: of the weights' norm that converged ADMM may leave to the projection
+#: Converged ADMM leaves at most this share of the weights' norm to the projection.
 TRACE = 0.01
-#: objectives that are defences by themselves, and how they are called
+#: These objectives are defences by themselves and have these names in sentences.
 RIVALS = {"min_max": "The Min-Max game", "dp_sgd": "DP-SGD"}
-#: targets, over which intervals are approximate
+#: Intervals over fewer targets than this are approximate.
 FEW = 16
-#: a study at the paper's scale uses so much of its data
+#: A study at the paper's scale uses at least this share of a data set.
 WHOLE = 0.9
 
 
 def reported(
     settings: Mapping[str, Any], results: pd.DataFrame, differences: pd.DataFrame
 ) -> dict[str, Any]:
-    """The configuration without what the results lack because its jobs failed: the page says nothing of how that was done."""
+    """Return the configuration without what the results lack because its jobs failed.
+
+    So the page says nothing of how that was done.
+    """
     shown = {column: set(results[column]) for column in ("experiment", "defence", "attack")}
     kept = {
         f"{kind}s": {name: of for name, of in settings[f"{kind}s"].items() if name in shown[kind]}
@@ -48,12 +51,12 @@ def reported(
 
 
 def attack_by(settings: Mapping[str, Any], use: str) -> str | None:
-    """Name of the study's first attack by this plug-in, or None."""
+    """Return the name of the study's first attack by this plug-in, or None."""
     return next((name for name, entry in settings["attacks"].items() if entry["use"] == use), None)
 
 
 def described(settings: Mapping[str, Any], defence: str) -> str:
-    """What a defence is: its objective and its constraint as they are configured."""
+    """Describe a defence: its objective and its constraint as they are configured."""
     pair = settings["defences"][defence]
     return "; ".join(
         f"{axis} {pair[axis]}: {_as_configured(settings, axis, pair[axis])}"
@@ -62,7 +65,7 @@ def described(settings: Mapping[str, Any], defence: str) -> str:
 
 
 def pairs(settings: Mapping[str, Any]) -> Table:
-    """What each defence is."""
+    """Tabulate each defence with its objective and its constraint."""
     rows = [
         [
             Cell(readable(name), look="defence", hint=name),
@@ -82,7 +85,7 @@ def pairs(settings: Mapping[str, Any]) -> Table:
 
 
 def _as_configured(settings: Mapping[str, Any], axis: str, name: str) -> str:
-    """The entry of an axis as the configuration has it, in a line, without what has no effect."""
+    """Return the entry of an axis as it is configured, in a line, without what has no effect."""
     entry = settings[f"{axis}s"][name]
     idle = {"solver"} if entry["use"] == "none" else set()
     said = {
@@ -96,7 +99,7 @@ def _as_configured(settings: Mapping[str, Any], axis: str, name: str) -> str:
 
 
 def scale(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> tuple[str, str]:
-    """The badge of the study's scale, and why.
+    """Return the badge of the study's scale, and the reason for it.
 
     paper: the models that the paper names, and its data sets with how many examples each has.
     """
@@ -116,7 +119,7 @@ def scale(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> tuple[str, s
 def _below(
     experiment: Mapping[str, Any], settings: Mapping[str, Any], paper: Mapping[str, Any]
 ) -> Iterator[str]:
-    """What keeps an experiment below the paper's scale, or from being known to be at it."""
+    """Yield what keeps an experiment below the paper's scale, or from being known to be at it."""
     data, model = settings["datasets"][experiment["dataset"]]["use"], experiment["model"]
     if model["use"] not in paper["models"]:
         yield f"{readable(model['use'])} is not among the paper's models"
@@ -138,7 +141,7 @@ def _below(
 def limitations(
     settings: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], paper: Mapping[str, list[str]]
 ) -> list[str]:
-    """What this study cannot say, by its own numbers."""
+    """List what this study cannot say, by its own numbers."""
     return [
         *_of_sampling(settings),
         *_of_results(tables["results"]),
@@ -234,7 +237,10 @@ def _of_the_paper(settings: Mapping[str, Any], paper: Mapping[str, list[str]]) -
 
 
 def command(name: str, root: Path) -> str:
-    """The command that makes this study, if its file is in the repository at `root`; else with a place for the file's name."""
+    """Return the command that makes this study.
+
+    It names the study's file if that is in the repository at `root`, else a placeholder for it.
+    """
     default = root / "config.yaml"
     named = re.compile(rf"^study:\s*{re.escape(name)}\s*(#.*)?$", flags=re.MULTILINE)
     for file in [default, *sorted((root / "studies").glob("*.yaml"))]:

@@ -1,4 +1,4 @@
-"""A table as the page shows it: each cell with its text, what it is sorted by, and the bar behind it."""
+"""Tables as the page shows them: each cell has a text, a value to sort by, and maybe a bar."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ from mia_pruning.reporting.style import readable
 
 @dataclass(frozen=True)
 class Cell:
-    """order: what the column is sorted by, if not the text; share: the length of its bar, 0 to 1; look: a style of the page.
+    """A cell of a table.
 
-    hint: for who points at it; of the look `defence` the defence's name; anchor: what a link leads to.
+    order: what the column is sorted by, if not the text; share: the length of the bar behind it,
+    0 to 1; look: a style of the page; hint: for readers who point at it, of the look `defence` the
+    defence's name; anchor: what a link leads to.
     """
 
     text: str
@@ -27,7 +29,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """about: what it holds, for who points at its head."""
+    """A column of a table. about: what it holds, for readers who point at its head."""
 
     label: str
     about: str = ""
@@ -35,7 +37,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """name: its anchor and the name of its CSV file; n_heads: leading cells of a row that name it; note: read below it."""
+    """A table of the page.
+
+    name: its anchor and the name of its CSV file; n_heads: leading cells of a row that name the
+    row; note: read below it.
+    """
 
     kind: ClassVar = "table"
     name: str
@@ -50,14 +56,15 @@ class Table:
 def table_of(
     name: str, caption: str, columns: Iterable[Column], rows: Iterable[Iterable[Any]], **more: Any
 ) -> Table:
-    """A table whose cells may be plain values."""
+    """Return a table; its cells may be given as plain values."""
     return Table(
         name, caption, list(columns), [[as_cell(value) for value in row] for row in rows], **more
     )
 
 
 def as_cell(value: Any) -> Cell:
-    """
+    """Return the cell of a plain value; a number is sorted by its value.
+
     >>> words, count = as_cell("a_b"), as_cell(3000)
     >>> words.text, words.order, count.text, count.order
     ('a_b', None, '3,000', 3000)
@@ -68,14 +75,17 @@ def as_cell(value: Any) -> Cell:
 
 
 def named(name: str) -> Cell:
-    """The cell of a configuration's name."""
+    """Return the cell of a configuration's name."""
     return Cell(readable(name))
 
 
 def measured_cell(
     row: Mapping[str, Any] | None, *, bar: tuple[float, float] | None = None, signed: bool = False
 ) -> Cell:
-    """Value and interval of a row of the results; empty where there is none. bar: of which values it is empty and full."""
+    """Return value and interval of a row of the results; empty where there is none.
+
+    bar: the values at which the bar is empty and full.
+    """
     if row is None or pd.isna(row["value"]):
         return Cell("", "")
     share = None
@@ -86,5 +96,5 @@ def measured_cell(
 
 
 def rows_by(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple, dict[str, Any]]:
-    """The rows of a table by the values of some columns, which name one row each."""
+    """Return the rows of a table by the values of some columns, which name one row each."""
     return {tuple(row[key] for key in keys): row for row in table.to_dict("records")}

@@ -15,14 +15,17 @@ from mia_pruning.reporting.style import in_order, readable
 from mia_pruning.reporting.tables import ATTACKER, WHERE, pick
 
 NO_ATTACK = dict.fromkeys(ATTACKER, "")
-#: what claims.yaml says where the paper gives no figure
+#: In claims.yaml this stands where the paper gives no figure.
 UNPUBLISHED = "not published"
 
 
 def headline_verdicts(
     claims: Mapping[str, Any], verdicts: pd.DataFrame, headline: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """For each claim its headline judgements: by the headline attack, and, corrected, by the strongest; and of other defences."""
+    """Return each claim with its headline judgements and those of its other defences.
+
+    They are by the headline attack and, corrected, by the strongest.
+    """
     views = []
     for claim in claims["claims"]:
         rows = pick(verdicts, claim=claim["id"])
@@ -50,7 +53,7 @@ def headline_verdicts(
 
 
 def _by_strongest(rows: pd.DataFrame) -> dict[str, Any]:
-    """The corrected verdict, with what the strongest attack alone measured."""
+    """Return the corrected verdict, with what the strongest attack alone measured."""
     shown = rows[rows["metric"].isin(PRIVACY_METRICS)]
     found = _judgement(shown, outcome="corrected_outcome")
     intervals = [corrected_interval(row) for _, row in shown.iterrows()]
@@ -62,7 +65,10 @@ def _by_strongest(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _judgement(rows: pd.DataFrame, outcome: str = "outcome") -> dict[str, Any]:
-    """One verdict with what was measured for each condition, and of how many targets, examples and seeds."""
+    """Return one verdict with what was measured for each condition.
+
+    `sizes` says on how many targets, examples and seeds.
+    """
     first = rows.iloc[0]
     about = {key: first[key] for key in (*WHERE, *ATTACKER, "verdict", "corrected")}
     if first["verdict"] == NOT_TESTED:
@@ -83,7 +89,10 @@ def _judgement(rows: pd.DataFrame, outcome: str = "outcome") -> dict[str, Any]:
 def _others(
     claim: Mapping[str, Any], rows: pd.DataFrame, headline: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    """How the claim fares for its other defences, by the headline attack or by none, and, corrected, by the strongest."""
+    """Return the verdicts on the claim for its other defences.
+
+    They are by the headline attack or by none and, corrected, by the strongest.
+    """
     others = []
     for defence in claim["defences"][1:]:
         tested = pick(rows, defence=defence)
@@ -98,7 +107,7 @@ def _others(
 
 
 def sizes_of_study(results: pd.DataFrame) -> str:
-    """What stands behind the figures: the sizes of each experiment, by its first defence.
+    """Return the sizes behind the figures: those of each experiment, by its first defence.
 
     >>> row = {"defence": "a", "metric": "train_accuracy", "n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"}
     >>> sizes_of_study(pd.DataFrame([{**row, "experiment": "x_y"}, {**row, "experiment": "z"}]))
@@ -112,13 +121,16 @@ def sizes_of_study(results: pd.DataFrame) -> str:
 
 
 def sizes_of_defence(results: pd.DataFrame) -> str:
-    """How much stands behind a defence's numbers, by the examples that attacks are tried on; nothing where it has none."""
+    """Return the sizes behind a defence's numbers, by the examples that attacks are tried on.
+
+    The text is empty where it has none.
+    """
     rows = pick(results, metric="train_accuracy")
     return sizes(rows.iloc[0]) if len(rows) else ""
 
 
 def sizes(row: Mapping[str, Any]) -> str:
-    """How many targets, examples and seeds stand behind a number.
+    """Return how many targets and examples, and which seeds, stand behind a number.
 
     >>> sizes({"n_targets": 8.0, "n_examples": 2800.0, "seeds": "0"})
     '8 targets, 2,800 examples, seed 0'
@@ -129,7 +141,7 @@ def sizes(row: Mapping[str, Any]) -> str:
 
 
 def all_verdicts(verdicts: pd.DataFrame) -> Table:
-    """Every claim for every defence under every attacker."""
+    """Tabulate every claim for every defence under every attacker."""
     rows = []
     for (claim, experiment, defence, attack, attacker), part in verdicts.groupby(
         ["claim", *WHERE, *ATTACKER], sort=False
@@ -163,7 +175,10 @@ def all_verdicts(verdicts: pd.DataFrame) -> Table:
 def by_attacker(
     claims: Mapping[str, Any], verdicts: pd.DataFrame, attackers: list[tuple[str, str]]
 ) -> Table:
-    """One row a claim and experiment, one column an attacker: the verdict on the claim's first defence."""
+    """Tabulate the verdicts on each claim's first defence.
+
+    There is one row a claim and experiment, and one column an attacker.
+    """
     rows = []
     for claim in claims["claims"]:
         of_claim = pick(verdicts, claim=claim["id"], defence=claim["defences"][0])
@@ -204,7 +219,8 @@ def verdict_cell(verdict: str) -> Cell:
 
 
 def look_of(verdict: str) -> str:
-    """
+    """Return the style that the page has for a verdict.
+
     >>> look_of("not tested")
     'not-tested'
     """
@@ -212,7 +228,7 @@ def look_of(verdict: str) -> str:
 
 
 def attackers_of(verdicts: pd.DataFrame, headline: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Every attacker of the claims: the strongest first, then the headline's, then the others."""
+    """List every attacker of the claims: the strongest, then the headline's, then the rest."""
     first = [tuple(STRONGEST.values()), (headline["attack"], headline["attacker"])]
     attacks = verdicts[verdicts["attack"] != ""]
     found = sorted(set(zip(attacks["attack"], attacks["attacker"], strict=True)))
@@ -220,7 +236,10 @@ def attackers_of(verdicts: pd.DataFrame, headline: Mapping[str, str]) -> list[tu
 
 
 def choices(strongest: pd.DataFrame) -> Table | None:
-    """Which attack was the strongest by attack accuracy on either half of the examples, by defence."""
+    """Tabulate which attack was the strongest, by attack accuracy on either half of the examples.
+
+    There is one row an experiment and defence; None where no attack was chosen.
+    """
     rows = []
     for where, part in pick(strongest, metric="attack_accuracy").groupby(WHERE, sort=False):
         of_halves = [pick(part, chosen_on=half) for half in ("first", "second")]
@@ -235,7 +254,10 @@ def choices(strongest: pd.DataFrame) -> Table | None:
 
 
 def _chosen(of_half: pd.DataFrame) -> str:
-    """The attacks chosen on a half of the examples, one a seed, with what they reached on both halves."""
+    """Name the attacks chosen on a half of the examples, one a seed.
+
+    Each comes with what it reached on that half and on the other.
+    """
     return ", ".join(
         f"{readable(row.attack)} ({readable(row.attacker)}) {row.value_there:.3f}, {row.value_elsewhere:.3f}"
         for row in of_half.itertuples()
